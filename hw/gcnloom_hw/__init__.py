@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateware: one component a file, joined by streams."""

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only bridge from the contract's words and sizes to Amaranth shapes."""
+
+from amaranth import signed, unsigned
+from amaranth.lib import data
+
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import EMISSION, WORDS, Opcode, edge_word, order_word
+from gcnloom_spec.words import Word
+
+__all__ = ["Shapes", "layout"]
+
+
+def layout(word: Word) -> data.StructLayout:
+    """Amaranth layout with the fields, order and widths of `word`."""
+    return data.StructLayout({
+        name: unsigned(width) if width > 0 else signed(-width)
+        for name, width in word.fields.items()
+    })
+
+
+class Shapes:
+    """Payload shapes of the streams inside one accelerator.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    vector : data.ArrayLayout
+        `lanes` signed operands.
+    sums : data.ArrayLayout
+        `lanes` signed sums.
+    engine_sums : data.StructLayout
+        What an engine hands its epilogue: `sums`; `emit`: they count; `last`: the command ends
+        here (a command that emits nothing ends with one beat that has `last` without `emit`).
+    vector_write, mask_write, edge_write, order_write : data.StructLayout
+        A write to an on-chip memory: `address`, `data` (and `bank` for vectors).
+    emission : data.StructLayout
+        The emission of a command with its `signals`.
+    edge, order : data.StructLayout
+        One edge, one drain-order entry.
+    commands : dict[Opcode, data.StructLayout]
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.vector = data.ArrayLayout(signed(config.operand_width), config.lanes)
+        self.sums = data.ArrayLayout(signed(config.sum_width), config.lanes)
+        self.engine_sums = data.StructLayout({"sums": self.sums, "emit": 1, "last": 1})
+        self.edge = layout(edge_word(config))
+        self.order = layout(order_word(config))
+        self.vector_write = data.StructLayout({
+            "address": LOCAL_BITS, "bank": EMISSION["destination_bank"], "data": self.vector})
+        self.mask_write = data.StructLayout({"address": LOCAL_BITS, "data": config.lanes})
+        self.edge_write = data.StructLayout({
+            "address": LOCAL_BITS, "data": data.ArrayLayout(self.edge, config.pes)})
+        self.order_write = data.StructLayout({"address": LOCAL_BITS, "data": self.order})
+        self.emission = layout(Word("emission", {"signals": 4, **EMISSION}))
+        self.commands = {opcode: layout(word) for opcode, word in WORDS.items()}

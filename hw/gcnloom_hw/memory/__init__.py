@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""On-chip memories and the device-memory port."""

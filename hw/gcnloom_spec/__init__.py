@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract between host and gateware: sizes, arithmetic, words, commands, registers."""

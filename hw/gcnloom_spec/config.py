@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AcceleratorConfig: the only source of sizes; validated, read from TOML, digested."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+__all__ = ["AcceleratorConfig", "Packing", "named_configs"]
+
+LOCAL_BITS = 16
+
+
+def _power_of_two(number: int) -> int:
+    """Smallest power of two that is at least `number`."""
+    return 1 << (number - 1).bit_length()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packing:
+    """How items of one kind sit in device-memory words.
+
+    Items no longer than a word are padded to a power of two and share words, the first item in
+    the lowest bytes; longer items are padded to whole words, lowest bytes first.
+    """
+
+    item_bytes: int
+    items_per_word: int
+    words_per_item: int
+
+    @classmethod
+    def of(cls, raw_bytes: int, memory_bytes: int) -> "Packing":
+        """Packing of items of `raw_bytes` in words of `memory_bytes`."""
+        if raw_bytes <= memory_bytes:
+            padded = _power_of_two(raw_bytes)
+            return cls(item_bytes=padded, items_per_word=memory_bytes // padded, words_per_item=1)
+        words = -(-raw_bytes // memory_bytes)
+        return cls(item_bytes=words * memory_bytes, items_per_word=1, words_per_item=words)
+
+    def words(self, count: int) -> int:
+        """Memory words that hold `count` consecutive items."""
+        return -(-count // self.items_per_word) * self.words_per_item
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorConfig:
+    """Every size of one accelerator.
+
+    Parameters
+    ----------
+    pes : int
+        Processing elements of the sparse engine (P).
+    lanes : int
+        Feature lanes of each, and width of every vector on the fabric (L).
+    rows, columns : int
+        Systolic array, R by C. R is a multiple or a divisor of `lanes`, C a multiple.
+    operand_width : int
+        Bits of an operand mantissa, 4 to 16.
+    sum_width : int
+        Bits of an accumulator, 32 to 48.
+    memory_bytes : int
+        Bytes of a device-memory word, a power of two.
+    operand_depth : int
+        Vectors in the sparse engine's operand memory (each PE holds a copy).
+    accumulator_depth : int
+        Output rows each PE accumulates.
+    edge_depth : int
+        Beats (one edge for each PE) in the edge memory.
+    order_depth : int
+        Entries of the drain-order memory.
+    left_depth, right_depth : int
+        Rows in the dense engine's operand memories (R or `lanes` wide; C wide).
+    sum_depth : int
+        Rows of C sums in the dense engine's accumulator memory.
+    mask_depth : int
+        Vectors in each epilogue's mask memory.
+    fabric_depth : int
+        Vectors each fabric FIFO holds.
+    command_depth : int
+        Commands each unit's queue holds.
+    """
+
+    pes: int
+    lanes: int
+    rows: int
+    columns: int
+    operand_width: int = 8
+    sum_width: int = 32
+    memory_bytes: int = 16
+    operand_depth: int = 2048
+    accumulator_depth: int = 512
+    edge_depth: int = 2048
+    order_depth: int = 2048
+    left_depth: int = 1024
+    right_depth: int = 1024
+    sum_depth: int = 512
+    mask_depth: int = 1024
+    fabric_depth: int = 16
+    command_depth: int = 4
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{field.name}={value!r} is not a positive integer")
+        self._check_widths()
+        self._check_array()
+        self._check_depths()
+
+    def _check_widths(self) -> None:
+        if not 4 <= self.operand_width <= 16:
+            raise ValueError(f"operand_width={self.operand_width} is outside 4..16")
+        if not 32 <= self.sum_width <= 48:
+            raise ValueError(f"sum_width={self.sum_width} is outside 32..48")
+        if self.memory_bytes & (self.memory_bytes - 1) or not 4 <= self.memory_bytes <= 256:
+            raise ValueError(f"memory_bytes={self.memory_bytes} is not a power of two in 4..256")
+        if self.vector.words_per_item > 1:
+            raise ValueError(
+                f"memory_bytes={self.memory_bytes} is less than one vector of {self.lanes} lanes; "
+                f"use at least {_power_of_two(self.lanes * self.operand_bytes)}")
+
+    def _check_array(self) -> None:
+        if self.rows % self.lanes and self.lanes % self.rows:
+            raise ValueError(
+                f"rows={self.rows} is neither a multiple nor a divisor of lanes={self.lanes}")
+        if self.columns % self.lanes:
+            raise ValueError(f"columns={self.columns} is not a multiple of lanes={self.lanes}")
+        if max(self.left_banks, self.right_banks) > 16:
+            raise ValueError(
+                f"a {self.rows}x{self.columns} array needs more than 16 banks of {self.lanes} lanes; "
+                "use more lanes")
+
+    def _check_depths(self) -> None:
+        for field in fields(self):
+            if field.name.endswith("_depth") and getattr(self, field.name) > 1 << LOCAL_BITS:
+                raise ValueError(f"{field.name}={getattr(self, field.name)} exceeds {1 << LOCAL_BITS}")
+        least = {
+            "operand_depth": 2 * self.vector.items_per_word,
+            "left_depth": 2 * self.vector.items_per_word,
+            "right_depth": 2 * max(self.rows, self.vector.items_per_word),
+            "mask_depth": 2 * self.vector.items_per_word,
+            "sum_depth": max(self.rows, self.vector.items_per_word),
+            "order_depth": 2 * self.vector.items_per_word,
+            "accumulator_depth": max(2, self.vector.items_per_word),
+            "edge_depth": 2 * self.edge_beat.items_per_word,
+            "fabric_depth": 4,
+            "command_depth": 2,
+        }
+        for name, minimum in least.items():
+            if getattr(self, name) < minimum:
+                raise ValueError(f"{name}={getattr(self, name)} is too small; use at least {minimum}")
+
+    @property
+    def operand_bytes(self) -> int:
+        """Bytes of one operand in device memory."""
+        return 1 if self.operand_width <= 8 else 2
+
+    @property
+    def sum_bytes(self) -> int:
+        """Bytes of one raw sum in device memory."""
+        return 4 if self.sum_width <= 32 else 8
+
+    @property
+    def left_banks(self) -> int:
+        """Vectors side by side in a row of the left memory."""
+        return max(1, self.rows // self.lanes)
+
+    @property
+    def left_slices(self) -> int:
+        """Array-high slices of one vector: 1 unless `rows` is less than `lanes`."""
+        return max(1, self.lanes // self.rows)
+
+    @property
+    def right_banks(self) -> int:
+        """Vectors side by side in a row of the right memory."""
+        return self.columns // self.lanes
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of both engines."""
+        return self.pes * self.lanes + self.rows * self.columns
+
+    @cached_property
+    def vector(self) -> Packing:
+        """Packing of vectors of `lanes` operands."""
+        return Packing.of(self.lanes * self.operand_bytes, self.memory_bytes)
+
+    @cached_property
+    def sums(self) -> Packing:
+        """Packing of vectors of `lanes` raw sums."""
+        return Packing.of(self.lanes * self.sum_bytes, self.memory_bytes)
+
+    @property
+    def edge_bits(self) -> int:
+        """Bits of one edge."""
+        return (
+            (self.operand_depth - 1).bit_length()
+            + (self.accumulator_depth - 1).bit_length()
+            + self.operand_width + 2
+        )
+
+    @property
+    def edge_bytes(self) -> int:
+        """Bytes of one edge in device memory."""
+        return _power_of_two(-(-self.edge_bits // 8))
+
+    @cached_property
+    def edge_beat(self) -> Packing:
+        """Packing of beats: one edge for each PE, PE 0 in the lowest bytes."""
+        return Packing.of(self.pes * self.edge_bytes, self.memory_bytes)
+
+    @property
+    def order_bits(self) -> int:
+        """Bits of one drain-order entry."""
+        return max(1, (self.pes - 1).bit_length()) + (self.accumulator_depth - 1).bit_length() + 1
+
+    @cached_property
+    def order(self) -> Packing:
+        """Packing of drain-order entries."""
+        return Packing.of(-(-self.order_bits // 8), self.memory_bytes)
+
+    def to_toml(self) -> str:
+        """Text that :meth:`from_toml` reads back."""
+        return "".join(f"{name} = {value}\n" for name, value in asdict(self).items())
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name this configuration."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "AcceleratorConfig":
+        """Build from plain values, naming unknown and missing fields."""
+        known = {field.name: field for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise ValueError(f"unknown field {name!r}; known are {', '.join(known)}")
+        for name in ("pes", "lanes", "rows", "columns"):
+            if name not in values:
+                raise ValueError(f"field {name!r} is missing")
+        return cls(**values)
+
+    @classmethod
+    def from_toml(cls, name_or_path: str | Path) -> "AcceleratorConfig":
+        """Read a configuration shipped by name (``"demo"``) or a TOML file by path."""
+        path = Path(name_or_path)
+        if path.suffix == ".toml":
+            try:
+                text = path.read_text(encoding="utf-8")
+            except OSError as error:
+                raise ValueError(f"cannot read configuration {str(path)!r}: {error.strerror}") from error
+        elif str(name_or_path) in named_configs():
+            shipped = resources.files("gcnloom_spec") / "configs" / f"{name_or_path}.toml"
+            text = shipped.read_text(encoding="utf-8")
+        else:
+            raise ValueError(
+                f"unknown configuration {str(name_or_path)!r}; use a .toml file or one of "
+                f"{', '.join(named_configs())}")
+        try:
+            return cls.from_mapping(tomllib.loads(text))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"configuration {str(name_or_path)!r}: {error}") from error
+
+
+def named_configs() -> list[str]:
+    """Names of the configurations that ship with the package."""
+    folder = resources.files("gcnloom_spec") / "configs"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir())

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Register map: 32-bit registers by word address; the counters follow the controls."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gcnloom_spec.isa import Target, Unit
+
+__all__ = ["COUNTERS", "COUNTER_BASE", "IDENTITY", "REGISTERS", "STATISTICS", "Access", "Register"]
+
+IDENTITY = 0x474C4F4D
+"""What the register `identity` reads: "GLOM"."""
+STATISTICS = 64
+"""Tensors whose envelope and saturations are kept."""
+COUNTER_BASE = 32
+
+
+class Access(StrEnum):
+    """Who may do what."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True)
+class Register:
+    """One 32-bit register."""
+
+    address: int
+    access: Access
+    meaning: str
+
+
+REGISTERS = {
+    "identity": Register(0, Access.READ, "0x474C4F4D"),
+    "isa_version": Register(1, Access.READ, "version of the command set"),
+    "digest_low": Register(2, Access.READ, "configuration digest, low word"),
+    "digest_high": Register(3, Access.READ, "configuration digest, high word"),
+    "control": Register(4, Access.WRITE, "bit 0: run the program; clears counters and statistics"),
+    "status": Register(5, Access.READ, "bit 0: running; bit 1: stopped at an unknown opcode"),
+    "program_address": Register(6, Access.WRITE, "first memory word of the program"),
+    "program_count": Register(7, Access.WRITE, "commands in the program"),
+    "seed": Register(8, Access.WRITE, "first word of the random key"),
+    "step": Register(9, Access.WRITE, "second word of the random key"),
+    "statistic": Register(10, Access.WRITE, "tensor whose statistics are read; valid 4 cycles later"),
+    "envelope_low": Register(11, Access.READ, "OR of sign-folded results of that tensor, low word"),
+    "envelope_high": Register(12, Access.READ, "the same, high word"),
+    "saturations": Register(13, Access.READ, "clipped results of that tensor"),
+}
+
+
+def _counters() -> dict[str, str]:
+    names = {
+        "cycles": "clock cycles from start to the end of the program",
+        "commands": "commands dispatched",
+    }
+    for unit in Unit:
+        name = unit.name.lower()
+        names[f"{name}_active"] = f"cycles in which {name} moved data"
+        names[f"{name}_stalled"] = f"cycles in which {name} executed but could not move data"
+        for other in Unit:
+            if other != unit:
+                names[f"{name}_wait_{other.name.lower()}"] = (
+                    f"cycles in which {name} waited for a token of {other.name.lower()}")
+    names |= {
+        "edges": "valid edges multiplied; each is `lanes` MACs",
+        "edge_slots": "beats times PEs, padding included",
+        "drain_entries": "drain-order entries read",
+        "transform_rows": "rows through the array, passes excluded; each is R x C MACs",
+        "program_words": "memory words read for commands",
+    }
+    names |= {f"{target.name.lower()}_words": "memory words read" for target in Target}
+    names |= {"store_words": "memory words written"}
+    return names
+
+
+COUNTERS = _counters()
+"""Counter name to meaning; counter `i` is the register at ``COUNTER_BASE + i``."""
