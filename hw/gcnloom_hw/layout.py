@@ -5,7 +5,7 @@ from amaranth import signed, unsigned
 from amaranth.lib import data
 
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, WORDS, Opcode, edge_word, order_word
+from gcnloom_spec.isa import EMISSION, WORDS, edge_word, order_word
 from gcnloom_spec.words import Word
 
 __all__ = ["Shapes", "layout"]
@@ -13,10 +13,12 @@ __all__ = ["Shapes", "layout"]
 
 def layout(word: Word) -> data.StructLayout:
     """Amaranth layout with the fields, order and widths of `word`."""
-    return data.StructLayout({
-        name: unsigned(width) if width > 0 else signed(-width)
-        for name, width in word.fields.items()
-    })
+    return data.StructLayout(
+        {
+            name: unsigned(width) if width > 0 else signed(-width)
+            for name, width in word.fields.items()
+        }
+    )
 
 
 class Shapes:
@@ -50,11 +52,13 @@ class Shapes:
         self.engine_sums = data.StructLayout({"sums": self.sums, "emit": 1, "last": 1})
         self.edge = layout(edge_word(config))
         self.order = layout(order_word(config))
-        self.vector_write = data.StructLayout({
-            "address": LOCAL_BITS, "bank": EMISSION["destination_bank"], "data": self.vector})
+        self.vector_write = data.StructLayout(
+            {"address": LOCAL_BITS, "bank": EMISSION["destination_bank"], "data": self.vector}
+        )
         self.mask_write = data.StructLayout({"address": LOCAL_BITS, "data": config.lanes})
-        self.edge_write = data.StructLayout({
-            "address": LOCAL_BITS, "data": data.ArrayLayout(self.edge, config.pes)})
+        self.edge_write = data.StructLayout(
+            {"address": LOCAL_BITS, "data": data.ArrayLayout(self.edge, config.pes)}
+        )
         self.order_write = data.StructLayout({"address": LOCAL_BITS, "data": self.order})
         self.emission = layout(Word("emission", {"signals": 4, **EMISSION}))
         self.commands = {opcode: layout(word) for opcode, word in WORDS.items()}

@@ -122,23 +122,28 @@ class AcceleratorConfig:
         if self.vector.words_per_item > 1:
             raise ValueError(
                 f"memory_bytes={self.memory_bytes} is less than one vector of {self.lanes} lanes; "
-                f"use at least {_power_of_two(self.lanes * self.operand_bytes)}")
+                f"use at least {_power_of_two(self.lanes * self.operand_bytes)}"
+            )
 
     def _check_array(self) -> None:
         if self.rows % self.lanes and self.lanes % self.rows:
             raise ValueError(
-                f"rows={self.rows} is neither a multiple nor a divisor of lanes={self.lanes}")
+                f"rows={self.rows} is neither a multiple nor a divisor of lanes={self.lanes}"
+            )
         if self.columns % self.lanes:
             raise ValueError(f"columns={self.columns} is not a multiple of lanes={self.lanes}")
         if max(self.left_banks, self.right_banks) > 16:
             raise ValueError(
-                f"a {self.rows}x{self.columns} array needs more than 16 banks of {self.lanes} lanes; "
-                "use more lanes")
+                f"a {self.rows}x{self.columns} array is more than 16 banks of {self.lanes} lanes; "
+                "use more lanes"
+            )
 
     def _check_depths(self) -> None:
         for field in fields(self):
             if field.name.endswith("_depth") and getattr(self, field.name) > 1 << LOCAL_BITS:
-                raise ValueError(f"{field.name}={getattr(self, field.name)} exceeds {1 << LOCAL_BITS}")
+                raise ValueError(
+                    f"{field.name}={getattr(self, field.name)} exceeds {1 << LOCAL_BITS}"
+                )
         least = {
             "operand_depth": 2 * self.vector.items_per_word,
             "left_depth": 2 * self.vector.items_per_word,
@@ -153,7 +158,9 @@ class AcceleratorConfig:
         }
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
-                raise ValueError(f"{name}={getattr(self, name)} is too small; use at least {minimum}")
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is too small; use at least {minimum}"
+                )
 
     @property
     def operand_bytes(self) -> int:
@@ -201,7 +208,8 @@ class AcceleratorConfig:
         return (
             (self.operand_depth - 1).bit_length()
             + (self.accumulator_depth - 1).bit_length()
-            + self.operand_width + 2
+            + self.operand_width
+            + 2
         )
 
     @property
@@ -228,11 +236,14 @@ class AcceleratorConfig:
         """Text that :meth:`from_toml` reads back."""
         return "".join(f"{name} = {value}\n" for name, value in asdict(self).items())
 
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, every field."""
+        return json.dumps(asdict(self), sort_keys=True)
+
     @cached_property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that name this configuration."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "AcceleratorConfig":
@@ -254,14 +265,17 @@ class AcceleratorConfig:
             try:
                 text = path.read_text(encoding="utf-8")
             except OSError as error:
-                raise ValueError(f"cannot read configuration {str(path)!r}: {error.strerror}") from error
+                raise ValueError(
+                    f"cannot read configuration {str(path)!r}: {error.strerror}"
+                ) from error
         elif str(name_or_path) in named_configs():
             shipped = resources.files("gcnloom_spec") / "configs" / f"{name_or_path}.toml"
             text = shipped.read_text(encoding="utf-8")
         else:
             raise ValueError(
                 f"unknown configuration {str(name_or_path)!r}; use a .toml file or one of "
-                f"{', '.join(named_configs())}")
+                f"{', '.join(named_configs())}"
+            )
         try:
             return cls.from_mapping(tomllib.loads(text))
         except (ValueError, TypeError) as error:

@@ -15,9 +15,28 @@ from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.words import Word
 
 __all__ = [
-    "COMMANDS", "COMMAND_BYTES", "EMISSION", "HAZARD_DISTANCE", "HEADER", "ISA_VERSION", "WORDS",
-    "Aggregate", "Command", "Destination", "Drain", "Emission", "Load", "Mode", "Opcode", "Source",
-    "Store", "Target", "Transform", "Unit", "edge_word", "order_word",
+    "COMMANDS",
+    "COMMAND_BYTES",
+    "EMISSION",
+    "HAZARD_DISTANCE",
+    "HEADER",
+    "ISA_VERSION",
+    "WORDS",
+    "Aggregate",
+    "Command",
+    "Destination",
+    "Drain",
+    "Emission",
+    "Load",
+    "Mode",
+    "Opcode",
+    "Source",
+    "Store",
+    "Target",
+    "Transform",
+    "Unit",
+    "edge_word",
+    "order_word",
 ]
 
 ISA_VERSION = 1
@@ -83,21 +102,54 @@ class Source(IntEnum):
 
 HEADER = {"opcode": 4, "waits": 4, "signals": 4}
 EMISSION = {
-    "vectors": LOCAL_BITS, "raw": 1, "shift": 6, "stochastic": 1, "relu": 1, "mask": 1,
-    "mask_base": LOCAL_BITS, "dropout": 1, "threshold": 8, "tensor": 6, "row": 32, "feature": 16,
-    "destination": 2, "destination_base": LOCAL_BITS, "destination_bank": 4, "store": 1,
+    "vectors": LOCAL_BITS,
+    "raw": 1,
+    "shift": 6,
+    "stochastic": 1,
+    "relu": 1,
+    "mask": 1,
+    "mask_base": LOCAL_BITS,
+    "dropout": 1,
+    "threshold": 8,
+    "tensor": 6,
+    "row": 32,
+    "feature": 16,
+    "destination": 2,
+    "destination_base": LOCAL_BITS,
+    "destination_bank": 4,
+    "store": 1,
 }
 WORDS = {
-    Opcode.LOAD: Word("load", HEADER | {
-        "target": 3, "bank": 4, "base": LOCAL_BITS, "count": LOCAL_BITS, "address": 32}),
-    Opcode.AGGREGATE: Word("aggregate", HEADER | {
-        "edge_base": LOCAL_BITS, "count": LOCAL_BITS, "operand_base": LOCAL_BITS}),
-    Opcode.DRAIN: Word("drain", HEADER | {"order_base": LOCAL_BITS, "count": LOCAL_BITS} | EMISSION),
-    Opcode.TRANSFORM: Word("transform", HEADER | {
-        "mode": 2, "slice": 8, "left_base": LOCAL_BITS, "right_base": LOCAL_BITS,
-        "sum_base": LOCAL_BITS, "count": LOCAL_BITS, "first": 1, "last": 1, "bank": 4} | EMISSION),
-    Opcode.STORE: Word("store", HEADER | {
-        "source": 1, "raw": 1, "count": LOCAL_BITS, "address": 32}),
+    Opcode.LOAD: Word(
+        "load",
+        HEADER | {"target": 3, "bank": 4, "base": LOCAL_BITS, "count": LOCAL_BITS, "address": 32},
+    ),
+    Opcode.AGGREGATE: Word(
+        "aggregate",
+        HEADER | {"edge_base": LOCAL_BITS, "count": LOCAL_BITS, "operand_base": LOCAL_BITS},
+    ),
+    Opcode.DRAIN: Word(
+        "drain", HEADER | {"order_base": LOCAL_BITS, "count": LOCAL_BITS} | EMISSION
+    ),
+    Opcode.TRANSFORM: Word(
+        "transform",
+        HEADER
+        | {
+            "mode": 2,
+            "slice": 8,
+            "left_base": LOCAL_BITS,
+            "right_base": LOCAL_BITS,
+            "sum_base": LOCAL_BITS,
+            "count": LOCAL_BITS,
+            "first": 1,
+            "last": 1,
+            "bank": 4,
+        }
+        | EMISSION,
+    ),
+    Opcode.STORE: Word(
+        "store", HEADER | {"source": 1, "raw": 1, "count": LOCAL_BITS, "address": 32}
+    ),
 }
 """Packed form of each command; the rest of its 256 bits is zero."""
 
@@ -287,23 +339,35 @@ class Store:
 
 Command = Load | Aggregate | Drain | Transform | Store
 COMMANDS: dict[Opcode, type[Command]] = {
-    Opcode.LOAD: Load, Opcode.AGGREGATE: Aggregate, Opcode.DRAIN: Drain,
-    Opcode.TRANSFORM: Transform, Opcode.STORE: Store,
+    Opcode.LOAD: Load,
+    Opcode.AGGREGATE: Aggregate,
+    Opcode.DRAIN: Drain,
+    Opcode.TRANSFORM: Transform,
+    Opcode.STORE: Store,
 }
 
 
 def edge_word(config: AcceleratorConfig) -> Word:
     """One edge as the PE reads it. `column` counts from the command's operand base."""
-    return Word("edge", {
-        "column": (config.operand_depth - 1).bit_length(),
-        "slot": (config.accumulator_depth - 1).bit_length(),
-        "weight": -config.operand_width, "first": 1, "valid": 1,
-    })
+    return Word(
+        "edge",
+        {
+            "column": (config.operand_depth - 1).bit_length(),
+            "slot": (config.accumulator_depth - 1).bit_length(),
+            "weight": -config.operand_width,
+            "first": 1,
+            "valid": 1,
+        },
+    )
 
 
 def order_word(config: AcceleratorConfig) -> Word:
     """One drain-order entry: which PE's slot to add, and whether the row ends with it."""
-    return Word("order", {
-        "pe": max(1, (config.pes - 1).bit_length()),
-        "slot": (config.accumulator_depth - 1).bit_length(), "last": 1,
-    })
+    return Word(
+        "order",
+        {
+            "pe": max(1, (config.pes - 1).bit_length()),
+            "slot": (config.accumulator_depth - 1).bit_length(),
+            "last": 1,
+        },
+    )

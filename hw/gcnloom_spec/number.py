@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "NOISE_BITS", "envelope", "exponent_for", "limits", "quantise", "requantise", "shift_for", "wrap",
+    "NOISE_BITS",
+    "envelope",
+    "exponent_for",
+    "limits",
+    "quantise",
+    "requantise",
+    "shift_for",
+    "wrap",
 ]
 
 NOISE_BITS = 8
@@ -95,4 +102,6 @@ def exponent_for(values: NDArray[np.floating], width: int) -> int:
 def quantise(values: NDArray[np.floating], exponent: int, width: int) -> NDArray[np.int64]:
     """Round values to mantissas at `exponent`, ties to even, saturating."""
     low, high = limits(width)
-    return np.clip(np.rint(np.ldexp(values.astype(np.float64), -exponent)), low, high).astype(np.int64)
+    return np.clip(np.rint(np.ldexp(values.astype(np.float64), -exponent)), low, high).astype(
+        np.int64
+    )

@@ -3,13 +3,23 @@
 
 Threefry-2x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
 SC 2011), the fewest its authors found to pass BigCrush. One block is 64 bits and serves
-:data:`BLOCK_FEATURES` consecutive features of a row. Each element draws one dropout byte and one rounding byte.
+:data:`BLOCK_FEATURES` consecutive features of a row. Each element draws one dropout
+byte and one rounding byte.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK_FEATURES", "DROPOUT", "ROTATIONS", "ROUNDING", "ROUNDS", "PARITY", "draw", "threefry"]
+__all__ = [
+    "BLOCK_FEATURES",
+    "DROPOUT",
+    "PARITY",
+    "ROTATIONS",
+    "ROUNDING",
+    "ROUNDS",
+    "draw",
+    "threefry",
+]
 
 ROUNDS = 13
 ROTATIONS = (13, 15, 26, 6, 17, 29, 16, 24)
@@ -39,7 +49,14 @@ def threefry(
 
 
 def draw(
-    *, seed: int, step: int, tensor: int, purpose: int, rows: NDArray[np.integer], feature: int, count: int
+    *,
+    seed: int,
+    step: int,
+    tensor: int,
+    purpose: int,
+    rows: NDArray[np.integer],
+    feature: int,
+    count: int,
 ) -> NDArray[np.int64]:
     """Random bytes for `count` features from `feature` on, of each row.
 

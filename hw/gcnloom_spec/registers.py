@@ -36,13 +36,19 @@ REGISTERS = {
     "isa_version": Register(1, Access.READ, "version of the command set"),
     "digest_low": Register(2, Access.READ, "configuration digest, low word"),
     "digest_high": Register(3, Access.READ, "configuration digest, high word"),
-    "control": Register(4, Access.WRITE, "bit 0: run the program; clears counters and statistics"),
+    "control": Register(
+        4,
+        Access.WRITE,
+        "bit 0: run the program, counters and statistics start at zero; bit 1: abandon it",
+    ),
     "status": Register(5, Access.READ, "bit 0: running; bit 1: stopped at an unknown opcode"),
     "program_address": Register(6, Access.WRITE, "first memory word of the program"),
     "program_count": Register(7, Access.WRITE, "commands in the program"),
     "seed": Register(8, Access.WRITE, "first word of the random key"),
     "step": Register(9, Access.WRITE, "second word of the random key"),
-    "statistic": Register(10, Access.WRITE, "tensor whose statistics are read; valid 4 cycles later"),
+    "statistic": Register(
+        10, Access.WRITE, "tensor whose statistics are read; valid 4 cycles later"
+    ),
     "envelope_low": Register(11, Access.READ, "OR of sign-folded results of that tensor, low word"),
     "envelope_high": Register(12, Access.READ, "the same, high word"),
     "saturations": Register(13, Access.READ, "clipped results of that tensor"),
@@ -61,7 +67,8 @@ def _counters() -> dict[str, str]:
         for other in Unit:
             if other != unit:
                 names[f"{name}_wait_{other.name.lower()}"] = (
-                    f"cycles in which {name} waited for a token of {other.name.lower()}")
+                    f"cycles in which {name} waited for a token of {other.name.lower()}"
+                )
     names |= {
         "edges": "valid edges multiplied; each is `lanes` MACs",
         "edge_slots": "beats times PEs, padding included",

@@ -103,7 +103,9 @@ class Word:
 
     def _check(self, field: str, array: NDArray[np.int64]) -> None:
         width = self.fields[field]
-        low, high = (0, (1 << width) - 1) if width > 0 else (-(1 << (-width - 1)), (1 << (-width - 1)) - 1)
+        low, high = (
+            (0, (1 << width) - 1) if width > 0 else (-(1 << (-width - 1)), (1 << (-width - 1)) - 1)
+        )
         if array.size and (array.min() < low or array.max() > high):
             worst = array.max() if array.max() > high else array.min()
             raise ValueError(f"{self.name}.{field}: value {worst} is outside {low}..{high}")

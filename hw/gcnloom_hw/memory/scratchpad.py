@@ -35,10 +35,16 @@ class Scratchpad(wiring.Component):
         self.width = width
         self.depth = depth
         address = range(max(2, depth))
-        super().__init__({
-            "write_enable": In(1), "write_address": In(address), "write_data": In(width),
-            "read_enable": In(1, init=1), "read_address": In(address), "read_data": Out(width),
-        })
+        super().__init__(
+            {
+                "write_enable": In(1),
+                "write_address": In(address),
+                "write_data": In(width),
+                "read_enable": In(1, init=1),
+                "read_address": In(address),
+                "read_data": Out(width),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

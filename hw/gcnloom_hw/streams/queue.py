@@ -78,12 +78,14 @@ class CreditedQueue(wiring.Component):
     def __init__(self, shape, *, depth: int) -> None:
         self._shape = shape
         self._depth = depth
-        super().__init__({
-            "take": In(1),
-            "available": Out(1),
-            "i": In(stream.Signature(shape)),
-            "o": Out(stream.Signature(shape)),
-        })
+        super().__init__(
+            {
+                "take": In(1),
+                "available": Out(1),
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(shape)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -106,4 +108,3 @@ class CreditedQueue(wiring.Component):
         with m.Elif(released & ~self.take):
             m.d.sync += credits.eq(credits + 1)
         return m
-

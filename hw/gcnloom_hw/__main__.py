@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m gcnloom_hw CONFIG -o DIR``: write Verilog and a manifest."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from gcnloom_hw.generate import NAME, manifest, verilog_text
+from gcnloom_spec.config import AcceleratorConfig, named_configs
+
+
+def main() -> int:
+    """Run the generator; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m gcnloom_hw", description="Generate the accelerator's Verilog."
+    )
+    parser.add_argument("config", help=f"a TOML file, or one of {', '.join(named_configs())}")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
+    arguments = parser.parse_args()
+    try:
+        config = AcceleratorConfig.from_toml(arguments.config)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        print(f"gcnloom_hw: error: {error}", file=sys.stderr)
+        return 2
+    source = arguments.output / f"{NAME}.v"
+    source.write_text(verilog_text(config), encoding="utf-8")
+    description = arguments.output / "manifest.json"
+    description.write_text(json.dumps(manifest(config), indent=2) + "\n", encoding="utf-8")
+    print(f"{source}: top module {NAME}, {config.multipliers} multipliers, {config.digest}")
+    print(f"{description}: ports, registers, configuration")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

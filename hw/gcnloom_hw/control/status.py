@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The register bank: controls, identity, performance counters."""
+
+from amaranth import C, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import ISA_VERSION
+from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, Access
+
+__all__ = ["Status"]
+
+STATISTIC_BITS = 6
+
+
+class Status(wiring.Component):
+    """Registers of :data:`gcnloom_spec.registers.REGISTERS` behind a simple bus.
+
+    `read_data` shows the register at `address` two cycles after the address is set. Counters
+    add `<name>` every cycle while `running`, and are cleared by a start.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    address : In(8)
+    write : In(1)
+    write_data : In(32)
+    read_data : Out(32)
+    start, reset : Out(1)
+    running, fault : In(1)
+    program_address, program_count, seed, step : Out(32)
+    statistic : Out(6)
+    envelope : In(sum_width)
+    saturations : In(32)
+    count_<name> : In
+        What to add to that counter in this cycle, 1 bit (`edges`, `edge_slots`: up to the PEs).
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        wide = {"edges", "edge_slots"}
+        super().__init__(
+            {
+                "address": In(8),
+                "write": In(1),
+                "write_data": In(32),
+                "read_data": Out(32),
+                "start": Out(1),
+                "reset": Out(1),
+                "running": In(1),
+                "fault": In(1),
+                "program_address": Out(32),
+                "program_count": Out(32),
+                "seed": Out(32),
+                "step": Out(32),
+                "statistic": Out(STATISTIC_BITS),
+                "envelope": In(config.sum_width),
+                "saturations": In(32),
+                **{
+                    f"count_{name}": In(range(config.pes + 1) if name in wide else 1)
+                    for name in COUNTERS
+                },
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        digest = int(self.config.digest, 16)
+        values = {
+            "identity": C(IDENTITY, 32),
+            "isa_version": C(ISA_VERSION, 32),
+            "digest_low": C(digest & 0xFFFFFFFF, 32),
+            "digest_high": C(digest >> 32, 32),
+            "status": self.running | self.fault << 1,
+            "envelope_low": self.envelope[:32],
+            "envelope_high": self.envelope[32:],
+            "saturations": self.saturations,
+        }
+        readable = {
+            register.address: values[name]
+            for name, register in REGISTERS.items()
+            if register.access is Access.READ
+        }
+        for index, name in enumerate(COUNTERS):
+            readable[COUNTER_BASE + index] = self._counter(m, name)
+        address = Signal(8)
+        m.d.sync += [address.eq(self.address), self.read_data.eq(0)]
+        with m.Switch(address):
+            for register, value in readable.items():
+                with m.Case(register):
+                    m.d.sync += self.read_data.eq(value)
+        self._writes(m)
+        return m
+
+    def _counter(self, m, name):
+        total = Signal(32, name=name)
+        amount = Signal.like(getattr(self, f"count_{name}"), name=f"{name}_amount")
+        m.d.sync += amount.eq(getattr(self, f"count_{name}"))
+        with m.If(self.start):
+            m.d.sync += [total.eq(0), amount.eq(0)]
+        with m.Elif(self.running):
+            m.d.sync += total.eq(total + amount)
+        return total
+
+    def _writes(self, m):
+        m.d.sync += [self.start.eq(0), self.reset.eq(0)]
+        with m.If(self.write):
+            with m.Switch(self.address):
+                for name, register in REGISTERS.items():
+                    if register.access is Access.WRITE:
+                        with m.Case(register.address):
+                            if name == "control":
+                                m.d.sync += [
+                                    self.start.eq(self.write_data[0]),
+                                    self.reset.eq(self.write_data[1]),
+                                ]
+                            else:
+                                m.d.sync += getattr(self, name).eq(self.write_data)

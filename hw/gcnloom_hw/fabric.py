@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The FIFO fabric: results of either engine to the other's memories, or to the store unit."""
+
+from amaranth import Cat, Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.epilogue.epilogue import epilogue_output
+from gcnloom_hw.layout import Shapes
+from gcnloom_hw.streams.fork import Fork
+from gcnloom_hw.streams.merge import Merge
+from gcnloom_hw.streams.queue import Queue
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Destination
+
+__all__ = ["Fabric", "Router"]
+
+MEMORIES = (Destination.OPERAND, Destination.LEFT, Destination.RIGHT)
+
+
+class Router(wiring.Component):
+    """Hand one engine's results to where their command sends them, then fire its signals.
+
+    A vector goes on when all of its receivers have taken it; one vector a cycle. The fork
+    behind two receivers lets the faster go ahead by one vector.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    vectors : In(stream.Signature(epilogue_output(config)))
+    stored : Out(stream.Signature(Shapes.sums))
+    operand_writes, left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
+    signals : Out(4)
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        shapes = Shapes(config)
+        write = Out(stream.Signature(shapes.vector_write))
+        super().__init__(
+            {
+                "vectors": In(stream.Signature(epilogue_output(config))),
+                "stored": Out(stream.Signature(shapes.sums)),
+                "operand_writes": write,
+                "left_writes": write,
+                "right_writes": write,
+                "signals": Out(4),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        vector = self.vectors.p
+        m.submodules.fork = fork = Fork(epilogue_output(self.config), outputs=1 + len(MEMORIES))
+        m.submodules.store_queue = queue = Queue(self.stored.payload.shape(), depth=2)
+        wiring.connect(m, outer=wiring.flipped(self.vectors), inner=fork.i)
+        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.stored))
+        m.d.comb += [
+            fork.choose.eq(
+                vector.emit.replicate(1 + len(MEMORIES))
+                & Cat(vector.store, (vector.destination == memory for memory in MEMORIES))
+            ),
+            queue.i.valid.eq(fork.o0.valid),
+            queue.i.payload.eq(fork.o0.p.data),
+            fork.o0.ready.eq(queue.i.ready),
+        ]
+        ports = (self.operand_writes, self.left_writes, self.right_writes)
+        for port, output in zip(ports, (fork.o1, fork.o2, fork.o3), strict=True):
+            m.d.comb += [
+                port.valid.eq(output.valid),
+                output.ready.eq(port.ready),
+                port.p.address.eq(output.p.address),
+                port.p.bank.eq(output.p.bank),
+                *(port.p.data[lane].eq(output.p.data[lane]) for lane in range(self.config.lanes)),
+            ]
+        with m.If(self.vectors.valid & self.vectors.ready & vector.last):
+            m.d.comb += self.signals.eq(vector.signals)
+        return m
+
+
+class Fabric(wiring.Component):
+    """Both engines' routers and, before each on-chip memory, the merge of its three writers.
+
+    The FIFOs themselves are the epilogues' output queues, `fabric_depth` vectors each, and the
+    short queues to the store unit. A write reaches the memory :attr:`latency` cycles after it
+    is taken.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    aggregate, transform : In(stream.Signature(epilogue_output(config)))
+    aggregate_stored, transform_stored : Out(stream.Signature(Shapes.sums))
+    load_operand, load_left, load_right : In(stream.Signature(Shapes.vector_write))
+    operand, left, right : Out(stream.Signature(Shapes.vector_write))
+    aggregate_signals, transform_signals : Out(4)
+    """
+
+    latency = Merge.latency
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        shapes = Shapes(config)
+        write = stream.Signature(shapes.vector_write)
+        super().__init__(
+            {
+                "aggregate": In(stream.Signature(epilogue_output(config))),
+                "transform": In(stream.Signature(epilogue_output(config))),
+                "aggregate_stored": Out(stream.Signature(shapes.sums)),
+                "transform_stored": Out(stream.Signature(shapes.sums)),
+                "load_operand": In(write),
+                "load_left": In(write),
+                "load_right": In(write),
+                "operand": Out(write),
+                "left": Out(write),
+                "right": Out(write),
+                "aggregate_signals": Out(4),
+                "transform_signals": Out(4),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.aggregate_router = aggregate = Router(self.config)
+        m.submodules.transform_router = transform = Router(self.config)
+        for name, router in (("aggregate", aggregate), ("transform", transform)):
+            outer = wiring.flipped(self)
+            wiring.connect(m, outer=getattr(outer, name), inner=router.vectors)
+            wiring.connect(m, outer=getattr(outer, f"{name}_stored"), inner=router.stored)
+            m.d.comb += getattr(self, f"{name}_signals").eq(router.signals)
+        for name in ("operand", "left", "right"):
+            merge = Merge(Shapes(self.config).vector_write, inputs=3)
+            m.submodules[f"{name}_merge"] = merge
+            outer = wiring.flipped(self)
+            wiring.connect(m, outer=getattr(outer, f"load_{name}"), inner=merge.i0)
+            wiring.connect(m, router=getattr(aggregate, f"{name}_writes"), inner=merge.i1)
+            wiring.connect(m, router=getattr(transform, f"{name}_writes"), inner=merge.i2)
+            wiring.connect(m, inner=merge.o, outer=getattr(outer, name))
+        return m

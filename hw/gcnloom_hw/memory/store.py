@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store unit: the engines' results to device memory."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.layout import Shapes
+from gcnloom_hw.memory.port import ADDRESS_BITS
+from gcnloom_hw.streams.gearbox import Packer
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import Opcode, Source
+
+__all__ = ["Store", "write_request"]
+
+
+def write_request(memory_bytes):
+    """Layout of a memory write: `mask` has a bit for each byte to write."""
+    return data.StructLayout(
+        {"address": ADDRESS_BITS, "data": 8 * memory_bytes, "mask": memory_bytes}
+    )
+
+
+class Store(wiring.Component):
+    """Execute :class:`gcnloom_spec.isa.Store` commands.
+
+    Takes one vector a cycle from the chosen engine, packs it, and writes one word a cycle.
+    Signals fire when memory has accepted a command's last word.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    commands : In(stream.Signature(store command))
+    aggregate, transform : In(stream.Signature(Shapes.sums))
+        Vectors to store: raw sums, or operands sign-extended to sums.
+    writes : Out(stream.Signature(write_request(config.memory_bytes)))
+    signals : Out(4)
+    wrote, active, stalled, idle : Out(1)
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        shapes = Shapes(config)
+        super().__init__(
+            {
+                "commands": In(stream.Signature(shapes.commands[Opcode.STORE])),
+                "aggregate": In(stream.Signature(shapes.sums)),
+                "transform": In(stream.Signature(shapes.sums)),
+                "writes": Out(stream.Signature(write_request(config.memory_bytes))),
+                "signals": Out(4),
+                "wrote": Out(1),
+                "active": Out(1),
+                "stalled": Out(1),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        command = self.commands.p
+        running = Signal()
+        remaining = Signal(LOCAL_BITS)
+        raw = Signal()
+        source = Signal(Source)
+        m.submodules.vectors = vectors = Packer(config.vector, config.memory_bytes)
+        m.submodules.sums = sums = Packer(config.sums, config.memory_bytes)
+
+        vector = Mux(
+            source == Source.TRANSFORM,
+            self.transform.payload.as_value(),
+            self.aggregate.payload.as_value(),
+        )
+        taken = self._take(m, vectors, sums, vector, raw, running & (remaining != 0), source)
+        with m.If(taken):
+            m.d.sync += remaining.eq(remaining - 1)
+        for packer in (vectors, sums):
+            m.d.comb += packer.items.p.last.eq(remaining == 1)
+
+        words = data.View(
+            vectors.words.payload.shape(),
+            Mux(raw, sums.words.payload.as_value(), vectors.words.payload.as_value()),
+        )
+        address = Signal(ADDRESS_BITS, reset_less=True)
+        finished = Signal()
+        m.d.comb += [
+            self.writes.valid.eq(Mux(raw, sums.words.valid, vectors.words.valid)),
+            self.writes.p.address.eq(address),
+            self.writes.p.data.eq(words.data),
+            self.writes.p.mask.eq(words.mask),
+            vectors.words.ready.eq(self.writes.ready & ~raw),
+            sums.words.ready.eq(self.writes.ready & raw),
+            self.wrote.eq(self.writes.valid & self.writes.ready),
+            finished.eq(self.wrote & words.last),
+            self.commands.ready.eq(finished),
+            self.active.eq(taken),
+            self.stalled.eq(running & ~taken),
+            self.idle.eq(~running & ~self.commands.valid),
+        ]
+        with m.If(self.wrote):
+            m.d.sync += address.eq(address + 1)
+        with m.If(finished):
+            m.d.comb += self.signals.eq(command.signals)
+            m.d.sync += running.eq(0)
+        with m.Elif(self.commands.valid & ~running):
+            m.d.sync += [
+                running.eq(1),
+                remaining.eq(command.count),
+                raw.eq(command.raw),
+                source.eq(command.source),
+                address.eq(command.address),
+            ]
+        return m
+
+    def _take(self, m, vectors, sums, vector, raw, wanted, source):
+        """Hand the source's next vector to the packer in use."""
+        offered = Signal()
+        taken = Signal()
+        lanes = data.View(Shapes(self.config).sums, vector)
+        m.d.comb += [
+            offered.eq(
+                wanted & Mux(source == Source.TRANSFORM, self.transform.valid, self.aggregate.valid)
+            ),
+            vectors.items.valid.eq(offered & ~raw),
+            sums.items.valid.eq(offered & raw),
+            vectors.items.p.data.eq(_extended(lanes, 8 * self.config.operand_bytes)),
+            sums.items.p.data.eq(_extended(lanes, 8 * self.config.sum_bytes)),
+            taken.eq(offered & Mux(raw, sums.items.ready, vectors.items.ready)),
+            self.aggregate.ready.eq(taken & (source == Source.AGGREGATE)),
+            self.transform.ready.eq(taken & (source == Source.TRANSFORM)),
+        ]
+        return taken
+
+
+def _extended(lanes, bits):
+    """Each lane cut or sign-extended to `bits`, side by side."""
+    return Cat(
+        lane[:bits] if len(lane) >= bits else Cat(lane, lane[-1].replicate(bits - len(lane)))
+        for lane in lanes
+    )
