@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Verilated accelerator in this process, as a transport."""
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.errors import DeviceError
+from gcnloom.transport import Identity
+from gcnloom_sim.verilate import library
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import COMMAND_BYTES, Unit
+from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, STATISTICS
+
+__all__ = ["RtlTransport", "open_rtl"]
+
+CHUNK = 1 << 20
+"""Cycles between looks at whether anything still moves, and at the keyboard."""
+
+SIGNATURES = {
+    "gcnloom_new": (ctypes.c_void_p, [ctypes.c_uint64, ctypes.c_uint32]),
+    "gcnloom_delete": (None, [ctypes.c_void_p]),
+    "gcnloom_memory": (ctypes.c_void_p, [ctypes.c_void_p]),
+    "gcnloom_fault_address": (ctypes.c_uint64, [ctypes.c_void_p]),
+    "gcnloom_configure": (
+        None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]),
+    "gcnloom_write_register": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]),
+    "gcnloom_read_register": (ctypes.c_uint32, [ctypes.c_void_p, ctypes.c_uint32]),
+    "gcnloom_run": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
+}
+
+
+def open_rtl(
+    config: AcceleratorConfig, *, memory_megabytes: int = 64, latency: int = 8,
+    stall_per_mille: int = 0, seed: int = 1, progress: Callable[[str], None] = lambda _: None,
+) -> "RtlTransport":
+    """Open the RTL executor; builds the simulator on first use of a configuration.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    memory_megabytes : int
+        Size of the simulated device memory.
+    latency : int
+        Cycles from a read request to its answer.
+    stall_per_mille : int
+        How often, of 1,000 cycles, each side of the memory port is not ready.
+    seed : int
+        Of the stalls.
+    progress : callable
+        Told a phrase when a stage of a build begins.
+    """
+    return RtlTransport(
+        config, library(config, progress=progress), memory_megabytes << 20,
+        latency=latency, stall_per_mille=stall_per_mille, seed=seed)
+
+
+class RtlTransport:
+    """Device memory and registers of a Verilated accelerator.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    path : Path
+        Shared library built for that configuration.
+    memory_bytes : int
+        Size of the device memory.
+    latency, stall_per_mille, seed : int
+        See :func:`open_rtl`.
+    """
+
+    def __init__(
+        self, config: AcceleratorConfig, path: Path, memory_bytes: int, *, latency: int,
+        stall_per_mille: int, seed: int,
+    ) -> None:
+        self._library = ctypes.CDLL(str(path))
+        for name, (result, arguments) in SIGNATURES.items():
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = result, arguments
+        words = memory_bytes // config.memory_bytes
+        self._config = config
+        self._handle = self._library.gcnloom_new(words, config.memory_bytes)
+        self._library.gcnloom_configure(self._handle, latency, stall_per_mille, seed)
+        buffer = (ctypes.c_uint8 * (words * config.memory_bytes)).from_address(
+            self._library.gcnloom_memory(self._handle))
+        self._memory: NDArray[np.uint8] = np.frombuffer(buffer, dtype=np.uint8)
+        if self._register("identity") != IDENTITY:
+            raise DeviceError("the simulated device does not answer; try removing the build cache")
+
+    def identity(self) -> Identity:
+        """Read what the device is."""
+        digest = self._register("digest_high") << 32 | self._register("digest_low")
+        return Identity(
+            isa_version=self._register("isa_version"), config_digest=f"{digest:016x}",
+            config=self._config, memory_words=self._memory.size // self._config.memory_bytes)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write bytes from a word address on."""
+        start = address * self._config.memory_bytes
+        self._memory[start : start + len(data)] = np.frombuffer(data, dtype=np.uint8)
+
+    def read(self, address: int, words: int) -> bytes:
+        """Read whole words."""
+        start = address * self._config.memory_bytes
+        return self._memory[start : start + words * self._config.memory_bytes].tobytes()
+
+    def run(self, address: int, commands: int, seed: int, step: int) -> None:
+        """Run a program to its end.
+
+        Raises
+        ------
+        DeviceError
+            Nothing moves any more, an opcode is unknown, or an address is outside the memory.
+        """
+        for name, value in (
+            ("program_address", address), ("program_count", commands),
+            ("seed", seed), ("step", step), ("control", 1),
+        ):
+            self._library.gcnloom_write_register(self._handle, REGISTERS[name].address, value)
+        before: list[int] = []
+        try:
+            while self._library.gcnloom_run(self._handle, CHUNK):
+                moved = [self._counter(f"{unit.name.lower()}_active") for unit in Unit]
+                if moved == before:
+                    raise DeviceError(self._diagnosis())
+                before = moved
+        except BaseException:
+            self._library.gcnloom_write_register(self._handle, REGISTERS["control"].address, 2)
+            raise
+        if self._register("status") & 2:
+            raise DeviceError(
+                f"the device stopped at an unknown opcode after {self._counter('commands')} of "
+                f"{commands} commands ({COMMAND_BYTES} bytes each); lower the program again")
+        fault = self._library.gcnloom_fault_address(self._handle)
+        if fault != (1 << 64) - 1:
+            raise DeviceError(
+                f"the program reached word {fault}, beyond the device memory's "
+                f"{self._memory.size // self._config.memory_bytes}; open it with more "
+                "memory_megabytes")
+
+    def counters(self) -> dict[str, int]:
+        """Read every performance counter of the last run."""
+        return {name: self._counter(name) for name in COUNTERS}
+
+    def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Read each tensor's envelope and saturations of the last run."""
+        envelopes = np.zeros(STATISTICS, dtype=np.int64)
+        saturations = np.zeros(STATISTICS, dtype=np.int64)
+        for tensor in range(STATISTICS):
+            self._library.gcnloom_write_register(
+                self._handle, REGISTERS["statistic"].address, tensor)
+            high, low = self._register("envelope_high"), self._register("envelope_low")
+            envelopes[tensor] = high << 32 | low
+            saturations[tensor] = self._register("saturations")
+        return envelopes, saturations
+
+    def close(self) -> None:
+        """Free the device; further calls are errors."""
+        if self._handle:
+            self._memory = np.zeros(0, dtype=np.uint8)
+            self._library.gcnloom_delete(self._handle)
+            self._handle = None
+
+    def _register(self, name: str) -> int:
+        return int(self._library.gcnloom_read_register(self._handle, REGISTERS[name].address))
+
+    def _counter(self, name: str) -> int:
+        address = COUNTER_BASE + list(COUNTERS).index(name)
+        return int(self._library.gcnloom_read_register(self._handle, address))
+
+    def _diagnosis(self) -> str:
+        counters = self.counters()
+        waits = [name for name in COUNTERS if "_wait_" in name and counters[name] >= CHUNK // 2]
+        return (
+            f"the program hangs after {counters['cycles']} cycles and {counters['commands']} "
+            f"commands ({', '.join(waits) or 'no unit waits for a token'}); the device was reset; "
+            "check the program's tokens and its stores' counts")

