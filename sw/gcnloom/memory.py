@@ -152,9 +152,13 @@ class TensorLayout:
     def at(self, address: int) -> "TensorLayout":
         """Return the same layout at another address."""
         return TensorLayout(
-            config=self.config, rows=self.rows, features=self.features, kind=self.kind,
-            address=address, block=self.block,
-        )  # fmt: skip
+            config=self.config,
+            rows=self.rows,
+            features=self.features,
+            kind=self.kind,
+            address=address,
+            block=self.block,
+        )
 
     def panel_address(self, panel: int, row: int = 0) -> int:
         """Word at which `row` of `panel` starts; the row must be the first of its word."""

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Human assembly: one line a command."""
+
+from collections.abc import Mapping, Sequence
+
+from gcnloom_spec.isa import (
+    Aggregate,
+    Command,
+    Destination,
+    Drain,
+    Emission,
+    Load,
+    Mode,
+    Source,
+    Store,
+    Target,
+    Transform,
+    Unit,
+)
+
+__all__ = ["listing"]
+
+MODES = {
+    Mode.WEIGHT_STATIONARY: "ws",
+    Mode.OUTPUT_STATIONARY: "os",
+    Mode.PASS: "pass",
+}
+
+
+def listing(commands: Sequence[Command], tensors: Mapping[int, str]) -> str:
+    """Text of `commands` with aligned index, opcode and operands; `tensors` names tensor ids."""
+    rows = [
+        (str(index), command.opcode.name.lower(), _operands(command, tensors), _tokens(command))
+        for index, command in enumerate(commands)
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    return "\n".join(
+        f"{index:>{widths[0]}}  {opcode:<{widths[1]}}  {operands:<{widths[2]}}  {tokens}".rstrip()
+        for index, opcode, operands, tokens in rows
+    )
+
+
+def _operands(command: Command, tensors: Mapping[int, str]) -> str:
+    match command:
+        case Load():
+            target = Target(command.target).name.lower()
+            bank = f".{command.bank}" if command.target in (Target.LEFT, Target.RIGHT) else ""
+            return f"{target}{bank} {command.base}+{command.count}  from {command.address:#x}"
+        case Aggregate():
+            return f"edges {command.edge_base}+{command.count}  operand {command.operand_base}"
+        case Drain():
+            emission = _emission(command.emission, tensors)
+            return f"order {command.order_base}+{command.count}  -> {emission}"
+        case Transform():
+            return _transform(command, tensors)
+        case Store():
+            raw = " raw" if command.raw else ""
+            source = Source(command.source).name.lower()
+            return f"{source} {command.count}{raw}  to {command.address:#x}"
+
+
+def _transform(command: Transform, tensors: Mapping[int, str]) -> str:
+    parts = [MODES[Mode(command.mode)]]
+    if command.mode == Mode.PASS:
+        parts.append(f"sums {command.sum_base}+{command.count}")
+    else:
+        part = f".{command.slice}" if command.slice else ""
+        parts += [
+            f"left {command.left_base}{part}+{command.count}",
+            f"right {command.right_base}",
+            f"sums {command.sum_base}",
+        ]
+        parts += ["first"] if command.first else []
+    if command.last:
+        bank = f" bank {command.bank}" if command.bank else ""
+        parts.append(f"last{bank} -> {_emission(command.emission, tensors)}")
+    return "  ".join(parts)
+
+
+def _emission(emission: Emission, tensors: Mapping[int, str]) -> str:
+    name = tensors.get(emission.tensor, f"t{emission.tensor}")
+    how = [name, f"[{emission.row}+{emission.vectors}, {emission.feature}]"]
+    steps = []
+    if emission.relu:
+        steps.append("relu")
+    if emission.mask:
+        steps.append(f"mask {emission.mask_base}")
+    if emission.dropout:
+        steps.append(f"dropout {emission.threshold}/256")
+    noise = " stochastic" if emission.stochastic else ""
+    steps.append("raw" if emission.raw else f">>{emission.shift}{noise}")
+    how.append(f"({', '.join(steps)})")
+    places = []
+    if emission.destination:
+        memory = Destination(emission.destination).name.lower()
+        bank = (
+            "" if emission.destination == Destination.OPERAND else f".{emission.destination_bank}"
+        )
+        places.append(f"{memory}{bank} {emission.destination_base}")
+    if emission.store:
+        places.append("store")
+    if places:
+        how.append("to " + ", ".join(places))
+    return " ".join(how)
+
+
+def _tokens(command: Command) -> str:
+    parts = []
+    for word, bits in (("wait", command.waits), ("signal", command.signals)):
+        units = [unit.name.lower() for unit in Unit if bits >> unit & 1]
+        if units:
+            parts.append(f"{word} {','.join(units)}")
+    return "  ".join(parts)

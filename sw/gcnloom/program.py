@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Program: a sequence of commands as a value that can be encoded, listed, patched and saved."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.encoding import LIMBS, decode, encode, patch, unpack_by_opcode
+from gcnloom.errors import ProgramError
+from gcnloom.listing import listing
+from gcnloom_spec.isa import ISA_VERSION, Command, Opcode
+
+__all__ = ["Program", "decode"]
+
+FIELDS = ("words", "config_digest", "isa_version", "digest")
+Sites = Mapping[int, Sequence[tuple[Opcode, NDArray[np.int64]]]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """Commands for one configuration, kept packed; make one with :meth:`of`.
+
+    Parameters
+    ----------
+    words : NDArray[np.uint64]
+        Shape ``(commands, 4)``, read-only: see :func:`gcnloom.encoding.encode`.
+    config_digest : str
+        Names the configuration the commands were made for.
+    isa_version : int
+
+    Examples
+    --------
+    >>> from gcnloom_spec.isa import Load, Target
+    >>> program = Program.of([Load(target=Target.EDGES, base=0, count=3, address=9)], "0" * 16)
+    >>> print(program.listing())
+    0  load  edges 0+3  from 0x9
+    """
+
+    words: NDArray[np.uint64]
+    config_digest: str
+    isa_version: int = ISA_VERSION
+    _sites: list[Sites] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.words.dtype != np.uint64 or self.words.ndim != 2 or self.words.shape[1] != LIMBS:
+            raise ProgramError(
+                f"words are {self.words.dtype} of shape {self.words.shape}; "
+                f"try uint64 of shape (commands, {LIMBS})"
+            )
+        self.words.flags.writeable = False
+
+    @classmethod
+    def of(cls, commands: Sequence[Command], config_digest: str) -> "Program":
+        """Program of typed commands, for the current command set."""
+        program = cls(words=encode(commands), config_digest=config_digest)
+        program.__dict__["commands"] = tuple(commands)
+        return program
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Program):
+            return NotImplemented
+        return (
+            self.config_digest == other.config_digest
+            and self.isa_version == other.isa_version
+            and np.array_equal(self.words, other.words)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
+    def commands(self) -> tuple[Command, ...]:
+        """The typed commands."""
+        return tuple(decode(self.words))
+
+    def encode(self) -> NDArray[np.uint64]:
+        """Packed commands, shape ``(len(self), 4)``, read-only."""
+        return self.words
+
+    def to_bytes(self) -> bytes:
+        """Return what lies in device memory: 32 bytes a command, little endian."""
+        return self.words.astype("<u8").tobytes()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, the configuration digest and the version of the command set."""
+        state = hashlib.sha256(f"{self.isa_version} {self.config_digest} ".encode())
+        state.update(self.to_bytes())
+        return state.hexdigest()
+
+    def listing(self, tensors: Mapping[int, str] | None = None) -> str:
+        """Human assembly, one line a command; `tensors` names tensor ids."""
+        return listing(self.commands, tensors or {})
+
+    def with_shifts(self, shifts: Mapping[int, int]) -> "Program":
+        """Program whose emissions of the given tensors requantise by the given right shifts.
+
+        Costs a copy of the packed words and a few array operations, whatever the number of
+        commands: the places are found once and shared by every program made from this one.
+        """
+        if not self._sites:
+            self._sites.append(_shift_sites(self.words))
+        words = self.words.copy()
+        for tensor, shift in shifts.items():
+            for opcode, where in self._sites[0].get(tensor, ()):
+                patch(words, where, opcode, "shift", shift)
+        return Program(
+            words=words,
+            config_digest=self.config_digest,
+            isa_version=self.isa_version,
+            _sites=self._sites,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write an ``.npz`` file that :meth:`load` reads back."""
+        with Path(path).open("wb") as file:
+            np.savez_compressed(
+                file,
+                words=self.words,
+                config_digest=np.array(self.config_digest),
+                isa_version=np.array(self.isa_version),
+                digest=np.array(self.digest),
+            )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Program":
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ProgramError
+            The file cannot be read, is no program, was damaged, or is for another version.
+        """
+        parts = _read(Path(path))
+        version = int(parts["isa_version"])
+        if version != ISA_VERSION:
+            raise ProgramError(
+                f"{str(path)!r} is for version {version} of the command set, this is version "
+                f"{ISA_VERSION}; try lowering the model again"
+            )
+        program = cls(
+            words=parts["words"], config_digest=str(parts["config_digest"]), isa_version=version
+        )
+        if program.digest != str(parts["digest"]):
+            raise ProgramError(
+                f"{str(path)!r} does not match its digest {str(parts['digest'])[:16]}; "
+                "try lowering the model again"
+            )
+        return program
+
+
+def _read(path: Path) -> dict[str, NDArray[np.uint64]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in FIELDS}
+    except OSError as error:
+        reason = error.strerror or "it is no program file"
+        raise ProgramError(
+            f"cannot read program {str(path)!r}: {reason}; try a file written by Program.save"
+        ) from error
+    except (ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise ProgramError(
+            f"{str(path)!r} is truncated or no program: {error}; try a file written by Program.save"
+        ) from error
+
+
+def _shift_sites(words: NDArray[np.uint64]) -> Sites:
+    """Where each tensor is emitted."""
+    sites: dict[int, list[tuple[Opcode, NDArray[np.int64]]]] = {}
+    groups = unpack_by_opcode(words)
+    for opcode in (Opcode.DRAIN, Opcode.TRANSFORM):
+        if opcode not in groups:
+            continue
+        where, columns = groups[opcode]
+        emits = columns["vectors"] > 0
+        for tensor in np.unique(columns["tensor"][emits]).tolist():
+            chosen = where[emits & (columns["tensor"] == tensor)]
+            sites.setdefault(tensor, []).append((opcode, chosen))
+    return sites
