@@ -107,18 +107,16 @@ class AggregateEngine(wiring.Component):
         return m
 
     def _issue(self, m, drain, address, operand_base, step):
-        """Control: which step is issued in this cycle."""
-        draining = Signal()
-        void = Signal()
+        """Control: take a command, issue its steps, let its last sums reach the memories."""
+        draining, void, final, issue = Signal(), Signal(), Signal(), Signal()
         remaining = Signal(LOCAL_BITS, reset_less=True)
-        final = Signal()
-        issue = Signal()
-        busy = Signal()
         work = self.commands.p
+        self._report(m, drain, step, issue=issue, draining=draining, void=void, final=final)
         # The next command's first read comes at least 6 cycles after the last edge's issue: a
         # drain reads sums 3 cycles after its issue, an edge writes them 8 cycles after its own.
         settle = Signal(range(self.aggregate_overhead - 1))
 
+        m.d.sync += self.stalled.eq(0)
         with m.FSM(name="control"):
             with m.State("Wait for command"):
                 m.d.comb += self.commands.ready.eq(1)
@@ -135,9 +133,9 @@ class AggregateEngine(wiring.Component):
                 with m.If(self.commands.valid):
                     m.next = "Issue"
             with m.State("Issue"):
-                m.d.comb += busy.eq(1)
                 # Only steps that may push a beat need room for it.
                 m.d.comb += issue.eq(drain.available | ~(draining | final))
+                m.d.sync += self.stalled.eq(~issue)
                 with m.If(issue):
                     m.d.sync += [
                         address.eq(address + 1),
@@ -153,6 +151,8 @@ class AggregateEngine(wiring.Component):
                 with m.If(settle == 0):
                     m.next = "Wait for command"
 
+    def _report(self, m, drain, step, *, issue, draining, void, final):
+        """Say what was issued: to the pipeline, to the drain's place keeper, to the counters."""
         m.d.comb += [
             step.beat.eq(issue & ~draining & ~void),
             step.entry.eq(issue & draining & ~void),
@@ -163,7 +163,6 @@ class AggregateEngine(wiring.Component):
             self.beats.eq(step.beat),
             self.entries.eq(step.entry),
             self.active.eq(step.beat | step.entry),
-            self.stalled.eq(busy & ~issue),
         ]
 
     def _fetch(self, m, address, step):
