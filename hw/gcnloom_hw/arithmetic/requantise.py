@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shift, round and saturate one lane of sums; bit-exact with ``gcnloom_spec.number.requantise``."""
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_spec.number import NOISE_BITS, limits
+
+__all__ = ["Requantise"]
+
+FINE_BITS = 3
+"""Low bits of a shift, done in the second stage; the first shifts by whole bytes."""
+
+
+def _shifted(value: Value, amount: Value, step: int) -> Value:
+    """Arithmetic right shift by ``amount * step``, one level of multiplexers a bit."""
+    for level in reversed(range(len(amount))):
+        value = Mux(amount[level], value.shift_right(step << level), value)
+    return value
+
+
+class Requantise(wiring.Component):
+    """Turn a sum into an operand, ``floor(sum / 2**shift + noise)``, saturated.
+
+    The addition that the definition does before the shift is done after it: only
+    :data:`~gcnloom_spec.number.NOISE_BITS` bits of the remainder, and whether any below them is
+    set, can decide the carry, so that no adder is wider than an operand. Accepts one sum a cycle;
+    the result leaves :attr:`latency` cycles later. Shifts 0 to 47.
+
+    Parameters
+    ----------
+    operand_width, sum_width : int
+
+    Attributes
+    ----------
+    sum : In(signed(sum_width))
+    shift : In(6)
+    stochastic : In(1)
+        Round with `noise`; otherwise to nearest, ties to even.
+    noise : In(8)
+    raw : In(1)
+        Hand the sum out unchanged; `shift` must be zero.
+    result : Out(signed(sum_width))
+        The operand, sign-extended, or the raw sum.
+    clipped : Out(1)
+        The operand was saturated.
+    """
+
+    latency = 4
+
+    def __init__(self, *, operand_width: int, sum_width: int) -> None:
+        self.operand_width = operand_width
+        self.sum_width = sum_width
+        super().__init__(
+            {
+                "sum": In(signed(sum_width)),
+                "shift": In(6),
+                "stochastic": In(1),
+                "noise": In(NOISE_BITS),
+                "raw": In(1),
+                "result": Out(signed(sum_width)),
+                "clipped": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        wide, sticky = self._shift(m)
+
+        # Decide: does the remainder carry, and is the quotient far outside the operand range?
+        fraction, quotient = wide[:NOISE_BITS], wide[NOISE_BITS:]
+        noise = delay(m, self.noise, 2, name="noise")
+        stochastic = delay(m, self.stochastic, 2, name="stochastic")
+        half = 1 << (NOISE_BITS - 1)
+        addend = Mux(stochastic, noise, Mux(quotient[0] | sticky, half, half - 1))
+        above = quotient[self.operand_width :]
+        carry = Signal(reset_less=True)
+        beyond = Signal(reset_less=True)
+        floor = Signal(signed(self.sum_width), reset_less=True)
+        m.d.sync += [
+            carry.eq((fraction + addend)[NOISE_BITS]),
+            beyond.eq(above.any() & ~above.all()),
+            floor.eq(quotient),
+        ]
+        self._saturate(m, floor, carry, beyond)
+        return m
+
+    def _shift(self, m):
+        """Sum with fraction bits below it, shifted in two stages; whether a lost bit was set."""
+        width = self.sum_width + NOISE_BITS
+        wide = Cat(Const(0, NOISE_BITS), self.sum)
+        coarse = Signal(signed(width), reset_less=True)
+        fine = Signal(signed(width), reset_less=True)
+        coarse_sticky = Signal(reset_less=True)
+        sticky = Signal(reset_less=True)
+        steps = self.shift[FINE_BITS:]
+        rest = delay(m, self.shift[:FINE_BITS], 1, name="rest")
+        octets = [wide[i : i + 8].any() for i in range(0, width, 8)]
+        m.d.sync += [
+            coarse.eq(_shifted(wide.as_signed(), steps, 8)),
+            coarse_sticky.eq(Cat(octet & (steps > i) for i, octet in enumerate(octets)).any()),
+            fine.eq(_shifted(coarse, rest, 1)),
+            sticky.eq(coarse_sticky | Cat(coarse[i] & (rest > i) for i in range(7)).any()),
+        ]
+        return fine, sticky
+
+    def _saturate(self, m, floor, carry, beyond):
+        """Add the carry and clip."""
+        raw = delay(m, self.raw, 3, name="raw")
+        low, high = limits(self.operand_width)
+        rounded = Signal(signed(self.operand_width + 2))
+        clip = Signal()
+        top = rounded[self.operand_width - 1 :]
+        m.d.comb += [
+            rounded.eq(floor[: self.operand_width + 1].as_signed() + carry),
+            clip.eq(~raw & (beyond | (top.any() & ~top.all()))),
+        ]
+        m.d.sync += self.clipped.eq(clip)
+        with m.If(raw):
+            m.d.sync += self.result.eq(floor)
+        with m.Elif(clip):
+            m.d.sync += self.result.eq(Mux(floor[-1], low, high))
+        with m.Else():
+            m.d.sync += self.result.eq(rounded)

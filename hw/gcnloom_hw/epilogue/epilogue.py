@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to an engine's sums on their way out: gate, requantise, count, hand on."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.arithmetic.requantise import Requantise
+from gcnloom_hw.epilogue.gate import Gate
+from gcnloom_hw.epilogue.random_bytes import RandomBytes
+from gcnloom_hw.epilogue.sequence import Sequence
+from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
+from gcnloom_hw.layout import Shapes
+from gcnloom_hw.streams.queue import CreditedQueue
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import EMISSION
+from gcnloom_spec.registers import STATISTICS
+
+__all__ = ["Epilogue", "epilogue_output"]
+
+TAG = data.StructLayout(
+    {
+        "emit": 1,
+        "last": 1,
+        "raw": 1,
+        "store": 1,
+        "destination": EMISSION["destination"],
+        "address": LOCAL_BITS,
+        "bank": EMISSION["destination_bank"],
+        "signals": 4,
+        "shift": EMISSION["shift"],
+        "stochastic": 1,
+        "tensor": EMISSION["tensor"],
+    }
+)
+"""What travels beside a vector."""
+
+
+def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
+    """Shape of a vector on its way to the store unit, a memory or both.
+
+    `data` holds operands, sign-extended, or sums if `raw`. A beat without `emit` only carries
+    `last` and `signals`; `signals` is zero without `last`.
+    """
+    return data.StructLayout(
+        {
+            "data": Shapes(config).sums,
+            "emit": 1,
+            "raw": 1,
+            "store": 1,
+            "destination": EMISSION["destination"],
+            "address": LOCAL_BITS,
+            "bank": EMISSION["destination_bank"],
+            "last": 1,
+            "signals": 4,
+        }
+    )
+
+
+class Epilogue(wiring.Component):
+    """Apply each command's emission to its sums, as ``gcnloom_spec.isa.Emission`` defines.
+
+    Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
+    with random bytes starts at most 24 cycles after it is accepted. Vectors leave in order,
+    :attr:`latency` cycles after they are taken at the earliest. Results saturate.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    emissions : In(stream.Signature(Shapes.emission))
+    sums : In(stream.Signature(Shapes.engine_sums))
+    mask_writes : In(stream.Signature(Shapes.mask_write))
+        Always taken; visible two cycles later.
+    vectors : Out(stream.Signature(epilogue_output(config)))
+    seed, step : In(32)
+        Constant while emissions are inside.
+    clear : In(1)
+        Zero the statistics; only while `idle`. Emissions wait until it is done.
+    statistic : In(6)
+        Tensor whose statistics are read; they follow at most 3 cycles later.
+    envelope : Out(sum_width)
+    saturations : Out(32)
+    saturated : Out(range(lanes + 1))
+        Lanes clipped in this cycle's vector.
+    idle : Out(1)
+        Nothing is inside: no emission, no vector, no statistics still to be merged.
+    """
+
+    pipeline = Gate.latency + Requantise.latency
+    latency = pipeline + 2
+
+    emissions: stream.Interface
+    sums: stream.Interface
+    mask_writes: stream.Interface
+    vectors: stream.Interface
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        shapes = Shapes(config)
+        super().__init__(
+            {
+                "emissions": In(stream.Signature(shapes.emission)),
+                "sums": In(stream.Signature(shapes.engine_sums)),
+                "mask_writes": In(stream.Signature(shapes.mask_write)),
+                "vectors": Out(stream.Signature(epilogue_output(config))),
+                "seed": In(32),
+                "step": In(32),
+                "clear": In(1),
+                "statistic": In(range(STATISTICS)),
+                "envelope": Out(config.sum_width),
+                "saturations": Out(SATURATION_BITS),
+                "saturated": Out(range(config.lanes + 1)),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sequence = sequence = Sequence(self.config)
+        m.submodules.gate = gate = Gate(self.config)
+        m.submodules.statistics = statistics = Statistics(self.config)
+        depth = max(self.config.fabric_depth, self.pipeline + 4)
+        m.submodules.queue = queue = CreditedQueue(epilogue_output(self.config), depth=depth)
+        wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
+        wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
+        wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
+
+        self._draw(m, sequence, gate)
+        m.d.comb += [
+            sequence.hold.eq(self.clear | statistics.clearing),
+            sequence.sums_valid.eq(self.sums.valid),
+            sequence.sums_last.eq(self.sums.payload.last),
+            sequence.available.eq(queue.available),
+            self.sums.ready.eq(sequence.issue),
+            queue.take.eq(sequence.issue),
+        ]
+        self._gate(m, sequence.active, gate)
+
+        taken = delay(m, sequence.issue, self.pipeline, name="taken", reset_less=False)
+        gated_tag = TAG(delay(m, self._tag(m, sequence.active), gate.latency, name="gated_tag"))
+        tag = TAG(delay(m, gated_tag.as_value(), Requantise.latency, name="tag"))
+        clipped = self._requantise(m, gate, gated_tag, queue.i.payload.data)
+        self._hand_on(m, taken, tag, queue.i)
+        self._count(m, gate, clipped & taken.replicate(self.config.lanes), statistics)
+        m.d.comb += [
+            statistics.valid.eq(delay(m, taken, 1, name="counted", reset_less=False)),
+            statistics.last.eq(delay(m, tag.last, 1, name="counted_last")),
+            statistics.tensor.eq(delay(m, tag.tensor, 1, name="counted_tensor")),
+        ]
+
+        inside = Signal(range(depth + 1))
+        left = self.vectors.valid & self.vectors.ready
+        m.d.sync += inside.eq(inside + sequence.issue - left)
+        m.d.comb += self.idle.eq(~(sequence.busy | (inside != 0) | statistics.busy))
+        return m
+
+    def _draw(self, m, sequence, gate):
+        """Random bytes run ahead of the sums."""
+        m.submodules.random_bytes = random_bytes = RandomBytes(self.config)
+        wiring.connect(m, requests=sequence.requests, draws=random_bytes.requests)
+        m.d.comb += [
+            random_bytes.key.eq(Cat(self.seed, self.step)),
+            sequence.randoms_valid.eq(random_bytes.vectors.valid),
+            random_bytes.vectors.ready.eq(sequence.issue_randoms),
+            gate.randoms.eq(random_bytes.vectors.payload),
+        ]
+
+    def _gate(self, m, active, gate):
+        """Hand the vector in turn to the gate."""
+        controls = gate.controls
+        m.d.comb += [
+            gate.sums.eq(self.sums.payload.sums),
+            controls.emit.eq(self.sums.payload.emit),
+            controls.mask_address.eq(active.mask_base),
+        ]
+        m.d.comb += [
+            controls[name].eq(active[name]) for name in ("relu", "mask", "dropout", "threshold")
+        ]
+
+    def _tag(self, m, active):
+        """Side information of the vector in turn."""
+        tag = Signal(TAG)
+        last = self.sums.payload.last
+        m.d.comb += [
+            tag.emit.eq(self.sums.payload.emit),
+            tag.last.eq(last),
+            tag.signals.eq(Mux(last, active.signals, 0)),
+            tag.address.eq(active.destination_base),
+            tag.bank.eq(active.destination_bank),
+        ]
+        m.d.comb += [
+            tag[name].eq(active[name])
+            for name in ("raw", "store", "destination", "shift", "stochastic", "tensor")
+        ]
+        return tag.as_value()
+
+    def _requantise(self, m, gate, tag, results):
+        """One requantiser a lane; returns which lanes were clipped."""
+        clipped = Signal(self.config.lanes)
+        for index in range(self.config.lanes):
+            lane = Requantise(
+                operand_width=self.config.operand_width, sum_width=self.config.sum_width
+            )
+            m.submodules[f"lane{index}"] = lane
+            m.d.comb += [
+                lane.sum.eq(gate.gated[index]),
+                lane.noise.eq(gate.noise[index]),
+                lane.shift.eq(tag.shift),
+                lane.stochastic.eq(tag.stochastic),
+                lane.raw.eq(tag.raw),
+                results[index].eq(lane.result),
+                clipped[index].eq(lane.clipped),
+            ]
+        return clipped
+
+    @staticmethod
+    def _hand_on(m, taken, tag, vectors):
+        """Put the vector, with what the router needs of its tag, into the queue."""
+        m.d.comb += vectors.valid.eq(taken)
+        m.d.comb += [
+            vectors.payload[name].eq(tag[name])
+            for name in vectors.payload.shape().members
+            if name != "data"
+        ]
+
+    def _count(self, m, gate, clipped, statistics):
+        """Fold the gated sums and count the clipped lanes, both ready in the same cycle."""
+        width = self.config.sum_width
+        folded = Signal(width, reset_less=True)
+        folds = [total.as_unsigned() ^ total[-1].replicate(width) for total in gate.gated]
+        m.d.sync += folded.eq(reduce(or_, folds))
+        m.d.sync += self.saturated.eq(sum(clipped))
+        m.d.comb += [
+            statistics.envelope.eq(delay(m, folded, Requantise.latency, name="folded")),
+            statistics.saturations.eq(self.saturated),
+            statistics.clear.eq(self.clear),
+            statistics.statistic.eq(self.statistic),
+            self.envelope.eq(statistics.read_envelope),
+            self.saturations.eq(statistics.read_saturations),
+        ]

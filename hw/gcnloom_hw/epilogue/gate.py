@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate that lets a sum through or makes it zero: ReLU, its recorded mask, dropout."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.epilogue.random_bytes import random_vector
+from gcnloom_hw.layout import Shapes
+from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+
+__all__ = ["CONTROLS", "Gate"]
+
+CONTROLS = data.StructLayout(
+    {
+        "emit": 1,
+        "relu": 1,
+        "mask": 1,
+        "mask_address": LOCAL_BITS,
+        "dropout": 1,
+        "threshold": 8,
+    }
+)
+"""What closes the gate for one vector; all lanes are closed without `emit`."""
+
+
+class Gate(wiring.Component):
+    """Zero the sums that ReLU, mask or dropout stop.
+
+    Accepts one vector a cycle; it leaves :attr:`latency` cycles later. A mask write is visible
+    to vectors accepted two cycles later.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    sums : In(Shapes.sums)
+    randoms : In(random_vector(config))
+    controls : In(CONTROLS)
+    mask_writes : In(stream.Signature(Shapes.mask_write))
+        Always taken.
+    gated : Out(Shapes.sums)
+    noise : Out(data.ArrayLayout(8, lanes))
+        Rounding bytes of the gated sums.
+    """
+
+    latency = 3
+
+    sums: data.View
+    randoms: data.View
+    controls: data.View
+    mask_writes: stream.Interface
+    gated: data.View
+    noise: data.View
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        shapes = Shapes(config)
+        super().__init__(
+            {
+                "sums": In(shapes.sums),
+                "randoms": In(random_vector(config)),
+                "controls": In(CONTROLS),
+                "mask_writes": In(stream.Signature(shapes.mask_write)),
+                "gated": Out(shapes.sums),
+                "noise": Out(data.ArrayLayout(8, config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = range(self.config.lanes)
+        m.submodules.masks = masks = Scratchpad(
+            width=self.config.lanes, depth=self.config.mask_depth
+        )
+        m.d.comb += [
+            self.mask_writes.ready.eq(1),
+            masks.write_enable.eq(self.mask_writes.valid),
+            masks.write_address.eq(self.mask_writes.payload.address),
+            masks.write_data.eq(self.mask_writes.payload.data),
+            masks.read_address.eq(self.controls.mask_address),
+        ]
+
+        # Capture, while the mask memory reads.
+        sums = Signal.like(self.sums, name="captured_sums", reset_less=True)
+        randoms = Signal.like(self.randoms, name="captured_randoms", reset_less=True)
+        controls = Signal(CONTROLS, name="captured_controls", reset_less=True)
+        m.d.sync += [sums.eq(self.sums), randoms.eq(self.randoms), controls.eq(self.controls)]
+
+        # Compare, while the mask leaves its memory's slow output.
+        mask = Signal(self.config.lanes, reset_less=True)
+        stop = Signal(self.config.lanes, reset_less=True)
+        m.d.sync += mask.eq(masks.read_data)
+        for lane in lanes:
+            m.d.sync += stop[lane].eq(
+                ~controls.emit
+                | (controls.relu & sums[lane][-1])
+                | (controls.dropout & (randoms.dropout[lane] < controls.threshold))
+            )
+        compared = delay(m, sums.as_value(), 1, name="compared_sums")
+        masked = delay(m, controls.mask, 1, name="masked")
+        m.d.comb += self.noise.eq(delay(m, randoms.rounding.as_value(), 2, name="noise"))
+
+        width = self.config.sum_width
+        for lane in lanes:
+            keep = Signal(name=f"keep{lane}")
+            total = compared.word_select(lane, width).as_signed()
+            m.d.comb += keep.eq(~stop[lane] & (mask[lane] | ~masked))
+            m.d.sync += self.gated[lane].eq(Mux(keep, total, 0))
+        return m

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each tensor's results looked like: their envelope, and how many were clipped."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.registers import STATISTICS
+
+__all__ = ["Statistics"]
+
+SATURATION_BITS = 32
+
+
+class Statistics(wiring.Component):
+    """Collect over an emission, then merge into the entry of its tensor.
+
+    Accepts one vector's figures a cycle. An entry is up to date :attr:`latency` cycles after the
+    `last` of an emission. Envelopes merge by OR, saturations by addition modulo ``2 ** 32``.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    valid, last : In(1)
+        Figures of a vector; of the last one of an emission. At least :attr:`latency` cycles lie
+        between two of these, for a merge reads the entry that the one before may write.
+    tensor : In(6)
+    envelope : In(sum_width)
+    saturations : In(range(lanes + 1))
+    clear : In(1)
+        Zero the table; only while `busy` is low.
+    clearing : Out(1)
+        The table is being zeroed; no emission may end.
+    busy : Out(1)
+        A merge or a clearing is under way.
+    statistic : In(6)
+        Entry to read; it appears at most 3 cycles later and is kept up to date.
+    read_envelope : Out(sum_width)
+    read_saturations : Out(32)
+    """
+
+    latency = 4
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        tensor = range(STATISTICS)
+        self.entry = data.StructLayout(
+            {"envelope": config.sum_width, "saturations": SATURATION_BITS}
+        )
+        super().__init__(
+            {
+                "valid": In(1),
+                "last": In(1),
+                "tensor": In(tensor),
+                "envelope": In(config.sum_width),
+                "saturations": In(range(config.lanes + 1)),
+                "clear": In(1),
+                "clearing": Out(1),
+                "busy": Out(1),
+                "statistic": In(tensor),
+                "read_envelope": Out(config.sum_width),
+                "read_saturations": Out(SATURATION_BITS),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.table = table = Scratchpad(width=self.entry.size, depth=STATISTICS)
+        merge, tensor, total = self._collect(m)
+
+        # Merge: address, read, register, combine, write.
+        stored = Signal(self.entry, reset_less=True)
+        merged = Signal(self.entry, reset_less=True)
+        stages = [merge]
+        for stage in range(1, self.latency):
+            stages.append(delay(m, stages[-1], 1, name=f"merge{stage}", reset_less=False))
+        m.d.comb += table.read_address.eq(Mux(merge, tensor, self.statistic))
+        m.d.sync += [
+            stored.eq(table.read_data),
+            merged.envelope.eq(stored.envelope | total.envelope),
+            merged.saturations.eq(stored.saturations + total.saturations),
+        ]
+        with m.If(~stages[1]):
+            m.d.sync += [
+                self.read_envelope.eq(self.entry(table.read_data).envelope),
+                self.read_saturations.eq(self.entry(table.read_data).saturations),
+            ]
+
+        clearing = self.clearing
+        entry = Signal(range(STATISTICS))
+        with m.If(clearing):
+            m.d.sync += [entry.eq(entry + 1), clearing.eq(entry != STATISTICS - 1)]
+        with m.Elif(self.clear):
+            m.d.sync += clearing.eq(1)
+        m.d.comb += [
+            self.busy.eq(clearing | self.valid | merge | stages[1] | stages[2] | stages[3]),
+            table.write_enable.eq(clearing | stages[3]),
+            table.write_address.eq(Mux(clearing, entry, tensor)),
+            table.write_data.eq(Mux(clearing, 0, merged.as_value())),
+        ]
+        return m
+
+    def _collect(self, m):
+        """Combine an emission's vectors; the total stays until the next emission's last."""
+        running = Signal(self.entry)
+        combined = Signal(self.entry)
+        total = Signal(self.entry, reset_less=True)
+        tensor = Signal(range(STATISTICS), reset_less=True)
+        merge = Signal()
+        m.d.comb += [
+            combined.envelope.eq(running.envelope | self.envelope),
+            combined.saturations.eq(running.saturations + self.saturations),
+        ]
+        m.d.sync += merge.eq(self.valid & self.last)
+        with m.If(self.valid):
+            m.d.sync += running.eq(Mux(self.last, 0, combined.as_value()))
+            with m.If(self.last):
+                m.d.sync += [total.eq(combined), tensor.eq(self.tensor)]
+        return merge, tensor, total

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The epilogue against the emission's definition, written out with the contract's arithmetic."""
+
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import pytest
+from amaranth.back import verilog
+from amaranth.sim import Simulator
+
+from gcnloom_hw.epilogue.epilogue import Epilogue
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Emission
+from gcnloom_spec.number import envelope, requantise
+from gcnloom_spec.random import DROPOUT, ROUNDING, draw
+
+SEED, STEP = 0xDEADBEEF, 41
+MASKS = 64
+CONFIGS = {
+    "smallest": AcceleratorConfig(
+        pes=1, lanes=1, rows=1, columns=1, memory_bytes=4, mask_depth=MASKS
+    ),
+    "odd": AcceleratorConfig(pes=2, lanes=3, rows=3, columns=3, sum_width=36, mask_depth=MASKS),
+    "short": AcceleratorConfig(
+        pes=2, lanes=4, rows=4, columns=4, operand_width=4, mask_depth=MASKS, fabric_depth=4
+    ),
+    "wide": AcceleratorConfig(
+        pes=1, lanes=2, rows=2, columns=2, operand_width=16, sum_width=48, mask_depth=MASKS
+    ),
+    "twelve": AcceleratorConfig(pes=1, lanes=12, rows=12, columns=12, mask_depth=MASKS),
+}
+
+
+@dataclass
+class Command:
+    """An emission, its sums (no rows: the command emits nothing) and its signals."""
+
+    emission: Emission
+    sums: np.ndarray
+    signals: int = 0
+
+
+@dataclass
+class Outcome:
+    """What left the epilogue, in which cycle; statistics by tensor; clipped lanes."""
+
+    beats: list = field(default_factory=list)
+    cycles: list = field(default_factory=list)
+    statistics: dict = field(default_factory=dict)
+    saturated: int = 0
+
+
+def expected(config, commands, masks):
+    """Beats and statistics by the definition's loop."""
+    outcome = Outcome()
+    for command in commands:
+        if len(command.sums):
+            emission = command.emission
+            gated, noise = gate(config, emission, command.sums, masks)
+            results, clipped = gated, 0
+            if not emission.raw:
+                results, clipped = requantise(gated, emission.shift, config.operand_width, noise)
+            old = outcome.statistics.get(emission.tensor, (0, 0))
+            outcome.statistics[emission.tensor] = (old[0] | envelope(gated), old[1] + clipped)
+            outcome.saturated += clipped
+            outcome.beats += beats(command, results)
+        else:
+            outcome.beats.append({"emit": 0, "last": 1, "signals": command.signals})
+    return outcome
+
+
+def gate(config, emission, sums, masks):
+    """Sums that were let through, and their rounding bytes if they are rounded stochastically."""
+    octets = [
+        draw(
+            seed=SEED,
+            step=STEP,
+            tensor=emission.tensor,
+            purpose=purpose,
+            rows=emission.row + np.arange(len(sums)),
+            feature=emission.feature,
+            count=config.lanes,
+        )
+        for purpose in (DROPOUT, ROUNDING)
+    ]
+    keep = np.ones(sums.shape, dtype=bool)
+    if emission.relu:
+        keep &= sums >= 0
+    if emission.mask:
+        keep &= masks[emission.mask_base : emission.mask_base + len(sums)]
+    if emission.dropout:
+        keep &= octets[DROPOUT] >= emission.threshold
+    return np.where(keep, sums, 0), octets[ROUNDING] if emission.stochastic else None
+
+
+def beats(command, results):
+    """What the router gets to see of a command."""
+    emission, last = command.emission, len(results) - 1
+    return [
+        {
+            "emit": 1,
+            "last": int(index == last),
+            "data": row,
+            "raw": emission.raw,
+            "signals": command.signals if index == last else 0,
+            "store": emission.store,
+            "destination": emission.destination,
+            "bank": emission.destination_bank,
+            "address": emission.destination_base + index,
+        }
+        for index, row in enumerate(results.tolist())
+    ]
+
+
+def random_commands(config, rng, count):
+    """Emissions of every kind, with sums of every magnitude."""
+    commands = []
+    for _ in range(count):
+        vectors = int(rng.choice([0, 1, 2, 7, 12]))
+        bits = rng.integers(0, config.sum_width - 1, (vectors, config.lanes))
+        wide = rng.integers(-(1 << (config.sum_width - 1)), 1 << (config.sum_width - 1), bits.shape)
+        flags = {
+            name: int(rng.integers(2))
+            for name in ("raw", "stochastic", "relu", "mask", "dropout", "store")
+        }
+        emission = Emission(
+            vectors=vectors,
+            shift=int(rng.integers(0, config.sum_width)),
+            mask_base=int(rng.integers(0, MASKS - vectors + 1)),
+            threshold=int(rng.choice([1, 128, 255])),
+            tensor=int(rng.choice([0, 5, 63])),
+            row=int(rng.choice([0, 77, 0xFFFFFFF0])),
+            feature=int(rng.integers(0, 60)) * config.lanes,
+            destination=int(rng.integers(4)),
+            destination_base=int(rng.integers(1000)),
+            destination_bank=int(rng.integers(16)),
+            **flags,
+        )
+        commands.append(Command(emission, wide >> bits, int(rng.integers(16))))
+    return commands
+
+
+class Bench:
+    """Sources and a sink around an epilogue; each cycle each idles with probability `stall`."""
+
+    def __init__(self, config, commands, masks, *, stall=0.0, seed=0):
+        self.config, self.commands, self.masks = config, commands, masks
+        self.stall, self.rng = stall, np.random.default_rng(seed)
+        self.dut, self.outcome = Epilogue(config), Outcome()
+        self.after = None
+
+    def run(self):
+        simulator = Simulator(self.dut)
+        simulator.add_clock(1e-8)
+        for process in (self.emit, self.sum, self.watch):
+            simulator.add_testbench(process, background=True)
+        simulator.add_testbench(self.collect)
+        simulator.run()
+        return self.outcome
+
+    async def put(self, ctx, port, values):
+        while self.rng.random() < self.stall:
+            await ctx.tick()
+        ctx.set(port.payload, values)
+        ctx.set(port.valid, 1)
+        await ctx.tick().until(port.ready)
+        ctx.set(port.valid, 0)
+
+    async def emit(self, ctx):
+        ctx.set(self.dut.seed, SEED)
+        ctx.set(self.dut.step, STEP)
+        for address, mask in enumerate(self.masks.tolist()):
+            bits = sum(bit << lane for lane, bit in enumerate(mask))
+            await self.put(ctx, self.dut.mask_writes, {"address": address, "data": bits})
+        for command in self.commands:
+            emission = asdict(command.emission) | {"signals": command.signals}
+            await self.put(ctx, self.dut.emissions, emission)
+
+    async def sum(self, ctx):
+        for command in self.commands:
+            last = len(command.sums) - 1
+            for index, row in enumerate(command.sums.tolist()):
+                await self.put(
+                    ctx, self.dut.sums, {"sums": row, "emit": 1, "last": int(index == last)}
+                )
+            if last < 0:
+                zeros = [-1] * self.config.lanes
+                await self.put(ctx, self.dut.sums, {"sums": zeros, "emit": 0, "last": 1})
+
+    async def watch(self, ctx):
+        async for *_, lanes in ctx.tick().sample(self.dut.saturated):
+            self.outcome.saturated += lanes
+
+    async def collect(self, ctx):
+        remaining, cycle = len(self.commands), 0
+        port = self.dut.vectors
+        while remaining:
+            ready = self.rng.random() >= self.stall
+            ctx.set(port.ready, ready)
+            *_, valid, beat = await ctx.tick().sample(port.valid, port.payload)
+            cycle += 1
+            if ready and valid:
+                names = beat.shape().members if beat.emit else ("emit", "last", "signals")
+                seen = {name: beat[name] for name in names}
+                self.outcome.beats.append(seen | ({"data": list(beat.data)} if beat.emit else {}))
+                self.outcome.cycles.append(cycle)
+                remaining -= beat.last
+        await ctx.tick().until(self.dut.idle)
+        await self.read_statistics(ctx)
+        if self.after:
+            await self.after(ctx)
+
+    async def read_statistics(self, ctx):
+        self.outcome.statistics = {}
+        for tensor in range(64):
+            ctx.set(self.dut.statistic, tensor)
+            await ctx.tick().repeat(3)
+            figures = ctx.get(self.dut.envelope), ctx.get(self.dut.saturations)
+            if any(figures):
+                self.outcome.statistics[tensor] = figures
+
+
+def nonzero(statistics):
+    return {tensor: figures for tensor, figures in statistics.items() if any(figures)}
+
+
+def random_masks(config, rng):
+    return rng.integers(0, 2, (MASKS, config.lanes)).astype(bool)
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_vectors_and_statistics_equal_the_definition(name, stall):
+    config, rng = CONFIGS[name], np.random.default_rng(21)
+    masks = random_masks(config, rng)
+    commands = random_commands(config, rng, 40)
+    outcome = Bench(config, commands, masks, stall=stall, seed=22).run()
+    truth = expected(config, commands, masks)
+    assert outcome.beats == truth.beats
+    assert outcome.statistics == nonzero(truth.statistics)
+    assert outcome.saturated == truth.saturated > 0
+
+
+@pytest.mark.parametrize("stochastic", [0, 1])
+def test_a_vector_leaves_each_cycle_and_three_cycles_lie_between_emissions(stochastic):
+    config, rng = CONFIGS["short"], np.random.default_rng(23)
+    sums = rng.integers(-1000, 1000, (40, config.lanes))
+    emission = Emission(vectors=40, shift=5, stochastic=stochastic, dropout=stochastic)
+    commands = [Command(emission, sums)] * 4
+    cycles = Bench(config, commands, random_masks(config, rng)).run().cycles
+    steps = np.diff(cycles)
+    assert np.flatnonzero(steps != 1).tolist() == [39, 79, 119]
+    assert set(steps[39::40].tolist()) == {4}
+
+
+def test_short_emissions_one_after_the_other_all_reach_the_statistics():
+    config, rng = CONFIGS["short"], np.random.default_rng(24)
+    commands = [
+        Command(Emission(vectors=1, tensor=9), np.full((1, config.lanes), 1 << (index % 20)))
+        for index in range(40)
+    ]
+    masks = random_masks(config, rng)
+    truth = expected(config, commands, masks)
+    assert Bench(config, commands, masks).run().statistics == truth.statistics
+
+
+def test_emissions_wait_while_the_statistics_are_cleared():
+    config, rng = CONFIGS["short"], np.random.default_rng(25)
+    masks = random_masks(config, rng)
+    sums = np.full((3, config.lanes), 100)
+    command = Command(Emission(vectors=3, tensor=63), sums)
+    bench = Bench(config, [command], masks)
+    truth = expected(config, [command, replace(command, sums=sums >> 1)], masks)
+
+    async def again(ctx):
+        ctx.set(bench.dut.clear, 1)
+        await ctx.tick()
+        ctx.set(bench.dut.clear, 0)
+        bench.commands = [replace(command, sums=sums >> 1)]
+        ctx.set(bench.dut.emissions.valid, 1)
+        ctx.set(bench.dut.emissions.payload, asdict(command.emission))
+        await ctx.tick().until(bench.dut.emissions.ready)
+        ctx.set(bench.dut.emissions.valid, 0)
+        await bench.sum(ctx)
+        await ctx.tick().until(bench.dut.idle)
+        await bench.read_statistics(ctx)
+
+    bench.after = again
+    assert bench.run().statistics == {63: (50, 12)}
+    assert truth.statistics[63] == (100 | 50, 24)
+
+
+@pytest.mark.parametrize("name", ["smallest", "odd"])
+def test_the_component_becomes_verilog(name):
+    assert "module top" in verilog.convert(Epilogue(CONFIGS[name]), name="top", emit_src=False)
