@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which memories a command reads and writes."""
+
+from typing import NamedTuple
+
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import (
+    Aggregate,
+    Command,
+    Destination,
+    Drain,
+    Emission,
+    Load,
+    Mode,
+    Store,
+    Target,
+    Transform,
+)
+
+__all__ = ["DEVICE", "Access", "accesses_of"]
+
+DEVICE = "device"
+LEFT = tuple(f"left.{bank}" for bank in range(16))
+RIGHT = tuple(f"right.{bank}" for bank in range(16))
+TARGETS = {
+    Target.OPERAND: "operand",
+    Target.EDGES: "edges",
+    Target.ORDER: "order",
+    Target.MASK_AGGREGATE: "mask_aggregate",
+    Target.MASK_TRANSFORM: "mask_transform",
+}
+
+
+class Access(NamedTuple):
+    """Items `low` up to, but not including, `high` of one memory.
+
+    `space` is ``"device"`` (in words), the lower-case name of a
+    :class:`~gcnloom_spec.isa.Target`, or a bank: ``"left.0"``, ``"right.3"``.
+    """
+
+    space: str
+    low: int
+    high: int
+    write: bool
+
+
+def accesses_of(
+    command: Command, config: AcceleratorConfig, operand_rows: int | None = None
+) -> list[Access]:
+    """List every access of `command` that another unit could conflict with.
+
+    Parameters
+    ----------
+    command : Command
+    config : AcceleratorConfig
+    operand_rows : int, optional
+        Operand vectors an :class:`~gcnloom_spec.isa.Aggregate` reads from its base on: one
+        more than the largest `column` of its edges. Left out, all that follow the base.
+    """
+    match command:
+        case Load():
+            return _load(command, config)
+        case Aggregate():
+            base = command.operand_base
+            high = config.operand_depth if operand_rows is None else base + operand_rows
+            return [
+                Access("edges", command.edge_base, command.edge_base + command.count, False),
+                Access("operand", base, high, False),
+            ]
+        case Drain():
+            order = Access("order", command.order_base, command.order_base + command.count, False)
+            return [order, *_emission(command.emission, "mask_aggregate")]
+        case Transform():
+            return [
+                *_operands(command, config),
+                *_emission(command.emission, "mask_transform"),
+            ]
+        case Store():
+            packing = config.sums if command.raw else config.vector
+            end = command.address + packing.words(command.count)
+            return [Access(DEVICE, command.address, end, True)]
+
+
+def _load(command: Load, config: AcceleratorConfig) -> list[Access]:
+    packing = config.vector
+    if command.target == Target.EDGES:
+        packing = config.edge_beat
+    elif command.target == Target.ORDER:
+        packing = config.order
+    if command.target == Target.LEFT:
+        space = LEFT[command.bank]
+    elif command.target == Target.RIGHT:
+        space = RIGHT[command.bank]
+    else:
+        space = TARGETS[Target(command.target)]
+    return [
+        Access(DEVICE, command.address, command.address + packing.words(command.count), False),
+        Access(space, command.base, command.base + command.count, True),
+    ]
+
+
+def _operands(command: Transform, config: AcceleratorConfig) -> list[Access]:
+    if command.mode == Mode.PASS:
+        return []
+    left, right = command.left_base, command.right_base
+    rights = config.rows if command.mode == Mode.WEIGHT_STATIONARY else command.count
+    return [
+        *(Access(LEFT[b], left, left + command.count, False) for b in range(config.left_banks)),
+        *(Access(RIGHT[b], right, right + rights, False) for b in range(config.right_banks)),
+    ]
+
+
+def _emission(emission: Emission, mask: str) -> list[Access]:
+    if not emission.vectors:
+        return []
+    accesses = []
+    if emission.mask:
+        low = emission.mask_base
+        accesses.append(Access(mask, low, low + emission.vectors, False))
+    if emission.destination:
+        space = {
+            Destination.OPERAND: "operand",
+            Destination.LEFT: LEFT[emission.destination_bank],
+            Destination.RIGHT: RIGHT[emission.destination_bank],
+        }[Destination(emission.destination)]
+        low = emission.destination_base
+        accesses.append(Access(space, low, low + emission.vectors, True))
+    return accesses
