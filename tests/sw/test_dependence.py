@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units that run as freely as tokens allow keep every conflicting pair in program order."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gcnloom import dependence
+from gcnloom.dependence import Access, accesses_of, insert_tokens
+from gcnloom.errors import ProgramError
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import (
+    Aggregate,
+    Destination,
+    Drain,
+    Emission,
+    Load,
+    Mode,
+    Source,
+    Store,
+    Target,
+    Transform,
+)
+
+IN_FLIGHT = 3
+MAKERS = [
+    lambda: Load(target=0, base=0, count=1, address=0),
+    lambda: Aggregate(edge_base=0, count=1, operand_base=0),
+    lambda: Transform(mode=0, count=1),
+    lambda: Store(source=0, count=1, address=0),
+]
+
+
+def random_accesses(rng, count):
+    """Commands of random units that touch random intervals of two small memories."""
+    commands, accesses = [], []
+    for _ in range(count):
+        unit = int(rng.integers(4))
+        touched = []
+        for _ in range(int(rng.integers(0, 4))):
+            low = int(rng.integers(12))
+            high = low + int(rng.integers(1, 5))
+            # A unit may not read what it writes itself: engines have no tokens of their own.
+            space, write = ("abcd"[unit], True) if rng.random() < 0.5 else ("", False)
+            if not write:
+                space = "abcd".replace("abcd"[unit], "")[rng.integers(3)]
+            if rng.random() < 0.3:
+                space, write = "shared", True
+            touched.append(Access(space, low, high, write))
+        commands.append(MAKERS[unit]())
+        accesses.append(touched)
+    return commands, accesses
+
+
+def run_freely(commands, rng):
+    """Start and finish commands in any order that queues and tokens allow; return the times."""
+    queues = [[i for i, c in enumerate(commands) if c.unit == unit] for unit in range(4)]
+    flying = [[] for _ in range(4)]
+    tokens = np.zeros((4, 4), dtype=int)
+    start, end, most, clock = {}, {}, 0, 0
+    while any(queues) or any(flying):
+        moves = []
+        for unit in range(4):
+            if flying[unit]:
+                moves.append((unit, "finish"))
+            if queues[unit] and len(flying[unit]) < IN_FLIGHT:
+                waits = commands[queues[unit][0]].waits
+                if all(tokens[v, unit] for v in range(4) if waits >> v & 1):
+                    moves.append((unit, "start"))
+        assert moves, "the program is stuck"
+        unit, move = moves[rng.integers(len(moves))]
+        clock += 1
+        if move == "start":
+            index = queues[unit].pop(0)
+            start[index] = clock
+            flying[unit].append(index)
+            for v in range(4):
+                tokens[v, unit] -= commands[index].waits >> v & 1
+        else:
+            index = flying[unit].pop(0)
+            end[index] = clock
+            for v in range(4):
+                tokens[unit, v] += commands[index].signals >> v & 1
+            most = max(most, int(tokens.max()))
+    assert not tokens.any(), "tokens are left over"
+    return start, end, most
+
+
+def violations(commands, accesses, start, end):
+    """Conflicting pairs of different units that overlapped or swapped."""
+    wrong = []
+    for late, after in enumerate(accesses):
+        for early, before in enumerate(accesses[:late]):
+            if commands[early].unit != commands[late].unit and end[early] > start[late]:
+                wrong += [
+                    (early, late)
+                    for x in before
+                    for y in after
+                    if x.space == y.space
+                    and (x.write or y.write)
+                    and x.low < y.high
+                    and y.low < x.high
+                ]
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_conflicting_pairs_keep_program_order_in_any_interleaving(seed):
+    rng = np.random.default_rng(seed)
+    commands, accesses = random_accesses(rng, 60)
+    ordered = insert_tokens(commands, accesses)
+    for _ in range(10):
+        start, end, _ = run_freely(ordered, rng)
+        assert not violations(ordered, accesses, start, end)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_token_is_needed(seed):
+    """Without any one token some interleaving breaks the order (or tokens no longer pair up)."""
+    rng = np.random.default_rng(seed)
+    commands = [MAKERS[0](), MAKERS[1](), MAKERS[0](), MAKERS[2](), MAKERS[3]()]
+    accesses = [
+        [Access("x", 0, 4, True)],
+        [Access("x", 2, 3, False)],
+        [Access("x", 0, 3, True)],
+        [Access("x", 0, 1, False)],
+        [Access("y", 0, 1, True)],
+    ]
+    ordered = insert_tokens(commands, accesses)
+    pairs = [(0, 1), (1, 2), (2, 3)]
+    assert sum(bin(c.waits).count("1") for c in ordered) == len(pairs)
+    for early, late in pairs:
+        broken = list(ordered)
+        giver, taker = commands[early].unit, commands[late].unit
+        broken[early] = replace(broken[early], signals=broken[early].signals & ~(1 << taker))
+        broken[late] = replace(broken[late], waits=broken[late].waits & ~(1 << giver))
+        found = False
+        for _ in range(200):
+            start, end, _ = run_freely(broken, rng)
+            found |= bool(violations(broken, accesses, start, end))
+        assert found
+
+
+def test_order_through_a_third_unit_needs_no_token_of_its_own():
+    accesses = [
+        [Access("x", 0, 1, True)],
+        [Access("x", 0, 1, False), Access("y", 0, 1, True)],
+        [Access("x", 0, 1, False), Access("y", 0, 1, False)],
+    ]
+    ordered = insert_tokens([MAKERS[0](), MAKERS[1](), MAKERS[2]()], accesses)
+    assert [c.waits for c in ordered] == [0, 1, 2]
+    assert [c.signals for c in ordered] == [2, 4, 0]
+
+
+def test_a_channel_never_holds_more_tokens_than_its_counter(monkeypatch):
+    monkeypatch.setattr(dependence, "MOST_TOKENS", 5)
+    count = 40
+    commands = [MAKERS[0]() for _ in range(count)] + [MAKERS[1]() for _ in range(count)]
+    accesses = [[Access("x", i, i + 1, True)] for i in range(count)]
+    accesses += [[Access("x", i, i + 1, False)] for i in range(count)]
+    ordered = insert_tokens(commands, accesses)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        start, end, most = run_freely(ordered, rng)
+        assert most <= 5
+        assert not violations(ordered, accesses, start, end)
+
+
+def test_reading_what_the_same_unit_emitted_is_refused_unless_a_third_unit_orders_it():
+    emit, read = Transform(mode=0, count=1), Transform(mode=0, count=1)
+    write = [Access("left.0", 0, 4, True)]
+    look = [Access("left.0", 2, 3, False)]
+    with pytest.raises(ProgramError, match=r"command 1 reads what command 0 .*transform"):
+        insert_tokens([emit, read], [write, look])
+    between = [MAKERS[0](), [Access("left.0", 2, 3, True)]]
+    ordered = insert_tokens([emit, between[0], read], [write, between[1], look])
+    assert [c.waits for c in ordered] == [0, 4, 1]
+
+
+def test_accesses_are_what_the_command_says():
+    config = AcceleratorConfig.from_toml("odd")  # 3 lanes: two vectors a word; R=6, C=9
+    assert accesses_of(Load(target=Target.RIGHT, bank=2, base=5, count=3, address=9), config) == [
+        ("device", 9, 11, False),
+        ("right.2", 5, 8, True),
+    ]
+    edges = Load(target=Target.EDGES, base=0, count=2, address=0)
+    beat_words = -(-5 * config.edge_bytes // 8)
+    assert accesses_of(edges, config)[0] == ("device", 0, 2 * beat_words, False)
+    emission = Emission(
+        vectors=6, mask=1, mask_base=7, destination=Destination.LEFT, destination_bank=1
+    )
+    drain = Drain(order_base=1, count=8, emission=emission)
+    assert accesses_of(drain, config) == [
+        ("order", 1, 9, False),
+        ("mask_aggregate", 7, 13, False),
+        ("left.1", 0, 6, True),
+    ]
+    aggregate = Aggregate(edge_base=2, count=3, operand_base=4)
+    assert accesses_of(aggregate, config)[1] == ("operand", 4, 600, False)
+    assert accesses_of(aggregate, config, 10)[1] == ("operand", 4, 14, False)
+    stationary = Transform(mode=Mode.WEIGHT_STATIONARY, count=2, left_base=1, right_base=3, last=0)
+    spaces = {(a.space, a.low, a.high) for a in accesses_of(stationary, config)}
+    assert spaces == {
+        ("left.0", 1, 3),
+        ("left.1", 1, 3),
+        ("right.0", 3, 9),
+        ("right.1", 3, 9),
+        ("right.2", 3, 9),
+    }
+    assert not accesses_of(replace(stationary, mode=Mode.PASS), config)
+    store = Store(source=Source.AGGREGATE, raw=1, count=3, address=4)
+    assert accesses_of(store, config) == [("device", 4, 4 + 3 * 3, True)]
