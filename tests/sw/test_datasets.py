@@ -42,7 +42,7 @@ def accuracy_of_least_squares(graph, propagate):
 
 
 @pytest.mark.parametrize(
-    ("spec", "least"), [("digits", 0.9), ("sbm:400,4", 0.85), ("rmat:10,8", 0.4)]
+    ("spec", "least"), [("digits", 0.9), ("sbm:400,4", 0.85), ("rmat:10,8", 0.35)]
 )
 def test_generated_graphs_repeat_by_seed_and_can_be_learnt(spec, least):
     if spec == "digits":
