@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The epilogue against the emission's definition, written out with the contract's arithmetic."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from amaranth.back import verilog
-from amaranth.sim import Simulator
+from tb_epilogue import SEED, STEP, Bench, Command, Outcome
 
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_spec.config import AcceleratorConfig
@@ -14,7 +14,6 @@ from gcnloom_spec.isa import Emission
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.random import DROPOUT, ROUNDING, draw
 
-SEED, STEP = 0xDEADBEEF, 41
 MASKS = 64
 CONFIGS = {
     "smallest": AcceleratorConfig(
@@ -29,25 +28,6 @@ CONFIGS = {
     ),
     "twelve": AcceleratorConfig(pes=1, lanes=12, rows=12, columns=12, mask_depth=MASKS),
 }
-
-
-@dataclass
-class Command:
-    """An emission, its sums (no rows: the command emits nothing) and its signals."""
-
-    emission: Emission
-    sums: np.ndarray
-    signals: int = 0
-
-
-@dataclass
-class Outcome:
-    """What left the epilogue, in which cycle; statistics by tensor; clipped lanes."""
-
-    beats: list = field(default_factory=list)
-    cycles: list = field(default_factory=list)
-    statistics: dict = field(default_factory=dict)
-    saturated: int = 0
 
 
 def expected(config, commands, masks):
@@ -140,86 +120,6 @@ def random_commands(config, rng, count):
     return commands
 
 
-class Bench:
-    """Sources and a sink around an epilogue; each cycle each idles with probability `stall`."""
-
-    def __init__(self, config, commands, masks, *, stall=0.0, seed=0):
-        self.config, self.commands, self.masks = config, commands, masks
-        self.stall, self.rng = stall, np.random.default_rng(seed)
-        self.dut, self.outcome = Epilogue(config), Outcome()
-        self.after = None
-
-    def run(self):
-        simulator = Simulator(self.dut)
-        simulator.add_clock(1e-8)
-        for process in (self.emit, self.sum, self.watch):
-            simulator.add_testbench(process, background=True)
-        simulator.add_testbench(self.collect)
-        simulator.run()
-        return self.outcome
-
-    async def put(self, ctx, port, values):
-        while self.rng.random() < self.stall:
-            await ctx.tick()
-        ctx.set(port.payload, values)
-        ctx.set(port.valid, 1)
-        await ctx.tick().until(port.ready)
-        ctx.set(port.valid, 0)
-
-    async def emit(self, ctx):
-        ctx.set(self.dut.seed, SEED)
-        ctx.set(self.dut.step, STEP)
-        for address, mask in enumerate(self.masks.tolist()):
-            bits = sum(bit << lane for lane, bit in enumerate(mask))
-            await self.put(ctx, self.dut.mask_writes, {"address": address, "data": bits})
-        for command in self.commands:
-            emission = asdict(command.emission) | {"signals": command.signals}
-            await self.put(ctx, self.dut.emissions, emission)
-
-    async def sum(self, ctx):
-        for command in self.commands:
-            last = len(command.sums) - 1
-            for index, row in enumerate(command.sums.tolist()):
-                await self.put(
-                    ctx, self.dut.sums, {"sums": row, "emit": 1, "last": int(index == last)}
-                )
-            if last < 0:
-                zeros = [-1] * self.config.lanes
-                await self.put(ctx, self.dut.sums, {"sums": zeros, "emit": 0, "last": 1})
-
-    async def watch(self, ctx):
-        async for *_, lanes in ctx.tick().sample(self.dut.saturated):
-            self.outcome.saturated += lanes
-
-    async def collect(self, ctx):
-        remaining, cycle = len(self.commands), 0
-        port = self.dut.vectors
-        while remaining:
-            ready = self.rng.random() >= self.stall
-            ctx.set(port.ready, ready)
-            *_, valid, beat = await ctx.tick().sample(port.valid, port.payload)
-            cycle += 1
-            if ready and valid:
-                names = beat.shape().members if beat.emit else ("emit", "last", "signals")
-                seen = {name: beat[name] for name in names}
-                self.outcome.beats.append(seen | ({"data": list(beat.data)} if beat.emit else {}))
-                self.outcome.cycles.append(cycle)
-                remaining -= beat.last
-        await ctx.tick().until(self.dut.idle)
-        await self.read_statistics(ctx)
-        if self.after:
-            await self.after(ctx)
-
-    async def read_statistics(self, ctx):
-        self.outcome.statistics = {}
-        for tensor in range(64):
-            ctx.set(self.dut.statistic, tensor)
-            await ctx.tick().repeat(3)
-            figures = ctx.get(self.dut.envelope), ctx.get(self.dut.saturations)
-            if any(figures):
-                self.outcome.statistics[tensor] = figures
-
-
 def nonzero(statistics):
     return {tensor: figures for tensor, figures in statistics.items() if any(figures)}
 
@@ -262,6 +162,17 @@ def test_short_emissions_one_after_the_other_all_reach_the_statistics():
     masks = random_masks(config, rng)
     truth = expected(config, commands, masks)
     assert Bench(config, commands, masks).run().statistics == truth.statistics
+
+
+def test_reading_one_tensor_never_shows_another_that_is_being_merged():
+    config, rng = CONFIGS["short"], np.random.default_rng(26)
+    commands = [
+        Command(Emission(vectors=1, tensor=tensor), np.full((1, config.lanes), 3 + tensor))
+        for tensor in [5] + [9] * 20
+    ]
+    bench = Bench(config, commands, random_masks(config, rng), statistic=5)
+    bench.run()
+    assert bench.outcome.envelopes == {0, 8}
 
 
 def test_emissions_wait_while_the_statistics_are_cleared():
