@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device: load, write, run, read, counters; the same for every transport."""
+
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.errors import DeviceError, ProgramError
+from gcnloom.memory import Allocator, TensorLayout
+from gcnloom.program import Program
+from gcnloom.transport import Transport, connect
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION
+
+__all__ = ["Device", "RunResult", "open"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What one run leaves behind.
+
+    Attributes
+    ----------
+    counters : dict[str, int]
+        By the names of :data:`gcnloom_spec.registers.COUNTERS`.
+    envelopes : NDArray[np.int64]
+        For each tensor id, see :func:`gcnloom_spec.number.envelope`.
+    saturations : NDArray[np.int64]
+        For each tensor id, results that were clipped.
+    """
+
+    counters: dict[str, int]
+    envelopes: NDArray[np.int64]
+    saturations: NDArray[np.int64]
+
+
+class Device:
+    """An accelerator with its memory.
+
+    Parameters
+    ----------
+    transport : Transport
+
+    Attributes
+    ----------
+    config : AcceleratorConfig
+        Sizes of the accelerator.
+    memory : Allocator
+        Regions of its device memory; tensors are placed with ``memory.allocate``.
+
+    Examples
+    --------
+    >>> with gcnloom.device.open("model:smallest") as device:  # doctest: +SKIP
+    ...     result = device.run(program)
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        identity = transport.identity()
+        if identity.isa_version != ISA_VERSION:
+            raise DeviceError(
+                f"the device speaks version {identity.isa_version} of the command set, this "
+                f"host version {ISA_VERSION}; try gateware and software of the same release"
+            )
+        if identity.config_digest != identity.config.digest:
+            raise DeviceError(
+                f"the device was built for configuration {identity.config_digest}, not "
+                f"{identity.config.digest}; try opening it with its own configuration"
+            )
+        self.config: AcceleratorConfig = identity.config
+        self.memory = Allocator(identity.memory_words, self.config.memory_bytes)
+        self._loaded: tuple[int, Program] | None = None
+        self._total: Counter[str] = Counter()
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._transport.close()
+
+    def load(self, program: Program) -> int:
+        """Write a program to device memory, unless it is there already; return its address.
+
+        A program replaces the previous one where it fits into its region.
+        """
+        self._check(program)
+        if self._loaded is not None and self._loaded[1] is program:
+            return self._loaded[0]
+        words = -(-len(program) * COMMAND_BYTES // self.config.memory_bytes)
+        address = self._program_region(words)
+        data = program.to_bytes()
+        self._transport.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
+        self._loaded = (address, program)
+        return address
+
+    def write(self, layout: TensorLayout, array: NDArray[np.integer]) -> None:
+        """Write a tensor's mantissas or sums."""
+        self._check_layout(layout)
+        self._transport.write(layout.address, layout.pack(array))
+
+    def read(self, layout: TensorLayout) -> NDArray[np.int64]:
+        """Read a tensor's mantissas or sums."""
+        self._check_layout(layout)
+        return layout.unpack(self._transport.read(layout.address, layout.words))
+
+    def write_bytes(self, address: int, data: bytes) -> None:
+        """Write whole words of packed items: edge beats, drain orders."""
+        if len(data) % self.config.memory_bytes:
+            raise DeviceError(
+                f"{len(data)} bytes are not whole words of {self.config.memory_bytes}; "
+                "try padding them"
+            )
+        self._check_words(address, len(data) // self.config.memory_bytes)
+        self._transport.write(address, data)
+
+    def read_bytes(self, address: int, words: int) -> bytes:
+        """Read whole words."""
+        self._check_words(address, words)
+        return self._transport.read(address, words)
+
+    def run(self, program: Program, seed: int = 0, step: int = 0) -> RunResult:
+        """Load `program` if need be, run it and return what it counted.
+
+        `seed` and `step` key the random bits of dropout and stochastic rounding.
+        """
+        address = self.load(program)
+        self._transport.run(address, len(program), seed, step)
+        envelopes, saturations = self._transport.statistics()
+        result = RunResult(
+            counters=self._transport.counters(), envelopes=envelopes, saturations=saturations
+        )
+        self._total.update(result.counters)
+        return result
+
+    def counters(self) -> dict[str, int]:
+        """Sum of the counters of every run so far."""
+        return dict(self._total)
+
+    def _program_region(self, words: int) -> int:
+        names = [name for name in self.memory.regions if name.startswith("program ")]
+        for name in names:
+            if len(self.memory.regions[name]) >= words:
+                return self.memory.regions[name].start
+        return self.memory.allocate(f"program {len(names)}", words)
+
+    def _check(self, program: Program) -> None:
+        if program.isa_version != ISA_VERSION:
+            raise ProgramError(
+                f"program is for version {program.isa_version} of the command set, the device "
+                f"speaks version {ISA_VERSION}; try lowering the model again"
+            )
+        if program.config_digest != self.config.digest:
+            raise ProgramError(
+                f"program is for configuration {program.config_digest}, device is "
+                f"{self.config.digest}; try lowering the model again with device.config"
+            )
+
+    def _check_layout(self, layout: TensorLayout) -> None:
+        if layout.config != self.config:
+            raise DeviceError(
+                f"the tensor is laid out for configuration {layout.config.digest}, device is "
+                f"{self.config.digest}; try a layout made with device.config"
+            )
+        self._check_words(layout.address, layout.words)
+
+    def _check_words(self, address: int, words: int) -> None:
+        if address < 0 or address + words > self.memory.words:
+            raise DeviceError(
+                f"words {address}..{address + words - 1} are outside the device memory of "
+                f"{self.memory.words} words; try an address from memory.allocate"
+            )
+
+
+def open(spec: str, config: AcceleratorConfig | None = None, **options: Any) -> Device:
+    """Open the device that `spec` names; see :func:`gcnloom.transport.connect`."""
+    return Device(connect(spec, config, **options))
