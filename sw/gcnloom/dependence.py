@@ -83,6 +83,8 @@ class _History:
     def latest(self, part: slice, *, write: bool) -> list[int]:
         """Latest command of each unit that a new access to `part` conflicts with."""
         table = self.users if write else self.writers
+        if part.stop == part.start:
+            return [NEVER] * UNITS
         if part.stop - part.start == 1:
             latest: list[int] = table[:, part.start].tolist()
         else:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What passes between the units of the model: dependence tokens, and vectors to store."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.errors import ProgramError
+from gcnloom_spec.isa import Command, Source, Store, Unit
+
+__all__ = ["Stores", "Tokens"]
+
+
+class Tokens:
+    """Tokens every ordered pair of units holds."""
+
+    def __init__(self) -> None:
+        self._held = np.zeros((len(Unit), len(Unit)), dtype=np.int64)
+
+    def wait(self, command: Command) -> None:
+        """Take the tokens a command waits for; in program order they must be there."""
+        for giver in Unit:
+            if command.waits >> giver & 1:
+                if giver == command.unit:
+                    raise ProgramError("a unit cannot wait for itself; try without that wait")
+                if not self._held[giver, command.unit]:
+                    raise ProgramError(
+                        f"no earlier command of {giver.name.lower()} left the token it waits "
+                        "for; try dependence.insert_tokens"
+                    )
+                self._held[giver, command.unit] -= 1
+
+    def signal(self, command: Command) -> None:
+        """Leave the tokens of a command that is complete."""
+        for taker in Unit:
+            if command.signals >> taker & 1:
+                if taker == command.unit:
+                    raise ProgramError("a unit cannot signal itself; try without that signal")
+                self._held[command.unit, taker] += 1
+
+    def check_empty(self) -> None:
+        """Raise if the program ends with tokens that nobody took."""
+        for giver, taker in np.argwhere(self._held).tolist():
+            raise ProgramError(
+                f"the program ends with {self._held[giver, taker]} tokens from "
+                f"{Unit(giver).name.lower()} to {Unit(taker).name.lower()} left over; "
+                "try dependence.insert_tokens"
+            )
+
+
+@dataclass
+class _Pending:
+    index: int
+    command: Store
+    done: int = 0
+
+
+class Stores:
+    """Stores that wait for vectors, oldest first.
+
+    The store unit takes one command after the other, so vectors that come before it has
+    reached their command would block their engine: stored emissions must come in the order of
+    the stores.
+
+    Parameters
+    ----------
+    write : Callable
+        Called with a store, the index of an item in it, and vectors to write from there on.
+    complete : Callable
+        Called with a store whose last vector was written.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Store, int, NDArray[np.int64]], None],
+        complete: Callable[[Store], None],
+    ) -> None:
+        self._pending: deque[_Pending] = deque()
+        self._write = write
+        self._complete = complete
+
+    def expect(self, index: int, command: Store) -> None:
+        """Start a store."""
+        self._pending.append(_Pending(index, command))
+
+    def take(self, source: Source, vectors: NDArray[np.int64], *, raw: int) -> None:
+        """Hand vectors to the stores that wait."""
+        while len(vectors):
+            name = source.name.lower()
+            if not self._pending:
+                raise ProgramError(
+                    f"{len(vectors)} vectors of {name} find no store; try a store before this"
+                )
+            oldest = self._pending[0]
+            if (oldest.command.source, oldest.command.raw) != (source, raw):
+                raise ProgramError(
+                    f"vectors of {name} (raw={raw}) come before store {oldest.index} has its own "
+                    f"(source={oldest.command.source}, raw={oldest.command.raw}); "
+                    "try stores in the order of the commands that emit to them"
+                )
+            part = vectors[: oldest.command.count - oldest.done]
+            self._write(oldest.command, oldest.done, part)
+            oldest.done += len(part)
+            vectors = vectors[len(part) :]
+            if oldest.done == oldest.command.count:
+                self._pending.popleft()
+                self._complete(oldest.command)
+
+    def check_empty(self) -> None:
+        """Raise if the program ends while a store still waits."""
+        if self._pending:
+            oldest = self._pending[0]
+            raise ProgramError(
+                f"command {oldest.index} (store) has got {oldest.done} of "
+                f"{oldest.command.count} vectors when the program ends; "
+                "try a count that matches what is emitted"
+            )

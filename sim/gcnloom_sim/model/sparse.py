@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sparse engine of the model: edges to sums, sums to emissions."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from gcnloom.errors import ProgramError
+from gcnloom_sim.model.checks import check_range
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import HAZARD_DISTANCE, Aggregate, Drain, edge_word, order_word
+from gcnloom_spec.number import wrap
+
+__all__ = ["SparseEngine"]
+
+REMEMBERED_EDGES = 4_000_000
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a range of edge beats does, whatever the operands are."""
+
+    edges: int
+    targets: NDArray[np.int64]
+    cleared: NDArray[np.bool_]
+    weights: csr_array
+    columns: int
+
+
+class SparseEngine:
+    """Accumulators of all PEs.
+
+    Beats are decoded once and remembered by their content, so that loading the same edges
+    every epoch costs nothing.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self._sums = np.zeros((config.pes * config.accumulator_depth, config.lanes), np.int64)
+        self._plans: OrderedDict[bytes, _Plan] = OrderedDict()
+        self._remembered = 0
+
+    def aggregate(
+        self, command: Aggregate, edges: NDArray[np.uint64], operand: NDArray[np.int64]
+    ) -> int:
+        """Execute an :class:`Aggregate`; return how many edges were valid."""
+        beats = edges[check_range("edges", command.edge_base, command.count, len(edges))]
+        plan = self._plan(beats)
+        if plan.edges:
+            vectors = operand[
+                check_range("operand", command.operand_base, plan.columns, len(operand))
+            ]
+            old = self._sums[plan.targets]
+            old[plan.cleared] = 0
+            new: NDArray[np.int64] = old + plan.weights @ vectors
+            self._sums[plan.targets] = wrap(new, self.config.sum_width)
+        return plan.edges
+
+    def drain(self, command: Drain, order: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Execute a :class:`Drain`; return the emitted sums, a row a vector."""
+        entries = order[check_range("order", command.order_base, command.count, len(order))]
+        fields = order_word(self.config).unpack(entries[:, np.newaxis])
+        last = np.flatnonzero(fields["last"])
+        if not len(last) or last[-1] != command.count - 1:
+            raise ProgramError("the last drain-order entry lacks `last`; try ending with a row")
+        check_range("PE", int(fields["pe"].max()), 1, self.config.pes)
+        check_range("slot", int(fields["slot"].max()), 1, self.config.accumulator_depth)
+        parts = self._sums[fields["pe"] * self.config.accumulator_depth + fields["slot"]]
+        starts = np.concatenate([[0], last[:-1] + 1])
+        totals: NDArray[np.int64] = np.add.reduceat(parts, starts, axis=0)
+        return wrap(totals, self.config.sum_width)
+
+    def _plan(self, beats: NDArray[np.uint64]) -> _Plan:
+        key = beats.tobytes()
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = _plan(self.config, beats)
+            self._plans[key] = plan
+            self._remembered += beats.size
+            while self._remembered > REMEMBERED_EDGES and len(self._plans) > 1:
+                oldest, _ = self._plans.popitem(last=False)
+                self._remembered -= len(oldest) // beats.itemsize
+        else:
+            self._plans.move_to_end(key)
+        return plan
+
+
+def _plan(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> _Plan:
+    """Decode beats: which accumulators they touch, which start anew, and by what weights."""
+    fields = edge_word(config).unpack(beats[..., np.newaxis])
+    time, pe = np.nonzero(fields["valid"])
+    slot, column = fields["slot"][time, pe], fields["column"][time, pe]
+    if not len(time):
+        nothing = np.zeros(0, dtype=np.int64)
+        return _Plan(0, nothing, nothing.astype(np.bool_), csr_array((0, 0)), 0)
+    check_range("slot", int(slot.max()), 1, config.accumulator_depth)
+
+    accumulator = pe * config.accumulator_depth + slot
+    # Stable, so that the edges of one accumulator stay in the order of time.
+    order = np.argsort(accumulator, kind="stable")
+    time, accumulator = time[order], accumulator[order]
+    again = accumulator[1:] == accumulator[:-1]
+    _check_hazards(config, time, accumulator, again)
+
+    starts = np.flatnonzero(np.concatenate([[True], ~again]))
+    group = np.cumsum(np.concatenate([[False], ~again]))
+    place = np.arange(len(order))
+    first = np.where(fields["first"][time, pe[order]] != 0, place, -1)
+    last_first = np.maximum.reduceat(first, starts)
+    counted = place >= last_first[group]
+    lengths = np.bincount(group[counted], minlength=len(starts))
+    columns = int(column.max()) + 1
+    weights = csr_array(
+        (
+            fields["weight"][time, pe[order]][counted],
+            column[order][counted],
+            np.concatenate([[0], np.cumsum(lengths)]),
+        ),
+        shape=(len(starts), columns),
+    )
+    return _Plan(len(order), accumulator[starts], last_first >= 0, weights, columns)
+
+
+def _check_hazards(
+    config: AcceleratorConfig,
+    time: NDArray[np.int64],
+    accumulator: NDArray[np.int64],
+    again: NDArray[np.bool_],
+) -> None:
+    close = again & (np.diff(time) < HAZARD_DISTANCE)
+    if close.any():
+        place = int(np.flatnonzero(close)[0])
+        pe, slot = divmod(int(accumulator[place]), config.accumulator_depth)
+        raise ProgramError(
+            f"PE {pe} adds to slot {slot} in beats {time[place]} and {time[place + 1]}; "
+            f"try at least {HAZARD_DISTANCE} beats between them"
+        )

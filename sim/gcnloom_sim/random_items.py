@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random but legal edge beats and drain orders, and what of them lies on chip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
+from gcnloom_spec.number import limits
+
+__all__ = ["EdgeShadow", "random_beats", "random_order"]
+
+BUSY_SLOTS = 6
+"""Most edges go to few slots, so that sums have many parts and hazards are near."""
+BUSY_COLUMNS = 16
+"""Most edges read among few operand vectors, so that what they read was written."""
+
+
+def random_beats(config: AcceleratorConfig, rng: Generator, count: int) -> NDArray[np.uint64]:
+    """Packed beats, shape ``(count, pes)``, in which equal slots are far enough apart."""
+    shape = (count, config.pes)
+    slot = _slots(config, rng, shape)
+    valid = rng.random(shape) < 0.85
+    for beat in range(count):
+        recent = slice(max(0, beat - HAZARD_DISTANCE + 1), beat)
+        same = (slot[recent] == slot[beat]) & valid[recent]
+        valid[beat] &= ~same.any(axis=0)
+    low, high = limits(config.operand_width)
+    weight = rng.integers(low, high, shape, endpoint=True)
+    weight[rng.random(shape) < 0.05] = low
+    return edge_word(config).pack(
+        column=np.where(
+            rng.random((count, 1)) < 0.8,
+            rng.integers(0, min(BUSY_COLUMNS, config.operand_depth // 2), shape),
+            rng.integers(0, config.operand_depth // 2, shape),
+        ),
+        slot=slot,
+        weight=weight,
+        first=rng.random(shape) < 0.25,
+        valid=valid,
+    )[..., 0]
+
+
+def random_order(config: AcceleratorConfig, rng: Generator, count: int) -> NDArray[np.uint64]:
+    """Packed drain-order entries; about half of the rows are split."""
+    return order_word(config).pack(
+        pe=rng.integers(0, config.pes, count),
+        slot=_slots(config, rng, (count,)),
+        last=rng.random(count) < 0.6,
+    )[..., 0]
+
+
+def _slots(config: AcceleratorConfig, rng: Generator, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    depth = config.accumulator_depth
+    busy = rng.integers(0, min(BUSY_SLOTS, depth), shape)
+    return np.where(rng.random(shape) < 0.8, busy, rng.integers(0, depth, shape))
+
+
+@dataclass
+class EdgeShadow:
+    """What the edge memory holds after the loads so far."""
+
+    config: AcceleratorConfig
+    beats: NDArray[np.uint64]
+
+    @classmethod
+    def empty(cls, config: AcceleratorConfig) -> "EdgeShadow":
+        """Shadow of a memory that is still zero."""
+        return cls(config, np.zeros((config.edge_depth, config.pes), dtype=np.uint64))
+
+    def legal(self, base: int, count: int) -> int:
+        """Largest number of beats from `base` on, up to `count`, that keep the distance."""
+        fields = edge_word(self.config).unpack(self.beats[base : base + count, :, np.newaxis])
+        end = count
+        for distance in range(1, min(HAZARD_DISTANCE, count)):
+            both = (fields["valid"][distance:] & fields["valid"][:-distance]) != 0
+            same = fields["slot"][distance:] == fields["slot"][:-distance]
+            close = np.flatnonzero((both & same).any(axis=1))
+            if len(close):
+                end = min(end, int(close[0]) + distance)
+        return end
+
+    def columns(self, base: int, count: int) -> int:
+        """Operand vectors that the valid edges of these beats reach over."""
+        fields = edge_word(self.config).unpack(self.beats[base : base + count, :, np.newaxis])
+        reach: NDArray[np.int64] = np.where(fields["valid"] != 0, fields["column"] + 1, 0)
+        return int(reach.max())

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random but legal programs: every opcode, mode, target and option, with tokens that matter."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.random import Generator
+
+from gcnloom.access import Access
+from gcnloom.dependence import accesses_of, insert_tokens
+from gcnloom.items import pack_beats, pack_order
+from gcnloom.program import Program
+from gcnloom_sim.random_choices import Dice
+from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import (
+    Aggregate,
+    Command,
+    Destination,
+    Drain,
+    Load,
+    Mode,
+    Source,
+    Store,
+    Target,
+    Transform,
+)
+
+__all__ = ["MEMORY_BYTES", "random_program"]
+
+MEMORY_BYTES = 1 << 16
+MOST_BEATS, MOST_ENTRIES = 160, 300
+
+
+def random_program(
+    config: AcceleratorConfig, rng: Generator, commands: int = 40
+) -> tuple[bytes, Program]:
+    """Write a random program.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    rng : Generator
+        The only source of randomness.
+    commands : int
+        Least number of commands.
+
+    Returns
+    -------
+    memory : bytes
+        What device memory holds from word 0 on before the program runs: at most
+        :data:`MEMORY_BYTES`, which is all the program reads and writes.
+    program : Program
+    """
+    author = _Author(config, rng)
+    author.fill()
+    while len(author.commands) < commands:
+        author.write_some()
+    ordered = insert_tokens(author.commands, author.accesses)
+    return author.memory, Program.of(ordered, config.digest)
+
+
+class _Author:
+    """Writes legal commands one after the other, remembering what makes the next ones legal."""
+
+    def __init__(self, config: AcceleratorConfig, rng: Generator) -> None:
+        self.config, self.rng = config, rng
+        self._dice = Dice(config, rng)
+        self.commands: list[Command] = []
+        self.accesses: list[list[Access]] = []
+        self._beats = random_beats(config, rng, min(MOST_BEATS, config.edge_depth))
+        self._entries = random_order(config, rng, min(MOST_ENTRIES, config.order_depth))
+        edges, order = pack_beats(config, self._beats), pack_order(config, self._entries)
+        self._order_address = len(edges) // config.memory_bytes
+        self._data_address = self._order_address + len(order) // config.memory_bytes
+        self._end = MEMORY_BYTES // config.memory_bytes
+        self._room = (self._end - self._data_address) // config.sums.words(1)
+        self.memory = edges + order + rng.bytes(MEMORY_BYTES - len(edges) - len(order))
+        self._edges = EdgeShadow.empty(config)
+        self._order_last = np.zeros(config.order_depth, dtype=np.int64)
+        # What an engine emitted to a memory it reads itself: (unit, where).
+        self._own: list[tuple[int, Access]] = []
+
+    def fill(self) -> None:
+        """Load something into every memory, so that few results are zero."""
+        self._load_edges(least=24)
+        self._load_order(least=24)
+        for target in (Target.OPERAND, Target.MASK_AGGREGATE, Target.MASK_TRANSFORM):
+            self._load_vectors(target, least=24)
+        for bank in range(self.config.left_banks):
+            self._load_vectors(Target.LEFT, least=24, bank=bank)
+        for bank in range(self.config.right_banks):
+            self._load_vectors(Target.RIGHT, least=24, bank=bank)
+
+    def write_some(self) -> None:
+        """Write one command, or a few that belong together."""
+        makers = [self._load, self._aggregate, self._drain, self._stationary, self._outputs]
+        makers.append(self._pass)
+        makers[self.rng.choice(len(makers), p=[0.35, 0.15, 0.15, 0.15, 0.1, 0.1])]()
+
+    def _append(self, command: Command, operand_rows: int | None = None) -> None:
+        self.commands.append(command)
+        self.accesses.append(accesses_of(command, self.config, operand_rows))
+
+    def _data(self, words: int) -> int:
+        return self._data_address + self._dice.place(self._end - self._data_address, words)
+
+    def _load(self) -> None:
+        target = Target(int(self.rng.integers(len(Target))))
+        if target == Target.EDGES:
+            self._load_edges()
+        elif target == Target.ORDER:
+            self._load_order()
+        else:
+            self._load_vectors(target)
+
+    def _load_edges(self, least: int = 0) -> None:
+        packing = self.config.edge_beat
+        start = int(self.rng.integers(len(self._beats)))
+        start -= start % packing.items_per_word
+        count = self._several(len(self._beats) - start, least)
+        base = 0 if least else self._dice.place(self.config.edge_depth, count)
+        self._edges.beats[base : base + count] = self._beats[start : start + count]
+        self._append(
+            Load(target=Target.EDGES, base=base, count=count, address=packing.words(start))
+        )
+
+    def _load_order(self, least: int = 0) -> None:
+        packing = self.config.order
+        start = int(self.rng.integers(len(self._entries)))
+        start -= start % packing.items_per_word
+        count = self._several(len(self._entries) - start, least)
+        base = 0 if least else self._dice.place(self.config.order_depth, count)
+        entries = self._entries[start : start + count]
+        last_bit = np.uint64(self.config.order_bits - 1)
+        self._order_last[base : base + count] = (entries >> last_bit).astype(np.int64)
+        address = self._order_address + packing.words(start)
+        self._append(Load(target=Target.ORDER, base=base, count=count, address=address))
+
+    def _several(self, limit: int, least: int) -> int:
+        return min(limit, max(least, self._dice.count(limit)))
+
+    def _load_vectors(self, target: Target, *, least: int = 0, bank: int | None = None) -> None:
+        config = self.config
+        depth = {
+            Target.OPERAND: config.operand_depth,
+            Target.LEFT: config.left_depth,
+            Target.RIGHT: config.right_depth,
+        }.get(target, config.mask_depth)
+        banks = {Target.LEFT: config.left_banks, Target.RIGHT: config.right_banks}.get(target, 1)
+        room = (self._end - self._data_address) * config.vector.items_per_word
+        count = self._several(min(depth, room), least)
+        self._append(
+            Load(
+                target=target,
+                base=0 if least else self._dice.place(depth, count),
+                count=count,
+                address=self._data(config.vector.words(count)),
+                bank=int(self.rng.integers(banks)) if bank is None else bank,
+            )
+        )
+
+    def _aggregate(self) -> None:
+        config = self.config
+        count = self._dice.count(config.edge_depth)
+        base = self._dice.place(config.edge_depth, count)
+        count = self._edges.legal(base, count)
+        rows = self._edges.columns(base, count)
+        operand_base = self._dice.place(config.operand_depth, rows)
+        stated = None if self._dice.flag(0.3) else rows
+        command = Aggregate(
+            edge_base=base, count=count, operand_base=min(operand_base, config.operand_depth - 1)
+        )
+        self._settle(command, stated)
+        self._append(command, stated)
+
+    def _drain(self) -> None:
+        ends = np.flatnonzero(self._order_last)
+        if not len(ends):
+            self._load_order()
+            return
+        end = int(ends[self.rng.integers(len(ends))]) + 1
+        count = self._dice.count(end)
+        vectors = int(self._order_last[end - count : end].sum())
+        emission = self._dice.emission(vectors, self._room)
+        self._emit(Drain(order_base=end - count, count=count, emission=emission), Source.AGGREGATE)
+
+    def _stationary(self) -> None:
+        config = self.config
+        count = self._dice.count(min(config.left_depth, config.sum_depth))
+        last = self._dice.flag(0.6)
+        command = Transform(
+            mode=Mode.WEIGHT_STATIONARY,
+            count=count,
+            left_base=self._dice.place(config.left_depth, count),
+            right_base=self._dice.place(config.right_depth, config.rows),
+            sum_base=self._dice.place(config.sum_depth, count),
+            slice=int(self.rng.integers(config.left_slices)),
+            first=self._dice.flag(0.5),
+            last=last,
+            bank=int(self.rng.integers(config.right_banks)),
+        )
+        self._transform(command, count)
+
+    def _outputs(self) -> None:
+        """One to three commands that accumulate in the array, loads between them."""
+        config = self.config
+        parts = int(self.rng.integers(1, 3, endpoint=True))
+        complete = self._dice.flag(0.9)
+        for part in range(parts):
+            count = self._dice.count(min(config.left_depth, config.right_depth))
+            command = Transform(
+                mode=Mode.OUTPUT_STATIONARY,
+                count=count,
+                left_base=self._dice.place(config.left_depth, count),
+                right_base=self._dice.place(config.right_depth, count),
+                sum_base=self._dice.place(config.sum_depth, config.rows),
+                slice=int(self.rng.integers(config.left_slices)),
+                first=int(part == 0),
+                last=int(complete and part == parts - 1),
+                bank=int(self.rng.integers(config.right_banks)),
+            )
+            self._transform(command, config.rows)
+            if self._dice.flag(0.5):
+                self._load()
+
+    def _pass(self) -> None:
+        count = self._dice.count(self.config.sum_depth)
+        command = Transform(
+            mode=Mode.PASS,
+            count=count,
+            sum_base=self._dice.place(self.config.sum_depth, count),
+            bank=int(self.rng.integers(self.config.right_banks)),
+        )
+        self._transform(command, count)
+
+    def _transform(self, command: Transform, vectors: int) -> None:
+        if not command.last:
+            self._settle(command)
+            self._append(command)
+            return
+        emitting = replace(command, emission=self._dice.emission(vectors, self._room))
+        touched = accesses_of(emitting, self.config)
+        if any(_conflict(a, b) for a in touched if a.write for b in touched if not b.write):
+            quiet = replace(emitting.emission, destination=Destination.NONE)
+            emitting = replace(emitting, emission=quiet)
+        self._emit(emitting, Source.TRANSFORM)
+
+    def _emit(self, command: Drain | Transform, source: Source) -> None:
+        """Append an emitting command, with its store before it."""
+        emission = command.emission
+        self._settle(command)
+        if emission.store:
+            packing = self.config.sums if emission.raw else self.config.vector
+            address = self._data(packing.words(emission.vectors))
+            self._append(
+                Store(source=source, count=emission.vectors, address=address, raw=emission.raw)
+            )
+        self._append(command)
+        mine = "operand" if source == Source.AGGREGATE else ("left", "right")
+        self._own += [
+            (int(command.unit), access)
+            for access in self.accesses[-1]
+            if access.write and access.space.startswith(mine)
+        ]
+
+    def _settle(self, command: Command, operand_rows: int | None = None) -> None:
+        """Order `command` behind what its own unit emitted to where it reads.
+
+        Units have no tokens for themselves, but a load that overwrites a part of it waits for
+        the emission and is waited for.
+        """
+        for read in accesses_of(command, self.config, operand_rows):
+            if read.write:
+                continue
+            for unit, written in list(self._own):
+                if unit == command.unit and _conflict(read, written):
+                    self._own.remove((unit, written))
+                    name, _, bank = read.space.partition(".")
+                    self._append(
+                        Load(
+                            target=Target[name.upper()],
+                            base=max(read.low, written.low),
+                            count=1,
+                            address=self._data(1),
+                            bank=int(bank or 0),
+                        )
+                    )
+
+
+def _conflict(one: Access, other: Access) -> bool:
+    return one.space == other.space and one.low < other.high and other.low < one.high
