@@ -94,6 +94,7 @@ class Bench:
             ctx.set(port.ready, ready)
             *_, valid, beat = await ctx.tick().sample(port.valid, port.payload)
             cycle += 1
+            assert cycle < 20_000, f"{remaining} commands never ended"
             if ready and valid:
                 names = beat.shape().members if beat.emit else ("emit", "last", "signals")
                 seen = {name: beat[name] for name in names}

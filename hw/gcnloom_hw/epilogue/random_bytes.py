@@ -78,21 +78,22 @@ class RandomBytes(wiring.Component):
         )
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
 
-        remaining = Signal(EMISSION["vectors"])
         request = Signal(REQUEST, reset_less=True)
+        running = Signal()
         issue = Signal()
         m.d.comb += [
-            self.requests.ready.eq(remaining == 0),
-            issue.eq((remaining != 0) & queue.available),
+            self.requests.ready.eq(~running),
+            issue.eq(running & queue.available),
             queue.take.eq(issue),
         ]
-        with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [
-                remaining.eq(self.requests.payload.vectors),
-                request.eq(self.requests.payload),
-            ]
+        with m.If(~running):
+            m.d.sync += [running.eq(self.requests.valid), request.eq(self.requests.payload)]
         with m.Elif(issue):
-            m.d.sync += [remaining.eq(remaining - 1), request.row.eq(request.row + 1)]
+            m.d.sync += [
+                running.eq(request.vectors != 1),
+                request.vectors.eq(request.vectors - 1),
+                request.row.eq(request.row + 1),
+            ]
 
         issued = delay(m, issue, self.pipeline, name="issued", reset_less=False)
         m.d.comb += queue.i.valid.eq(issued)

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.epilogue.random_bytes import REQUEST
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["Sequence"]
@@ -65,58 +64,69 @@ class Sequence(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(self.emission, depth=2)
-        self._accept(m, queue.i)
-
-        active = self.active
+        active, following = self.active, Signal(self.emission, reset_less=True)
         draws = Signal()
-        with m.FSM(name="sequence"):
+        follows, take, following_draws = self._accept(m, following)
+
+        # One flag instead of the state's code: the longest path of the epilogue starts here.
+        running = Signal()
+        m.d.comb += [
+            self.issue.eq(
+                running & self.sums_valid & self.available & (self.randoms_valid | ~draws)
+            ),
+            self.issue_randoms.eq(self.issue & draws),
+        ]
+        with m.If(self.issue):
+            m.d.sync += [
+                active.destination_base.eq(active.destination_base + 1),
+                active.mask_base.eq(active.mask_base + 1),
+            ]
+
+        with m.FSM(name="sequence") as fsm:
             with m.State("Wait for emission"):
-                m.d.comb += queue.o.ready.eq(1)
-                m.d.sync += active.eq(queue.o.payload)
-                with m.If(queue.o.valid):
+                m.d.comb += take.eq(follows)
+                m.d.sync += [active.eq(following), draws.eq(following_draws)]
+                with m.If(follows):
                     m.next = "Prepare"
             with m.State("Prepare"):
-                m.d.sync += draws.eq(self._draws(active))
                 m.d.sync += active.shift.eq(Mux(active.raw, 0, active.shift))
                 m.next = "Rest"
             with m.State("Rest"):
                 # The statistics need four cycles between the ends of two emissions.
+                m.d.sync += running.eq(1)
                 m.next = "Run"
-            with m.State("Run"):
-                m.d.comb += [
-                    self.issue.eq(self.sums_valid & self.available & (self.randoms_valid | ~draws)),
-                    self.issue_randoms.eq(self.issue & draws),
-                ]
-                with m.If(self.issue):
-                    m.d.sync += [
-                        active.destination_base.eq(active.destination_base + 1),
-                        active.mask_base.eq(active.mask_base + 1),
-                    ]
-                    with m.If(self.sums_last):
-                        m.next = "Wait for emission"
-
-        open_emissions = Signal(range(8))
-        accepted = self.emissions.valid & self.emissions.ready
-        finished = self.issue & self.sums_last
-        m.d.sync += open_emissions.eq(open_emissions + accepted - finished)
-        m.d.comb += self.busy.eq(open_emissions != 0)
+            with m.State("Run"), m.If(self.issue & self.sums_last):
+                m.d.sync += running.eq(0)
+                m.next = "Wait for emission"
+        with m.If(~fsm.ongoing("Wait for emission")):
+            m.d.comb += self.busy.eq(1)
         return m
 
-    @staticmethod
-    def _draws(emission):
-        """Whether the vectors of an emission need random bytes."""
-        return (emission.dropout | emission.stochastic) & (emission.vectors != 0)
+    def _accept(self, m, following):
+        """Hold the emission that follows, and ask for its random bytes at once.
 
-    def _accept(self, m, queued):
-        """Hand an emission to the queue and its request to the generator in the same cycle."""
+        Returns whether one follows that has been asked for, the signal that takes it, and
+        whether it needs random bytes.
+        """
         emission = self.emissions.payload
-        draws = self._draws(emission)
-        admit = ~self.hold & queued.ready & (self.requests.ready | ~draws)
+        held, draws, asked, take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            self.emissions.ready.eq(admit),
-            queued.payload.eq(emission),
-            queued.valid.eq(self.emissions.valid & admit),
-            self.requests.valid.eq(self.emissions.valid & draws & ~self.hold & queued.ready),
+            self.emissions.ready.eq(~held & ~self.hold),
+            self.requests.valid.eq(held & draws & ~asked),
         ]
-        m.d.comb += [self.requests.payload[name].eq(emission[name]) for name in REQUEST.members]
+        m.d.comb += [self.requests.payload[name].eq(following[name]) for name in REQUEST.members]
+        with m.If(take):
+            m.d.sync += held.eq(0)
+        with m.Elif(self.emissions.valid & self.emissions.ready):
+            m.d.sync += held.eq(1)
+        with m.If(~held):
+            m.d.sync += [
+                following.eq(emission),
+                draws.eq((emission.dropout | emission.stochastic) & (emission.vectors != 0)),
+                asked.eq(0),
+            ]
+        with m.Elif(self.requests.ready):
+            m.d.sync += asked.eq(1)
+        with m.If(held):
+            m.d.comb += self.busy.eq(1)
+        return held & (asked | ~draws), take, draws
