@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random but legal edge beats and drain orders, and what of them lies on chip."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -59,21 +57,34 @@ def _slots(config: AcceleratorConfig, rng: Generator, shape: tuple[int, ...]) ->
     return np.where(rng.random(shape) < 0.8, busy, rng.integers(0, depth, shape))
 
 
-@dataclass
 class EdgeShadow:
-    """What the edge memory holds after the loads so far."""
+    """What the edge memory holds after the loads so far; the rest is unknown.
 
-    config: AcceleratorConfig
-    beats: NDArray[np.uint64]
+    Parameters
+    ----------
+    config : AcceleratorConfig
 
-    @classmethod
-    def empty(cls, config: AcceleratorConfig) -> "EdgeShadow":
-        """Shadow of a memory that is still zero."""
-        return cls(config, np.zeros((config.edge_depth, config.pes), dtype=np.uint64))
+    Attributes
+    ----------
+    loaded : NDArray[np.bool_]
+        Which beats are known.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.loaded = np.zeros(config.edge_depth, dtype=np.bool_)
+        self._beats = np.zeros((config.edge_depth, config.pes), dtype=np.uint64)
+
+    def load(self, base: int, beats: NDArray[np.uint64]) -> None:
+        """Note that `beats` lie from `base` on."""
+        self._beats[base : base + len(beats)] = beats
+        self.loaded[base : base + len(beats)] = True
 
     def legal(self, base: int, count: int) -> int:
-        """Largest number of beats from `base` on, up to `count`, that keep the distance."""
-        fields = edge_word(self.config).unpack(self.beats[base : base + count, :, np.newaxis])
+        """Largest number of beats from `base` on, up to `count`, known to keep the distance."""
+        unknown = np.flatnonzero(~self.loaded[base : base + count])
+        count = int(unknown[0]) if len(unknown) else min(count, self.config.edge_depth - base)
+        fields = edge_word(self.config).unpack(self._beats[base : base + count, :, np.newaxis])
         end = count
         for distance in range(1, min(HAZARD_DISTANCE, count)):
             both = (fields["valid"][distance:] & fields["valid"][:-distance]) != 0
@@ -85,6 +96,6 @@ class EdgeShadow:
 
     def columns(self, base: int, count: int) -> int:
         """Operand vectors that the valid edges of these beats reach over."""
-        fields = edge_word(self.config).unpack(self.beats[base : base + count, :, np.newaxis])
+        fields = edge_word(self.config).unpack(self._beats[base : base + count, :, np.newaxis])
         reach: NDArray[np.int64] = np.where(fields["valid"] != 0, fields["column"] + 1, 0)
         return int(reach.max())

@@ -30,6 +30,7 @@ __all__ = ["MEMORY_BYTES", "random_program"]
 
 MEMORY_BYTES = 1 << 16
 MOST_BEATS, MOST_ENTRIES = 160, 300
+UNKNOWN = -1
 
 
 def random_program(
@@ -48,8 +49,8 @@ def random_program(
     Returns
     -------
     memory : bytes
-        What device memory holds from word 0 on before the program runs: at most
-        :data:`MEMORY_BYTES`, which is all the program reads and writes.
+        What device memory holds from word 0 on before the program runs: :data:`MEMORY_BYTES`,
+        which is all the program reads and writes. On-chip memories may hold anything.
     program : Program
     """
     author = _Author(config, rng)
@@ -76,8 +77,8 @@ class _Author:
         self._end = MEMORY_BYTES // config.memory_bytes
         self._room = (self._end - self._data_address) // config.sums.words(1)
         self.memory = edges + order + rng.bytes(MEMORY_BYTES - len(edges) - len(order))
-        self._edges = EdgeShadow.empty(config)
-        self._order_last = np.zeros(config.order_depth, dtype=np.int64)
+        self._edges = EdgeShadow(config)
+        self._order_last = np.full(config.order_depth, UNKNOWN)
         # What an engine emitted to a memory it reads itself: (unit, where).
         self._own: list[tuple[int, Access]] = []
 
@@ -120,7 +121,7 @@ class _Author:
         start -= start % packing.items_per_word
         count = self._several(len(self._beats) - start, least)
         base = 0 if least else self._dice.place(self.config.edge_depth, count)
-        self._edges.beats[base : base + count] = self._beats[start : start + count]
+        self._edges.load(base, self._beats[start : start + count])
         self._append(
             Load(target=Target.EDGES, base=base, count=count, address=packing.words(start))
         )
@@ -162,9 +163,8 @@ class _Author:
 
     def _aggregate(self) -> None:
         config = self.config
-        count = self._dice.count(config.edge_depth)
-        base = self._dice.place(config.edge_depth, count)
-        count = self._edges.legal(base, count)
+        base = int(self.rng.choice(np.flatnonzero(self._edges.loaded)))
+        count = self._edges.legal(base, self._dice.count(config.edge_depth))
         rows = self._edges.columns(base, count)
         operand_base = self._dice.place(config.operand_depth, rows)
         stated = None if self._dice.flag(0.3) else rows
@@ -175,12 +175,13 @@ class _Author:
         self._append(command, stated)
 
     def _drain(self) -> None:
-        ends = np.flatnonzero(self._order_last)
+        ends = np.flatnonzero(self._order_last == 1)
         if not len(ends):
             self._load_order()
             return
         end = int(ends[self.rng.integers(len(ends))]) + 1
-        count = self._dice.count(end)
+        unknown = np.flatnonzero(self._order_last[:end] == UNKNOWN)
+        count = self._dice.count(end - int(unknown[-1]) - 1 if len(unknown) else end)
         vectors = int(self._order_last[end - count : end].sum())
         emission = self._dice.emission(vectors, self._room)
         self._emit(Drain(order_base=end - count, count=count, emission=emission), Source.AGGREGATE)

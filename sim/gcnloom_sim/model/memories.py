@@ -50,13 +50,13 @@ class Memories:
 
     def packing(self, target: int) -> Packing:
         """How the items of a target lie in device memory."""
+        if target not in list(Target):
+            raise ProgramError(f"target {target} is unknown; try one of isa.Target")
         packings = {Target.EDGES: self.config.edge_beat, Target.ORDER: self.config.order}
         return packings.get(Target(target), self.config.vector)
 
     def load(self, command: Load, raw: NDArray[np.uint8]) -> None:
         """Unpack `raw`, the bytes of the command's words, and write its items."""
-        if command.target not in list(Target):
-            raise ProgramError(f"target {command.target} is unknown; try one of isa.Target")
         packing = self.packing(command.target)
         used = command.count * packing.item_bytes
         items = raw[:used].reshape(command.count, packing.item_bytes)
