@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Netlist to placed and routed design with nextpnr, and the clock rate it reaches."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gcnloom_fpga.part import Part
+from gcnloom_fpga.synth import NETLIST, Netlist
+from gcnloom_fpga.tools import cached, run
+from gcnloom_spec.toolchain import NEXTPNR, Tool
+
+__all__ = ["ROUTERS", "Routed", "critical_path", "route", "utilisation"]
+
+REPORT = "report.json"
+ROUTERS = ("router1", "router2")
+CELLS: dict[str, dict[str, int]] = {
+    # The write port of a LUT memory takes the place of two look-up tables.
+    "LUT": {"TRELLIS_COMB": 1, "TRELLIS_RAMW": 2},
+    "FF": {"TRELLIS_FF": 1},
+    "EBR": {"DP16KD": 1},
+    "DSP": {"MULT18X18D": 1},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """A routed design.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds nextpnr's report and log.
+    tool : Tool
+    fmax : float
+        Clock rate in MHz that the design reaches.
+    used : Mapping[str, int]
+        Resource (LUT, FF, EBR, DSP) to how many.
+    critical : Mapping[str, Any]
+        Summary of the longest path; see :func:`critical_path`.
+    """
+
+    folder: Path
+    tool: Tool
+    fmax: float
+    used: Mapping[str, int]
+    critical: Mapping[str, Any]
+
+
+def utilisation(report: Mapping[str, Any]) -> dict[str, int]:
+    """Count resources from nextpnr's report."""
+    cells = report["utilization"]
+    return {
+        name: sum(weight * cells[kind]["used"] for kind, weight in kinds.items() if kind in cells)
+        for name, kinds in CELLS.items()
+    }
+
+
+def critical_path(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Longest register-to-register path: its ends and where its nanoseconds go."""
+    paths = [
+        path for path in report["critical_paths"] if "<async>" not in (path["from"], path["to"])
+    ]
+    if not paths:
+        return {}
+    steps = paths[0]["path"]
+    delays: dict[str, float] = {}
+    for step in steps:
+        delays[step["type"]] = delays.get(step["type"], 0.0) + step["delay"]
+    return {
+        "from": steps[0]["from"]["cell"],
+        "to": steps[-1]["to"]["cell"],
+        "nanoseconds": round(sum(delays.values()), 2),
+        "parts": {kind: round(delay, 2) for kind, delay in sorted(delays.items())},
+        "logic_levels": sum(step["type"] == "logic" for step in steps),
+    }
+
+
+def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) -> Routed:
+    """Place and route; cached by digest.
+
+    Parameters
+    ----------
+    netlist : Netlist
+    part : Part
+    seed : int
+        Of the placer; results differ by some per cent from seed to seed.
+    freq : float
+        Clock rate in MHz that placement and routing strive for.
+    router : str
+        ``router1`` for figures, ``router2`` to see quickly whether a design fits.
+    """
+    tool = NEXTPNR.find()
+    text = (netlist.folder / NETLIST).read_text(encoding="utf-8")
+    options = (
+        *part.options,
+        *("--seed", str(seed), "--freq", str(freq), "--router", router),
+        # A missed target is a result to report, not a failure; pins are placed at will.
+        *("--timing-allow-fail", "--lpf-allow-unconstrained"),
+    )
+
+    def produce(folder: Path) -> None:
+        (folder / NETLIST).write_text(text, encoding="utf-8")
+        run(tool, ("--json", NETLIST, "--report", REPORT, *options), folder=folder)
+        (folder / NETLIST).unlink()
+
+    folder = cached((text, tool.version, *options), produce)
+    report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    return Routed(
+        folder=folder,
+        tool=tool,
+        fmax=min(clock["achieved"] for clock in report["fmax"].values()),
+        used=utilisation(report),
+        critical=critical_path(report),
+    )

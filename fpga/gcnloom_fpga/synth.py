@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Component to ECP5 netlist with yosys, and what it takes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from amaranth.back import verilog
+from amaranth.lib import wiring
+
+from gcnloom_fpga.shell import Shell
+from gcnloom_fpga.tools import cached, run
+from gcnloom_spec.toolchain import YOSYS, Tool, ToolError
+
+__all__ = ["NETLIST", "Netlist", "resources", "synthesise"]
+
+NETLIST = "netlist.json"
+STATISTICS = "statistics.json"
+PASSES = ("synth_ecp5 -top shell", "synth_ecp5 -noabc9 -top shell")
+"""Tried in this order: abc9 gives faster logic, and now and then ends without a word."""
+
+RESOURCES: dict[str, dict[str, int]] = {
+    # A carry cell is two look-up tables; a 16x4 LUT memory is four, and two for its write port.
+    "LUT": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
+    "FF": {"TRELLIS_FF": 1},
+    "EBR": {"DP16KD": 1, "PDPW16KD": 1},
+    "DSP": {"MULT18X18D": 1},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Netlist:
+    """A synthesised design.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the netlist, the Verilog it was made from and the log.
+    tool : Tool
+        The yosys that made it.
+    passes : str
+        Synthesis command that worked.
+    used : Mapping[str, int]
+        Resource (LUT, FF, EBR, DSP) to how many, the shell included.
+    shell : Mapping[str, int]
+        Port bits of the design, each of which took one register of the shell.
+    """
+
+    folder: Path
+    tool: Tool
+    passes: str
+    used: Mapping[str, int]
+    shell: Mapping[str, int]
+
+
+def resources(statistics: Mapping[str, int]) -> dict[str, int]:
+    """Count resources from yosys' number of cells by type."""
+    return {
+        name: sum(weight * statistics.get(cell, 0) for cell, weight in cells.items())
+        for name, cells in RESOURCES.items()
+    }
+
+
+def synthesise(design: wiring.Component) -> Netlist:
+    """Synthesise a component inside its :class:`~gcnloom_fpga.shell.Shell`; cached by digest."""
+    tool = YOSYS.find()
+    shell = Shell(design)
+    text = verilog.convert(shell, name="shell", emit_src=False)
+
+    def produce(folder: Path) -> None:
+        (folder / "shell.v").write_text(text, encoding="utf-8")
+        for passes in PASSES:
+            if _attempt(tool, passes, folder):
+                (folder / "passes").write_text(passes, encoding="utf-8")
+                return
+        raise ToolError(f"{tool.command} left no netlist; try another version than {tool.version}")
+
+    folder = cached((text, tool.version, *PASSES), produce)
+    statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
+    return Netlist(
+        folder=folder,
+        tool=tool,
+        passes=(folder / "passes").read_text(encoding="utf-8"),
+        used=resources(statistics["design"]["num_cells_by_type"]),
+        shell={"input_bits": shell.input_bits, "output_bits": shell.output_bits},
+    )
+
+
+def _attempt(tool: Tool, passes: str, folder: Path) -> bool:
+    """Synthesise; tell whether there is a netlist, which the exit code alone does not."""
+    script = (
+        f"read_verilog shell.v; {passes}; tee -q -o {STATISTICS} stat -json; write_json {NETLIST}"
+    )
+    try:
+        run(tool, ("-q", "-p", script), folder=folder)
+    except ToolError:
+        if passes == PASSES[-1]:
+            raise
+        return False
+    return (folder / NETLIST).exists() and (folder / STATISTICS).exists()
