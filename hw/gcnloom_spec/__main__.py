@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from gcnloom_spec import isa
+from gcnloom_spec.commands import COMMANDS, Emission
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, REGISTERS
 from gcnloom_spec.words import Word
@@ -65,7 +66,7 @@ def _enum(enum: type[IntEnum]) -> str:
 
 
 def _command(opcode: isa.Opcode) -> str:
-    command = isa.COMMANDS[opcode]
+    command = COMMANDS[opcode]
     word = isa.WORDS[opcode]
     return "\n\n".join(
         (
@@ -123,7 +124,7 @@ def markdown() -> str:
         "## Commands",
         *(_command(opcode) for opcode in isa.Opcode),
         "## Emission",
-        _prose(inspect.getdoc(isa.Emission) or ""),
+        _prose(inspect.getdoc(Emission) or ""),
         "## Names in the fields",
         *(_enum(enum) for enum in ENUMS),
         _items(),

@@ -94,11 +94,11 @@ class Word:
             bits = packed[..., limb] >> np.uint64(offset)
             if offset + abs(width) > 64:
                 bits = bits | (packed[..., limb + 1] << np.uint64(64 - offset))
-            bits = (bits & np.uint64((1 << abs(width)) - 1)).astype(np.int64)
+            value = (bits & np.uint64((1 << abs(width)) - 1)).astype(np.int64)
             if width < 0:
                 sign = np.int64(1) << (abs(width) - 1)
-                bits = (bits ^ sign) - sign
-            values[field] = bits
+                value = (value ^ sign) - sign
+            values[field] = value
         return values
 
     def _check(self, field: str, array: NDArray[np.int64]) -> None:

@@ -3,8 +3,9 @@
 
 from numpy.random import Generator
 
+from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Emission
+from gcnloom_spec.isa import Destination
 
 __all__ = ["Dice"]
 

@@ -12,19 +12,9 @@ from gcnloom.items import pack_beats, pack_order
 from gcnloom.program import Program
 from gcnloom_sim.random_choices import Dice
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order
+from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    Aggregate,
-    Command,
-    Destination,
-    Drain,
-    Load,
-    Mode,
-    Source,
-    Store,
-    Target,
-    Transform,
-)
+from gcnloom_spec.isa import Destination, Mode, Source, Target
 
 __all__ = ["MEMORY_BYTES", "random_program"]
 

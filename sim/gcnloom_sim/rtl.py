@@ -26,7 +26,9 @@ SIGNATURES = {
     "gcnloom_memory": (ctypes.c_void_p, [ctypes.c_void_p]),
     "gcnloom_fault_address": (ctypes.c_uint64, [ctypes.c_void_p]),
     "gcnloom_configure": (
-        None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64]),
+        None,
+        [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64],
+    ),
     "gcnloom_write_register": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]),
     "gcnloom_read_register": (ctypes.c_uint32, [ctypes.c_void_p, ctypes.c_uint32]),
     "gcnloom_run": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
@@ -34,8 +36,13 @@ SIGNATURES = {
 
 
 def open_rtl(
-    config: AcceleratorConfig, *, memory_megabytes: int = 64, latency: int = 8,
-    stall_per_mille: int = 0, seed: int = 1, progress: Callable[[str], None] = lambda _: None,
+    config: AcceleratorConfig,
+    *,
+    memory_megabytes: int = 64,
+    latency: int = 8,
+    stall_per_mille: int = 0,
+    seed: int = 1,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> "RtlTransport":
     """Open the RTL executor; builds the simulator on first use of a configuration.
 
@@ -54,8 +61,13 @@ def open_rtl(
         Told a phrase when a stage of a build begins.
     """
     return RtlTransport(
-        config, library(config, progress=progress), memory_megabytes << 20,
-        latency=latency, stall_per_mille=stall_per_mille, seed=seed)
+        config,
+        library(config, progress=progress),
+        memory_megabytes << 20,
+        latency=latency,
+        stall_per_mille=stall_per_mille,
+        seed=seed,
+    )
 
 
 class RtlTransport:
@@ -73,8 +85,14 @@ class RtlTransport:
     """
 
     def __init__(
-        self, config: AcceleratorConfig, path: Path, memory_bytes: int, *, latency: int,
-        stall_per_mille: int, seed: int,
+        self,
+        config: AcceleratorConfig,
+        path: Path,
+        memory_bytes: int,
+        *,
+        latency: int,
+        stall_per_mille: int,
+        seed: int,
     ) -> None:
         self._library = ctypes.CDLL(str(path))
         for name, (result, arguments) in SIGNATURES.items():
@@ -85,8 +103,9 @@ class RtlTransport:
         self._handle = self._library.gcnloom_new(words, config.memory_bytes)
         self._library.gcnloom_configure(self._handle, latency, stall_per_mille, seed)
         buffer = (ctypes.c_uint8 * (words * config.memory_bytes)).from_address(
-            self._library.gcnloom_memory(self._handle))
-        self._memory: NDArray[np.uint8] = np.frombuffer(buffer, dtype=np.uint8)
+            self._library.gcnloom_memory(self._handle)
+        )
+        self._memory: NDArray[np.uint8] = np.ctypeslib.as_array(buffer)
         if self._register("identity") != IDENTITY:
             raise DeviceError("the simulated device does not answer; try removing the build cache")
 
@@ -94,8 +113,11 @@ class RtlTransport:
         """Read what the device is."""
         digest = self._register("digest_high") << 32 | self._register("digest_low")
         return Identity(
-            isa_version=self._register("isa_version"), config_digest=f"{digest:016x}",
-            config=self._config, memory_words=self._memory.size // self._config.memory_bytes)
+            isa_version=self._register("isa_version"),
+            config_digest=f"{digest:016x}",
+            config=self._config,
+            memory_words=self._memory.size // self._config.memory_bytes,
+        )
 
     def write(self, address: int, data: bytes) -> None:
         """Write bytes from a word address on."""
@@ -116,8 +138,11 @@ class RtlTransport:
             Nothing moves any more, an opcode is unknown, or an address is outside the memory.
         """
         for name, value in (
-            ("program_address", address), ("program_count", commands),
-            ("seed", seed), ("step", step), ("control", 1),
+            ("program_address", address),
+            ("program_count", commands),
+            ("seed", seed),
+            ("step", step),
+            ("control", 1),
         ):
             self._library.gcnloom_write_register(self._handle, REGISTERS[name].address, value)
         before: list[int] = []
@@ -133,13 +158,15 @@ class RtlTransport:
         if self._register("status") & 2:
             raise DeviceError(
                 f"the device stopped at an unknown opcode after {self._counter('commands')} of "
-                f"{commands} commands ({COMMAND_BYTES} bytes each); lower the program again")
+                f"{commands} commands ({COMMAND_BYTES} bytes each); lower the program again"
+            )
         fault = self._library.gcnloom_fault_address(self._handle)
         if fault != (1 << 64) - 1:
             raise DeviceError(
                 f"the program reached word {fault}, beyond the device memory's "
                 f"{self._memory.size // self._config.memory_bytes}; open it with more "
-                "memory_megabytes")
+                "memory_megabytes"
+            )
 
     def counters(self) -> dict[str, int]:
         """Read every performance counter of the last run."""
@@ -151,7 +178,8 @@ class RtlTransport:
         saturations = np.zeros(STATISTICS, dtype=np.int64)
         for tensor in range(STATISTICS):
             self._library.gcnloom_write_register(
-                self._handle, REGISTERS["statistic"].address, tensor)
+                self._handle, REGISTERS["statistic"].address, tensor
+            )
             high, low = self._register("envelope_high"), self._register("envelope_low")
             envelopes[tensor] = high << 32 | low
             saturations[tensor] = self._register("saturations")
@@ -177,4 +205,5 @@ class RtlTransport:
         return (
             f"the program hangs after {counters['cycles']} cycles and {counters['commands']} "
             f"commands ({', '.join(waits) or 'no unit waits for a token'}); the device was reset; "
-            "check the program's tokens and its stores' counts")
+            "check the program's tokens and its stores' counts"
+        )

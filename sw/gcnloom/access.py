@@ -3,19 +3,9 @@
 
 from typing import NamedTuple
 
+from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    Aggregate,
-    Command,
-    Destination,
-    Drain,
-    Emission,
-    Load,
-    Mode,
-    Store,
-    Target,
-    Transform,
-)
+from gcnloom_spec.isa import Destination, Mode, Target
 
 __all__ = ["DEVICE", "Access", "accesses_of"]
 
@@ -54,7 +44,7 @@ def accesses_of(
     command : Command
     config : AcceleratorConfig
     operand_rows : int, optional
-        Operand vectors an :class:`~gcnloom_spec.isa.Aggregate` reads from its base on: one
+        Operand vectors an :class:`~gcnloom_spec.commands.Aggregate` reads from its base on: one
         more than the largest `column` of its edges. Left out, all that follow the base.
     """
     match command:

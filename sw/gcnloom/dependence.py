@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gcnloom.access import Access, accesses_of
 from gcnloom.errors import ProgramError
-from gcnloom_spec.isa import Command, Unit
+from gcnloom_spec.commands import Command
+from gcnloom_spec.isa import Unit
 
 __all__ = ["MOST_TOKENS", "Access", "accesses_of", "insert_tokens"]
 

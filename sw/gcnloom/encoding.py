@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom_spec.isa import (
-    COMMAND_BYTES,
-    COMMANDS,
-    EMISSION,
-    WORDS,
-    Command,
-    Emission,
-    Opcode,
-)
+from gcnloom_spec.commands import COMMANDS, Command, Emission
+from gcnloom_spec.isa import COMMAND_BYTES, EMISSION, WORDS, Opcode
 
 __all__ = ["LIMBS", "decode", "encode", "opcodes", "patch", "unpack_by_opcode"]
 

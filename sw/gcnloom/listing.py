@@ -3,20 +3,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from gcnloom_spec.isa import (
-    Aggregate,
-    Command,
-    Destination,
-    Drain,
-    Emission,
-    Load,
-    Mode,
-    Source,
-    Store,
-    Target,
-    Transform,
-    Unit,
-)
+from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
+from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit
 
 __all__ = ["listing"]
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from gcnloom.encoding import LIMBS, decode, encode, patch, unpack_by_opcode
 from gcnloom.errors import ProgramError
 from gcnloom.listing import listing
-from gcnloom_spec.isa import ISA_VERSION, Command, Opcode
+from gcnloom_spec.commands import Command
+from gcnloom_spec.isa import ISA_VERSION, Opcode
 
 __all__ = ["Program", "decode"]
 
@@ -36,7 +37,8 @@ class Program:
 
     Examples
     --------
-    >>> from gcnloom_spec.isa import Load, Target
+    >>> from gcnloom_spec.commands import Load
+    from gcnloom_spec.isa import Target
     >>> program = Program.of([Load(target=Target.EDGES, base=0, count=3, address=9)], "0" * 16)
     >>> print(program.listing())
     0  load  edges 0+3  from 0x9

@@ -7,7 +7,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from gcnloom_hw.epilogue.epilogue import Epilogue
-from gcnloom_spec.isa import Emission
+from gcnloom_spec.commands import Emission
 
 SEED, STEP = 0xDEADBEEF, 41
 

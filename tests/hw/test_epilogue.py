@@ -9,8 +9,8 @@ from amaranth.back import verilog
 from tb_epilogue import SEED, STEP, Bench, Command, Outcome
 
 from gcnloom_hw.epilogue.epilogue import Epilogue
+from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Emission
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.random import DROPOUT, ROUNDING, draw
 

@@ -12,21 +12,9 @@ from gcnloom.items import pack_beats, pack_order
 from gcnloom.program import Program
 from gcnloom_sim.model import Model, open_model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
+from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, named_configs
-from gcnloom_spec.isa import (
-    Aggregate,
-    Destination,
-    Drain,
-    Emission,
-    Load,
-    Mode,
-    Source,
-    Store,
-    Target,
-    Transform,
-    edge_word,
-    order_word,
-)
+from gcnloom_spec.isa import Destination, Mode, Source, Target, edge_word, order_word
 
 ODD = AcceleratorConfig.from_toml("odd")
 PROGRAM_BYTES = 1 << 14

@@ -11,20 +11,9 @@ from gcnloom.errors import ProgramError
 from gcnloom.program import Program
 from gcnloom_sim.model import Model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
+from gcnloom_spec.commands import Aggregate, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    Aggregate,
-    Destination,
-    Drain,
-    Load,
-    Mode,
-    Opcode,
-    Source,
-    Store,
-    Target,
-    Transform,
-    Unit,
-)
+from gcnloom_spec.isa import Destination, Mode, Opcode, Source, Target, Unit
 
 ODD = AcceleratorConfig.from_toml("odd")
 

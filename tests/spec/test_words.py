@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from gcnloom_spec.isa import COMMAND_BYTES, COMMANDS, WORDS, Opcode
+from gcnloom_spec.commands import COMMANDS
+from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode
 from gcnloom_spec.words import Word
 
 STRADDLING = Word("w", {"a": 60, "b": -10, "c": 63, "d": 1, "e": -63, "f": 63, "g": -1})

@@ -9,19 +9,9 @@ import pytest
 from gcnloom import dependence
 from gcnloom.dependence import Access, accesses_of, insert_tokens
 from gcnloom.errors import ProgramError
+from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    Aggregate,
-    Destination,
-    Drain,
-    Emission,
-    Load,
-    Mode,
-    Source,
-    Store,
-    Target,
-    Transform,
-)
+from gcnloom_spec.isa import Destination, Mode, Source, Target
 
 IN_FLIGHT = 3
 MAKERS = [

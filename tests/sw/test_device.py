@@ -13,8 +13,9 @@ from gcnloom.errors import ConfigError, DeviceError, ProgramError
 from gcnloom.memory import TensorLayout
 from gcnloom.program import Program
 from gcnloom.transport import Identity, connect
+from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import ISA_VERSION, Load
+from gcnloom_spec.isa import ISA_VERSION
 
 SMALLEST = AcceleratorConfig.from_toml("smallest")
 ODD = AcceleratorConfig.from_toml("odd")

@@ -8,22 +8,8 @@ import pytest
 
 from gcnloom.errors import ProgramError
 from gcnloom.program import Program, decode
-from gcnloom_spec.isa import (
-    COMMANDS,
-    EMISSION,
-    WORDS,
-    Aggregate,
-    Destination,
-    Drain,
-    Emission,
-    Load,
-    Mode,
-    Opcode,
-    Source,
-    Store,
-    Target,
-    Transform,
-)
+from gcnloom_spec.commands import COMMANDS, Aggregate, Drain, Emission, Load, Store, Transform
+from gcnloom_spec.isa import EMISSION, WORDS, Destination, Mode, Opcode, Source, Target
 
 DIGEST = "0123456789abcdef"
 

@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue
+from gcnloom_spec.commands import COMMANDS
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, COMMANDS, HEADER, Unit
+from gcnloom_spec.isa import COMMAND_BYTES, HEADER, Unit
 
 __all__ = ["Sequencer"]
 

@@ -62,7 +62,7 @@ def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
 
 
 class Epilogue(wiring.Component):
-    """Apply each command's emission to its sums, as ``gcnloom_spec.isa.Emission`` defines.
+    """Apply each command's emission to its sums, as ``gcnloom_spec.commands.Emission`` defines.
 
     Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
     with random bytes starts at most 24 cycles after it is accepted. Vectors leave in order,

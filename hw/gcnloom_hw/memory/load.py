@@ -19,7 +19,7 @@ VECTOR, EDGES, ORDER = range(KINDS)
 
 
 class Load(wiring.Component):
-    """Execute :class:`gcnloom_spec.isa.Load` commands.
+    """Execute :class:`gcnloom_spec.commands.Load` commands.
 
     Addresses of the next command go out while words of the previous still arrive. One word is
     asked for a cycle, one item written a cycle; signals fire with a command's last write.

@@ -22,7 +22,7 @@ def write_request(memory_bytes):
 
 
 class Store(wiring.Component):
-    """Execute :class:`gcnloom_spec.isa.Store` commands.
+    """Execute :class:`gcnloom_spec.commands.Store` commands.
 
     Takes one vector a cycle from the chosen engine, packs it, and writes one word a cycle.
     Signals fire when memory has accepted a command's last word.

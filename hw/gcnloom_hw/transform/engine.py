@@ -20,7 +20,7 @@ QUEUE_LATENCY = 2
 
 
 class TransformEngine(wiring.Component):
-    """Execute :class:`gcnloom_spec.isa.Transform` on `rows` by `columns` elements.
+    """Execute :class:`gcnloom_spec.commands.Transform` on `rows` by `columns` elements.
 
     Accepts a command every :meth:`cycles` cycles; produces its vectors in order, then the next
     command's. The last vector is at `sums` ``cycles(...) - 1 +`` :attr:`latency` cycles after the

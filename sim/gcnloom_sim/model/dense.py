@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
 from gcnloom_sim.model.checks import check_range
+from gcnloom_spec.commands import Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Mode, Transform
+from gcnloom_spec.isa import Mode
 from gcnloom_spec.number import wrap
 
 __all__ = ["DenseEngine"]

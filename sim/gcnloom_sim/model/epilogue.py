@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
 from gcnloom_sim.model.checks import check_range
+from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Emission
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.random import DROPOUT, ROUNDING, draw
 from gcnloom_spec.registers import STATISTICS

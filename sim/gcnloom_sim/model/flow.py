@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom_spec.isa import Command, Source, Store, Unit
+from gcnloom_spec.commands import Command, Store
+from gcnloom_spec.isa import Source, Unit
 
 __all__ = ["Stores", "Tokens"]
 

@@ -17,22 +17,9 @@ from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Stores, Tokens
 from gcnloom_sim.model.memories import Memories
 from gcnloom_sim.model.sparse import SparseEngine
+from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import (
-    COMMAND_BYTES,
-    ISA_VERSION,
-    Aggregate,
-    Command,
-    Destination,
-    Drain,
-    Emission,
-    Load,
-    Mode,
-    Source,
-    Store,
-    Target,
-    Transform,
-)
+from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION, Destination, Mode, Source, Target
 from gcnloom_spec.registers import COUNTERS
 
 __all__ = ["Model", "open_model"]

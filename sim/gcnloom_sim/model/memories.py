@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from gcnloom.errors import ProgramError
 from gcnloom.items import unpack_elements
 from gcnloom_sim.model.checks import check_range
+from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import Destination, Load, Target
+from gcnloom_spec.isa import Destination, Target
 
 __all__ = ["Memories"]
 

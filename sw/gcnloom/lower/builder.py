@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Ring
 from gcnloom.memory import TensorLayout
+from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Command, Destination, Emission, Load, Source, Store, Target
+from gcnloom_spec.isa import Destination, Source, Target
 
 __all__ = ["Builder", "Output", "Tensor", "aligned"]
 
@@ -131,8 +132,7 @@ class Builder:
         banks = self.banks(target)
         for bank in range(min(banks, tensor.stored.panels - group * banks)):
             address = tensor.stored.panel_address(group * banks + bank, rows.start)
-            self.add(Load(
-                target=target, base=base, count=len(rows), address=address, bank=bank))
+            self.add(Load(target=target, base=base, count=len(rows), address=address, bank=bank))
         return base
 
     def fits(self, target: Target, tensor: Tensor, groups: int) -> bool:
@@ -144,17 +144,21 @@ class Builder:
         tensor, config = output.tensor, self.config
         mask_base = 0
         if output.mask is not None:
-            target = (
-                Target.MASK_AGGREGATE if source is Source.AGGREGATE else Target.MASK_TRANSFORM)
+            target = Target.MASK_AGGREGATE if source is Source.AGGREGATE else Target.MASK_TRANSFORM
             mask_base = self.rows(target, output.mask, panel, rows)
         base = bank = 0
         if output.direct is not None:
             group, bank = divmod(panel, self.banks(output.direct))
             base = self._reserved(output.direct, tensor, group) + rows.start
         if tensor.stored is not None:
-            self.add(Store(
-                source=source, count=len(rows), raw=int(output.raw),
-                address=tensor.stored.panel_address(panel, rows.start)))
+            self.add(
+                Store(
+                    source=source,
+                    count=len(rows),
+                    raw=int(output.raw),
+                    address=tensor.stored.panel_address(panel, rows.start),
+                )
+            )
         return Emission(
             vectors=len(rows), raw=int(output.raw), relu=int(output.relu),
             stochastic=int(output.stochastic), mask=int(output.mask is not None),
@@ -181,4 +185,3 @@ class Builder:
                 return start + whole.start
             base = ring.place(tensor.name, whole)
         return base
-

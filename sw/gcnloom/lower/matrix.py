@@ -48,9 +48,12 @@ def place_matrix(
         orders.append(
             allocator.allocate(f"{name}.order{number}", config.order.words(len(block.order)))
         )
-        tiles.append(tuple(
-            allocator.allocate(
-                f"{name}.beats{number}.{index}", config.edge_beat.words(len(tile.beats)))
-            for index, tile in enumerate(block.tiles)
-        ))
+        tiles.append(
+            tuple(
+                allocator.allocate(
+                    f"{name}.beats{number}.{index}", config.edge_beat.words(len(tile.beats))
+                )
+                for index, tile in enumerate(block.tiles)
+            )
+        )
     return StoredMatrix(name=name, schedule=schedule, orders=tuple(orders), tiles=tuple(tiles))

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from gcnloom.lower.builder import Builder, Output, Tensor, aligned
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.memory import TensorLayout
+from gcnloom_spec.commands import Aggregate, Drain, Emission, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Aggregate, Drain, Emission, Mode, Source, Target, Transform
+from gcnloom_spec.isa import Mode, Source, Target
 
 __all__ = ["column_limit", "gemm", "gemm_transposed", "padded_inner", "row_limit", "spmm"]
 
@@ -58,9 +59,7 @@ def spmm(
         builder.add(Drain(order_base=order_base, count=len(block.order), emission=emission))
 
 
-def gemm(
-    builder: Builder, left: Tensor, weights: Tensor, output: Output, group: int
-) -> None:
+def gemm(builder: Builder, left: Tensor, weights: Tensor, output: Output, group: int) -> None:
     """Lower one group of panels of ``left @ weights``, weight-stationary.
 
     `group` counts panel groups as wide as the array. The weights have
@@ -153,8 +152,6 @@ def _weights(builder: Builder, weights: Tensor, group: int, step: int) -> int:
     return base + step * config.rows - start
 
 
-def weights_layout(
-    inner: int, outer: int, config: AcceleratorConfig
-) -> TensorLayout:
+def weights_layout(inner: int, outer: int, config: AcceleratorConfig) -> TensorLayout:
     """Layout of a right operand of :func:`gemm`, not placed yet."""
     return TensorLayout(config=config, rows=padded_inner(inner, config), features=outer)

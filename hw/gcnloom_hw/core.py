@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units, fabric and sequencer: everything of the accelerator but its registers."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.aggregate.engine import AggregateEngine
+from gcnloom_hw.control.gate import Gate
+from gcnloom_hw.control.sequencer import Sequencer
+from gcnloom_hw.control.status import Status
+from gcnloom_hw.control.tokens import Tokens
+from gcnloom_hw.epilogue.epilogue import Epilogue
+from gcnloom_hw.fabric import Fabric
+from gcnloom_hw.layout import Shapes
+from gcnloom_hw.memory.load import Load
+from gcnloom_hw.memory.port import ADDRESS_BITS, ReadArbiter
+from gcnloom_hw.memory.store import Store, write_request
+from gcnloom_hw.streams.fork import Fork
+from gcnloom_hw.transform.engine import TransformEngine
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import EMISSION, Opcode, Target, Unit
+
+__all__ = ["Core"]
+
+QUIET_CYCLES = 8
+"""A program has ended when nothing has moved for so long."""
+
+
+class Core(wiring.Component):
+    """Everything but the registers, so that a reset of it leaves them alone.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    addresses, answers, writes
+        The device-memory port, see :class:`~gcnloom_hw.accelerator.Accelerator`.
+    start : In(1)
+    program_address, program_count, seed, step : In(32)
+    statistic : In(6)
+    envelope, saturations : Out
+    running, fault : Out(1)
+    counts : Out
+        Increment of each counter, by name.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.status = Status(config)
+        counts = {
+            name: Out(member.shape)
+            for name, member in self.status.signature.members.items()
+            if name.startswith("count_")
+        }
+        super().__init__(
+            {
+                "addresses": Out(stream.Signature(ADDRESS_BITS)),
+                "answers": In(stream.Signature(8 * config.memory_bytes)),
+                "writes": Out(stream.Signature(write_request(config.memory_bytes))),
+                "start": In(1),
+                "program_address": In(32),
+                "program_count": In(32),
+                "seed": In(32),
+                "step": In(32),
+                "statistic": In(6),
+                "envelope": Out(config.sum_width),
+                "saturations": Out(32),
+                "running": Out(1),
+                "fault": Out(1),
+                **counts,
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.tokens = tokens = Tokens()
+        m.submodules.reads = reads = ReadArbiter(config.memory_bytes)
+        m.submodules.load = load = Load(config)
+        m.submodules.store = store = Store(config)
+        m.submodules.fabric = fabric = Fabric(config)
+        m.submodules.aggregate = aggregate = AggregateEngine(config)
+        m.submodules.transform = transform = TransformEngine(config)
+        m.submodules.aggregate_epilogue = aggregate_epilogue = Epilogue(config)
+        m.submodules.transform_epilogue = transform_epilogue = Epilogue(config)
+
+        outer = wiring.flipped(self)
+        wiring.connect(m, client=sequencer.requests, port=reads.requests0)
+        wiring.connect(m, client=load.requests, port=reads.requests1)
+        wiring.connect(m, port=reads.words0, client=sequencer.words)
+        wiring.connect(m, port=reads.words1, client=load.words)
+        wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
+        wiring.connect(m, outer=outer.answers, inner=reads.answers)
+        wiring.connect(m, inner=store.writes, outer=outer.writes)
+
+        wiring.connect(m, load=load.operand_writes, fabric=fabric.load_operand)
+        wiring.connect(m, load=load.left_writes, fabric=fabric.load_left)
+        wiring.connect(m, load=load.right_writes, fabric=fabric.load_right)
+        wiring.connect(m, load=load.edge_writes, engine=aggregate.edge_writes)
+        wiring.connect(m, load=load.order_writes, engine=aggregate.order_writes)
+        wiring.connect(m, load=load.mask_aggregate_writes, epilogue=aggregate_epilogue.mask_writes)
+        wiring.connect(m, load=load.mask_transform_writes, epilogue=transform_epilogue.mask_writes)
+        wiring.connect(m, fabric=fabric.operand, engine=aggregate.operand_writes)
+        wiring.connect(m, fabric=fabric.left, engine=transform.left_writes)
+        wiring.connect(m, fabric=fabric.right, engine=transform.right_writes)
+
+        wiring.connect(m, engine=aggregate.sums, epilogue=aggregate_epilogue.sums)
+        wiring.connect(m, engine=transform.sums, epilogue=transform_epilogue.sums)
+        wiring.connect(m, epilogue=aggregate_epilogue.vectors, fabric=fabric.aggregate)
+        wiring.connect(m, epilogue=transform_epilogue.vectors, fabric=fabric.transform)
+        wiring.connect(m, fabric=fabric.aggregate_stored, store=store.aggregate)
+        wiring.connect(m, fabric=fabric.transform_stored, store=store.transform)
+
+        gates = self._gates(m, sequencer, tokens)
+        wiring.connect(m, gate=gates[Unit.LOAD].o, unit=load.commands)
+        wiring.connect(m, gate=gates[Unit.STORE].o, unit=store.commands)
+        self._aggregate_commands(m, gates[Unit.AGGREGATE].o, aggregate, aggregate_epilogue)
+        self._transform_commands(m, gates[Unit.TRANSFORM].o, transform, transform_epilogue)
+        for unit, signals in (
+            (Unit.LOAD, load.signals),
+            (Unit.AGGREGATE, fabric.aggregate_signals),
+            (Unit.TRANSFORM, fabric.transform_signals),
+            (Unit.STORE, store.signals),
+        ):
+            m.d.comb += getattr(tokens, f"signals{unit}").eq(signals)
+
+        epilogues = (aggregate_epilogue, transform_epilogue)
+        for epilogue in epilogues:
+            m.d.comb += [
+                epilogue.seed.eq(self.seed),
+                epilogue.step.eq(self.step),
+                epilogue.clear.eq(self.start),
+                epilogue.statistic.eq(self.statistic),
+            ]
+        m.d.comb += [
+            self.envelope.eq(aggregate_epilogue.envelope | transform_epilogue.envelope),
+            self.saturations.eq(aggregate_epilogue.saturations + transform_epilogue.saturations),
+        ]
+        parts = (sequencer, load, store, aggregate, transform, *epilogues, *gates.values())
+        self._run(m, sequencer, parts)
+        units = {
+            Unit.LOAD: load,
+            Unit.AGGREGATE: aggregate,
+            Unit.TRANSFORM: transform,
+            Unit.STORE: store,
+        }
+        self._count(m, sequencer, units, gates)
+        return m
+
+    def _gates(self, m, sequencer, tokens):
+        """One queue and gate a unit; the aggregate unit's holds its longer command."""
+        commands = Shapes(self.config).commands
+        shapes = {
+            Unit.LOAD: commands[Opcode.LOAD],
+            Unit.AGGREGATE: commands[Opcode.DRAIN],
+            Unit.TRANSFORM: commands[Opcode.TRANSFORM],
+            Unit.STORE: commands[Opcode.STORE],
+        }
+        gates = {}
+        for unit, shape in shapes.items():
+            gate = Gate(shape, depth=self.config.command_depth)
+            m.submodules[f"{unit.name.lower()}_gate"] = gates[unit] = gate
+            source = getattr(sequencer, f"commands{unit}")
+            m.d.comb += [
+                gate.i.valid.eq(source.valid),
+                source.ready.eq(gate.i.ready),
+                gate.i.payload.eq(source.payload),
+                gate.available.eq(getattr(tokens, f"available{unit}")),
+                getattr(tokens, f"take{unit}").eq(gate.take),
+            ]
+        m.d.comb += tokens.clear.eq(self.start)
+        return gates
+
+    def _aggregate_commands(self, m, commands, engine, epilogue):
+        shape = commands.payload.shape()
+        m.submodules.aggregate_fork = fork = Fork(shape, outputs=2)
+        wiring.connect(m, gate=commands, fork=fork.i)
+        drains = fork.o0.p.opcode == Opcode.DRAIN
+        plain = Shapes(self.config).commands[Opcode.AGGREGATE]
+        bits = fork.o0.payload.as_value()[: plain.size]
+        m.d.comb += [
+            fork.choose.eq(0b11),
+            engine.commands.valid.eq(fork.o0.valid),
+            fork.o0.ready.eq(engine.commands.ready),
+            engine.commands.p.drain.eq(drains),
+            engine.commands.p.base.eq(fork.o0.p.order_base),
+            engine.commands.p.count.eq(fork.o0.p.count),
+            engine.commands.p.operand_base.eq(data.View(plain, bits).operand_base),
+        ]
+        self._emission(m, fork.o1, epilogue, fork.o1.p.opcode == Opcode.DRAIN)
+
+    def _transform_commands(self, m, commands, engine, epilogue):
+        m.submodules.transform_fork = fork = Fork(commands.payload.shape(), outputs=2)
+        wiring.connect(m, gate=commands, fork=fork.i)
+        m.d.comb += [
+            fork.choose.eq(0b11),
+            engine.commands.valid.eq(fork.o0.valid),
+            fork.o0.ready.eq(engine.commands.ready),
+            *(
+                engine.commands.p[name].eq(fork.o0.p[name])
+                for name in engine.commands.payload.shape().members
+            ),
+        ]
+        self._emission(m, fork.o1, epilogue, fork.o1.p.last)
+
+    def _emission(self, m, source, epilogue, emits):
+        """Describe the emission, empty or not: its signals pass the epilogue in any case."""
+        m.d.comb += [
+            epilogue.emissions.valid.eq(source.valid),
+            source.ready.eq(epilogue.emissions.ready),
+            epilogue.emissions.p.signals.eq(source.p.signals),
+            *(epilogue.emissions.p[name].eq(Mux(emits, source.p[name], 0)) for name in EMISSION),
+        ]
+
+    def _run(self, m, sequencer, parts):
+        m.d.comb += [
+            sequencer.start.eq(self.start),
+            sequencer.address.eq(self.program_address),
+            sequencer.count.eq(self.program_count),
+            self.fault.eq(sequencer.fault),
+        ]
+        quiet = Signal(range(QUIET_CYCLES))
+        with m.If(self.start):
+            m.d.sync += [self.running.eq(1), quiet.eq(0)]
+        with m.Elif(Cat(part.idle for part in parts).all()):
+            m.d.sync += quiet.eq(quiet + 1)
+            with m.If(quiet == QUIET_CYCLES - 1):
+                m.d.sync += self.running.eq(0)
+        with m.Else():
+            m.d.sync += quiet.eq(0)
+
+    def _count(self, m, sequencer, units, gates):
+        load, store = units[Unit.LOAD], units[Unit.STORE]
+        aggregate, transform = units[Unit.AGGREGATE], units[Unit.TRANSFORM]
+        counts = {
+            "cycles": 1,
+            "commands": sequencer.dispatched,
+            "program_words": sequencer.fetched,
+            "edges": aggregate.edges,
+            "edge_slots": Mux(aggregate.beats, self.config.pes, 0),
+            "drain_entries": aggregate.entries,
+            "transform_rows": transform.rows,
+            "store_words": store.wrote,
+        }
+        for unit, part in units.items():
+            name = unit.name.lower()
+            counts[f"{name}_active"] = part.active
+            counts[f"{name}_stalled"] = part.stalled
+            for other in Unit:
+                if other != unit:
+                    counts[f"{name}_wait_{other.name.lower()}"] = gates[unit].waiting[other]
+        for target in Target:
+            counts[f"{target.name.lower()}_words"] = load.asked[target]
+        for name, amount in counts.items():
+            m.d.comb += getattr(self, f"count_{name}").eq(amount)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Typed commands: what each unit does, as values with loop-nest semantics."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from gcnloom_spec.isa import Destination, Opcode, Unit
+
+__all__ = [
+    "COMMANDS",
+    "Aggregate",
+    "Command",
+    "Drain",
+    "Emission",
+    "Load",
+    "Store",
+    "Transform",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Emission:
+    """What the epilogue does with each vector of sums, and where the result goes.
+
+    ::
+
+        for i in range(vectors):                 # in the order the engine emits
+            for l in range(lanes):
+                keep = not (relu and sum[l] < 0)
+                keep &= not (mask and not mask_memory[mask_base + i][l])
+                keep &= not (dropout and draw(DROPOUT, row + i, feature + l) < threshold)
+                gated = sum[l] if keep else 0
+                statistics[tensor].envelope |= gated ^ (gated >> sign)
+                out[l] = gated if raw else requantise(gated, shift, stochastic and
+                                                      draw(ROUNDING, row + i, feature + l))
+                statistics[tensor].saturations += clipped
+            if destination: memory[destination][destination_base + i].bank[destination_bank] = out
+            if store: hand out to the store unit
+
+    `raw` results go to the store unit only. The masks are loaded from a tensor: a lane's bit is
+    set where the element is above zero.
+    """
+
+    vectors: int
+    raw: int = 0
+    shift: int = 0
+    stochastic: int = 0
+    relu: int = 0
+    mask: int = 0
+    mask_base: int = 0
+    dropout: int = 0
+    threshold: int = 0
+    tensor: int = 0
+    row: int = 0
+    feature: int = 0
+    destination: int = Destination.NONE
+    destination_base: int = 0
+    destination_bank: int = 0
+    store: int = 0
+
+
+NO_EMISSION = Emission(vectors=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """Copy items from device memory to an on-chip memory.
+
+    ::
+
+        for i in range(count):
+            memory[target][base + i].bank[bank] = item(device[address:], i)
+
+    `address` counts memory words. Items are vectors, edge beats or order entries, packed as
+    the configuration's :class:`~gcnloom_spec.config.Packing` says; a mask keeps one bit a lane.
+    `bank` matters for LEFT and RIGHT only.
+    """
+
+    opcode: ClassVar[Opcode] = Opcode.LOAD
+    unit: ClassVar[Unit] = Unit.LOAD
+    target: int
+    base: int
+    count: int
+    address: int
+    bank: int = 0
+    waits: int = 0
+    signals: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aggregate:
+    """Multiply and accumulate scheduled edges, one a PE each beat.
+
+    ::
+
+        for t in range(count):
+            for p in range(pes):                                  # in parallel
+                e = edges[edge_base + t][p]
+                if e.valid:
+                    old = 0 if e.first else sums[p][e.slot]
+                    sums[p][e.slot] = old + e.weight * operand[operand_base + e.column]
+
+    Two edges of one PE that name the same slot are at least
+    :data:`~gcnloom_spec.isa.HAZARD_DISTANCE` beats apart.
+    """
+
+    opcode: ClassVar[Opcode] = Opcode.AGGREGATE
+    unit: ClassVar[Unit] = Unit.AGGREGATE
+    edge_base: int
+    count: int
+    operand_base: int
+    waits: int = 0
+    signals: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drain:
+    """Read accumulated rows out, adding the parts of rows that were split.
+
+    ::
+
+        total = 0
+        for t in range(count):
+            o = order[order_base + t]
+            total += sums[o.pe][o.slot]
+            if o.last: emit(total); total = 0
+
+    The last entry has `last` set, and `emission.vectors` entries have.
+    """
+
+    opcode: ClassVar[Opcode] = Opcode.DRAIN
+    unit: ClassVar[Unit] = Unit.AGGREGATE
+    order_base: int
+    count: int
+    emission: Emission
+    waits: int = 0
+    signals: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transform:
+    """Run the systolic array over `count` rows.
+
+    ::
+
+        WEIGHT_STATIONARY:                                        # sums = left · right
+            w[k][c] = right[right_base + k][c]                    for k < rows
+            for i in range(count):
+                s[c] = sum(left[left_base + i][slice * rows + k] * w[k][c] for k < rows)
+                total = s if first else sums[sum_base + i] + s
+                sums[sum_base + i] = total
+                if last: emit(total.bank[bank])
+        OUTPUT_STATIONARY:                                        # sums = leftᵀ · right
+            if first: pe[k][c] = 0
+            for i in range(count):
+                pe[k][c] += left[left_base + i][slice * rows + k] * right[right_base + i][c]
+            if last:
+                for k in range(rows): sums[sum_base + k] = pe[k]; emit(pe[k].bank[bank])
+        PASS:                                                     # another bank of earlier sums
+            for i in range(count): emit(sums[sum_base + i].bank[bank])
+
+    Row ``pe`` sums survive only until the next command of another mode. PASS has `last` set;
+    `emission.vectors` is what is emitted: `count`, `rows`, or 0 without `last`.
+    """
+
+    opcode: ClassVar[Opcode] = Opcode.TRANSFORM
+    unit: ClassVar[Unit] = Unit.TRANSFORM
+    mode: int
+    count: int
+    left_base: int = 0
+    right_base: int = 0
+    sum_base: int = 0
+    slice: int = 0
+    first: int = 1
+    last: int = 1
+    bank: int = 0
+    emission: Emission = field(default=NO_EMISSION)
+    waits: int = 0
+    signals: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """Write an engine's next `count` stored vectors to device memory.
+
+    ::
+
+        for i in range(count):
+            item(device[address:], i) = next vector that `source` emitted with `store` set
+
+    `raw` says the vectors are raw sums. Bytes of the last word beyond the last item are kept.
+    A store comes before the command that emits to it, so that the unit is ready to take.
+    """
+
+    opcode: ClassVar[Opcode] = Opcode.STORE
+    unit: ClassVar[Unit] = Unit.STORE
+    source: int
+    count: int
+    address: int
+    raw: int = 0
+    waits: int = 0
+    signals: int = 0
+
+
+Command = Load | Aggregate | Drain | Transform | Store
+COMMANDS: dict[Opcode, type[Command]] = {
+    Opcode.LOAD: Load,
+    Opcode.AGGREGATE: Aggregate,
+    Opcode.DRAIN: Drain,
+    Opcode.TRANSFORM: Transform,
+    Opcode.STORE: Store,
+}
