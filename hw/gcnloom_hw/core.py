@@ -251,8 +251,7 @@ class Core(wiring.Component):
             counts[f"{name}_active"] = part.active
             counts[f"{name}_stalled"] = part.stalled
             for other in Unit:
-                if other != unit:
-                    counts[f"{name}_wait_{other.name.lower()}"] = gates[unit].waiting[other]
+                counts[f"{name}_wait_{other.name.lower()}"] = gates[unit].waiting[other]
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]
         for name, amount in counts.items():

@@ -65,10 +65,9 @@ def _counters() -> dict[str, str]:
         names[f"{name}_active"] = f"cycles in which {name} moved data"
         names[f"{name}_stalled"] = f"cycles in which {name} executed but could not move data"
         for other in Unit:
-            if other != unit:
-                names[f"{name}_wait_{other.name.lower()}"] = (
-                    f"cycles in which {name} waited for a token of {other.name.lower()}"
-                )
+            names[f"{name}_wait_{other.name.lower()}"] = (
+                f"cycles in which {name} waited for a token of {other.name.lower()}"
+            )
     names |= {
         "edges": "valid edges multiplied; each is `lanes` MACs",
         "edge_slots": "beats times PEs, padding included",

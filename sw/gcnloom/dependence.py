@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens that keep every conflicting pair of commands of different units in program order."""
+"""Tokens that keep every conflicting pair of commands in program order."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -30,9 +30,10 @@ def insert_tokens(
     """Set `waits` and `signals` so that conflicting accesses happen in program order.
 
     Two accesses conflict if they touch the same item of the same memory and one of them writes.
-    A unit is in order by itself, so a command waits at most for the latest conflicting command
-    of each other unit, and not at all where an earlier wait already covers it, directly or
-    through a third unit. What a command waited or signalled before is replaced.
+    A unit reads and writes in order by itself, but what it emits on chip arrives later: a
+    command that reads such a result waits for its own unit. Otherwise it waits at most for the
+    latest conflicting command of each unit, and not at all where an earlier wait already covers
+    it, directly or through a third unit. What a command waited or signalled before is replaced.
 
     Parameters
     ----------
@@ -40,12 +41,6 @@ def insert_tokens(
         In program order.
     accesses : sequence of sequence of Access
         What each command reads and writes; see :func:`accesses_of`.
-
-    Raises
-    ------
-    ProgramError
-        A command reads what an earlier one of its own unit emits on chip, and nothing between
-        them makes it wait: units have no tokens for themselves.
     """
     if len(commands) != len(accesses):
         raise ProgramError(
@@ -117,13 +112,11 @@ def _order(
                 latest[unit] = NEVER
             needed = [max(old, new) for old, new in zip(needed, latest, strict=True)]
         for other in sorted(range(UNITS), key=needed.__getitem__, reverse=True):
-            if other != unit and needed[other] > known[unit][other]:
+            if needed[other] > known[unit][other]:
                 pairs.setdefault((other, unit), []).append((needed[other], index))
                 complete = at_start[needed[other]].copy()
                 complete[other] = needed[other]
                 known[unit] = [max(a, b) for a, b in zip(known[unit], complete, strict=True)]
-        if needed[unit] > known[unit][unit]:
-            _refuse(index, needed[unit], unit)
         at_start.append(known[unit].copy())
         for access, part in zip(touched, parts[index], strict=True):
             histories[access.space].record(part, unit, index, write=access.write)
@@ -148,15 +141,6 @@ def _segments(
         for touched in accesses
     ]
     return histories, parts
-
-
-def _refuse(index: int, earlier: int, unit: int) -> None:
-    name = Unit(unit).name.lower()
-    raise ProgramError(
-        f"command {index} reads what command {earlier} of the same unit ({name}) emits on chip, "
-        "and nothing makes it wait; try to store and load the data, or to order the two through "
-        "a command of another unit"
-    )
 
 
 def _limit(pairs: Sequence[Pair]) -> list[Pair]:

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from amaranth.back import verilog
-from tb_aggregate import QUIET, STALLING, Bench, Work, Workload, expected
 
 from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import HAZARD_DISTANCE
+from tests.hw.tb_aggregate import QUIET, STALLING, Bench, Work, Workload, expected
 
 # Two products of the extremes overflow a sum.
 WRAPPING = AcceleratorConfig(

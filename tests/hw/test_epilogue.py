@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from amaranth.back import verilog
-from tb_epilogue import SEED, STEP, Bench, Command, Outcome
 
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.random import DROPOUT, ROUNDING, draw
+from tests.hw.tb_epilogue import SEED, STEP, Bench, Command, Outcome
 
 MASKS = 64
 CONFIGS = {

@@ -5,13 +5,13 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
-from tests.hw.streams import receive, send, stalls
 
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.streams.gearbox import Packer, Unpacker
 from gcnloom_hw.streams.merge import Merge
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import Packing
+from tests.hw.streams import receive, send, stalls
 
 PACKINGS = [(1, 4), (4, 4), (3, 16), (9, 4), (24, 8)]  # bytes of an item, of a memory word
 STALLS = [None, 7]

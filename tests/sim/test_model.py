@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from slow_machine import SlowMachine
 
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.items import pack_beats, pack_order
@@ -15,6 +14,7 @@ from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, named_configs
 from gcnloom_spec.isa import Destination, Mode, Source, Target, edge_word, order_word
+from tests.sim.slow_machine import SlowMachine
 
 ODD = AcceleratorConfig.from_toml("odd")
 PROGRAM_BYTES = 1 << 14
@@ -106,7 +106,7 @@ BREACHES = {
     r"ends with 1 tokens from load to transform": [
         Load(target=Target.LEFT, base=0, count=1, address=0, signals=4)
     ],
-    r"command 0 \(transform\): a unit cannot signal itself": [
+    r"the program ends with 1 tokens from transform to transform left over": [
         Transform(mode=Mode.OUTPUT_STATIONARY, count=2, last=0, signals=4)
     ],
     r"command 0 \(load\): left 299..300 is outside the 300": [

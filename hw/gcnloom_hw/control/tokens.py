@@ -15,7 +15,7 @@ SETTLE = 6
 
 
 class Tokens(wiring.Component):
-    """A counter of up to 255 tokens for every ordered pair of units.
+    """A counter of up to 255 tokens for every giving and taking unit, which may be the same.
 
     Attributes
     ----------
@@ -50,8 +50,6 @@ class Tokens(wiring.Component):
             now = later
         for giver in range(UNITS):
             for taker in range(UNITS):
-                if giver == taker:
-                    continue
                 count = Signal(8, name=f"count_{giver}_{taker}")
                 more = now[UNITS * giver + taker]
                 less = getattr(self, f"take{taker}")[giver]

@@ -25,8 +25,6 @@ class Tokens:
         """Take the tokens a command waits for; in program order they must be there."""
         for giver in Unit:
             if command.waits >> giver & 1:
-                if giver == command.unit:
-                    raise ProgramError("a unit cannot wait for itself; try without that wait")
                 if not self._held[giver, command.unit]:
                     raise ProgramError(
                         f"no earlier command of {giver.name.lower()} left the token it waits "
@@ -38,8 +36,6 @@ class Tokens:
         """Leave the tokens of a command that is complete."""
         for taker in Unit:
             if command.signals >> taker & 1:
-                if taker == command.unit:
-                    raise ProgramError("a unit cannot signal itself; try without that signal")
                 self._held[command.unit, taker] += 1
 
     def check_empty(self) -> None:
