@@ -87,6 +87,11 @@ class Device:
     ) -> None:
         self.close()
 
+    def clear(self) -> None:
+        """Forget every region and program, so that another model can be placed."""
+        self.memory = Allocator(self.memory.words, self.config.memory_bytes)
+        self._loaded = None
+
     def close(self) -> None:
         """Give the device back."""
         self._transport.close()

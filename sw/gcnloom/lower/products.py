@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from gcnloom.lower.builder import Builder, Output, Tensor, aligned
 from gcnloom.lower.matrix import StoredMatrix
-from gcnloom.memory import TensorLayout
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode, Source, Target
@@ -66,7 +65,7 @@ def gemm(builder: Builder, left: Tensor, weights: Tensor, output: Output, group:
     :func:`padded_inner` rows.
     """
     config = builder.config
-    limits = [config.sum_depth]
+    limits = [config.sum_depth, config.left_depth]
     if builder.rings[Target.LEFT].find(left.name, range(left.rows)) is None:
         limits.append(config.left_depth // 2)
     if output.mask is not None:
@@ -150,8 +149,3 @@ def _weights(builder: Builder, weights: Tensor, group: int, step: int) -> int:
     rows = range(start, min(start + chunk, weights.rows))
     base = builder.rows(Target.RIGHT, weights, group, rows)
     return base + step * config.rows - start
-
-
-def weights_layout(inner: int, outer: int, config: AcceleratorConfig) -> TensorLayout:
-    """Layout of a right operand of :func:`gemm`, not placed yet."""
-    return TensorLayout(config=config, rows=padded_inner(inner, config), features=outer)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network on a device: quantise, write, run a pass, read, in real numbers."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+
+from gcnloom.device import Device, RunResult
+from gcnloom.graph import Graph, gcn_norm
+from gcnloom.layers import Network
+from gcnloom.lower.network import lower_network
+from gcnloom.program import Program
+from gcnloom.scaling import Scales
+from gcnloom_spec.number import exponent_for, quantise
+
+__all__ = ["Engine"]
+
+Array = NDArray[np.float64]
+PASSES = ("forward", "infer", "backward")
+
+
+class Engine:
+    """Every matrix product of a GCN's passes, on a device.
+
+    Parameters
+    ----------
+    graph : Graph
+    network : Network
+    device : Device
+        Its memory is cleared.
+    seed : int
+        First word of the key of every random draw.
+
+    Attributes
+    ----------
+    counters : dict[str, Counter[str]]
+        Sum of the device's counters, by pass.
+    runs : Counter[str]
+        How often each pass ran.
+    saturations : Counter[str]
+        Clipped results, by tensor.
+    """
+
+    def __init__(self, graph: Graph, network: Network, device: Device, *, seed: int = 0) -> None:
+        self.network = network
+        self.device = device
+        self.seed = seed
+        self._width = device.config.operand_width
+        adjacency, self._adjacency_exponent = self._quantised(gcn_norm(graph.adjacency))
+        features, self._features_exponent = self._quantised(graph.features)
+        device.clear()
+        self.lowered = lower_network(network, adjacency, features, device.config, device.memory)
+        for address, data in self.lowered.blobs():
+            device.write_bytes(address, data)
+        self.scales = {name: Scales(self._width) for name in PASSES}
+        self.counters: dict[str, Counter[str]] = {name: Counter() for name in PASSES}
+        self.runs: Counter[str] = Counter()
+        self.saturations: Counter[str] = Counter()
+        self._settled: set[str] = set()
+        self._hidden_exponents: list[int] = []
+        self._weight_exponents: list[int] = []
+
+    def forward(self, weights: list[Array], *, step: int, training: bool) -> Array:
+        """Logits of every node, shape ``(nodes, classes)``.
+
+        In training, hidden layers drop out and stay on the device for :meth:`backward`. The
+        weights of later layers carry the dropout's ``1 / kept``, which need be no power of two.
+        """
+        name = "forward" if training else "infer"
+        exponents = self._write_weights(weights, training=training)
+        scales = self.scales[name]
+        scales.begin()
+        hidden = [self._features_exponent]
+        for layer, exponent in enumerate(exponents, start=1):
+            product = scales.through(
+                self.network.identifier(f"product{layer}"), hidden[-1] + exponent
+            )
+            sums = product + self._adjacency_exponent
+            if layer < self.network.layers:
+                sums = scales.through(self.network.identifier(f"hidden{layer}"), sums)
+            hidden.append(sums)
+        self._run(name, step)
+        if training:
+            self._hidden_exponents, self._weight_exponents = hidden, exponents
+        logits = self.device.read(self.lowered.layout("logits"))
+        return np.ldexp(logits.astype(np.float64), hidden[-1])
+
+    def backward(self, gradient: Array, *, step: int) -> list[Array]:
+        """Gradients of all weights from the gradient of the logits of the last forward pass."""
+        last = self.network.layers
+        exponent = exponent_for(gradient, self._width)
+        self.device.write(
+            self.lowered.layout(f"gradient{last}"), quantise(gradient, exponent, self._width)
+        )
+        scales = self.scales["backward"]
+        scales.begin()
+        spread = {}
+        for layer in range(last, 0, -1):
+            name = f"aggregate_gradient{layer}"
+            spread[layer] = scales.through(
+                self.network.identifier(name), exponent + self._adjacency_exponent
+            )
+            if layer > 1:
+                exponent = scales.through(
+                    self.network.identifier(f"gradient{layer - 1}"),
+                    spread[layer] + self._weight_exponents[layer - 1],
+                )
+        self._run("backward", step)
+        gradients = []
+        for layer in range(1, last + 1):
+            sums = self.device.read(self.lowered.layout(f"weight_gradient{layer}"))
+            inner = self.network.widths[layer - 1]
+            real = np.ldexp(
+                sums[:inner].astype(np.float64), self._hidden_exponents[layer - 1] + spread[layer]
+            )
+            gradients.append(real / self._kept(layer, training=True))
+        return gradients
+
+    def settled(self, name: str) -> bool:
+        """Whether the last run of a pass used the shifts that its own results call for."""
+        return name in self._settled
+
+    def _run(self, name: str, step: int) -> RunResult:
+        scales = self.scales[name]
+        program: Program = getattr(self.lowered, name)
+        result = self.device.run(program.with_shifts(scales.shifts), seed=self.seed, step=step)
+        self._settled.discard(name)
+        if not scales.measured(result.envelopes):
+            self._settled.add(name)
+        self.counters[name].update(result.counters)
+        self.runs[name] += 1
+        for identifier, tensor in self.network.tensor_names().items():
+            self.saturations[tensor] += int(result.saturations[identifier])
+        return result
+
+    def _write_weights(self, weights: list[Array], *, training: bool) -> list[int]:
+        exponents = []
+        for layer, array in enumerate(weights, start=1):
+            scaled = array / self._kept(layer, training=training)
+            exponent = exponent_for(scaled, self._width)
+            mantissas = quantise(scaled, exponent, self._width)
+            self._write_padded(f"weights{layer}", mantissas)
+            if layer > 1 and training:
+                self._write_padded(f"weights{layer}_transposed", mantissas.T)
+            exponents.append(exponent)
+        return exponents
+
+    def _write_padded(self, name: str, mantissas: NDArray[np.int64]) -> None:
+        layout = self.lowered.layout(name)
+        padded = np.zeros((layout.rows, layout.features), dtype=np.int64)
+        padded[: mantissas.shape[0]] = mantissas
+        self.device.write(layout, padded)
+
+    def _kept(self, layer: int, *, training: bool) -> float:
+        return self.network.kept if training and layer > 1 else 1.0
+
+    def _quantised(self, matrix: Any) -> tuple[Any, int]:
+        """Integer mantissas in the matrix's own form, and their exponent."""
+        if issparse(matrix):
+            sparse = csr_array(matrix)
+            exponent = exponent_for(sparse.data, self._width)
+            data = quantise(sparse.data, exponent, self._width)
+            return csr_array((data, sparse.indices, sparse.indptr), shape=sparse.shape), exponent
+        dense = np.asarray(matrix, dtype=np.float64)
+        exponent = exponent_for(dense, self._width)
+        return quantise(dense, exponent, self._width), exponent

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The GCN as data: layer widths, dropout, and the numbers its tensors go by."""
+
+from dataclasses import dataclass
+
+from gcnloom.errors import ConfigError
+from gcnloom_spec.registers import STATISTICS
+
+__all__ = ["Network"]
+
+KINDS = ("product", "hidden", "aggregate_gradient", "gradient")
+DRAWS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Shape of a GCN, each layer ``A (H W)`` with ReLU and dropout between layers.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Features of the input, of each hidden layer, and classes.
+    dropout : float
+        Probability that a hidden element is dropped, 0 to below 1, in steps of 1/256.
+    """
+
+    widths: tuple[int, ...]
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2 or min(self.widths) < 1:
+            raise ConfigError(f"widths {self.widths} are no network; try (features, 16, classes)")
+        if 1 + len(KINDS) * self.layers > STATISTICS:
+            raise ConfigError(
+                f"{self.layers} layers are more than the device keeps statistics for; "
+                f"try at most {(STATISTICS - 1) // len(KINDS)}"
+            )
+        if not 0 <= self.threshold < DRAWS:
+            raise ConfigError(f"dropout {self.dropout} is outside 0 to below 1; try 0.5")
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        return len(self.widths) - 1
+
+    @property
+    def threshold(self) -> int:
+        """Random bytes below this drop an element."""
+        return round(self.dropout * DRAWS)
+
+    @property
+    def kept(self) -> float:
+        """Exact probability that an element is kept."""
+        return 1 - self.threshold / DRAWS
+
+    def identifier(self, tensor: str) -> int:
+        """Tensor number on the device of, for example, ``"hidden1"``; 0 is of raw results."""
+        kind = tensor.rstrip("0123456789")
+        return 1 + len(KINDS) * (int(tensor[len(kind) :]) - 1) + KINDS.index(kind)
+
+    def tensor_names(self) -> dict[int, str]:
+        """Names by tensor number, of all tensors that are requantised on the device."""
+        names = [
+            f"{kind}{layer}" for layer in range(1, self.layers + 1) for kind in KINDS
+            if layer < self.layers or kind in ("product", "aggregate_gradient")
+        ]  # fmt: skip
+        return {self.identifier(name): name for name in names}
