@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands in program order, with what each reads and writes on the way to its tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Ring
@@ -135,9 +135,22 @@ class Builder:
             self.add(Load(target=target, base=base, count=len(rows), address=address, bank=bank))
         return base
 
-    def fits(self, target: Target, tensor: Tensor, groups: int) -> bool:
-        """Whether all rows of so many panel groups fit a memory at once."""
-        return groups * tensor.rows <= self.rings[target].depth
+    def reserve(self, output: Output, panels: range) -> Output:
+        """Make room where the fabric carries some panels of an output; call before they leave.
+
+        Returns the output without its `direct` where earlier panels of the same group are no
+        longer there, or the memory is too small.
+        """
+        if output.direct is None:
+            return output
+        ring, banks = self.rings[output.direct], self.banks(output.direct)
+        groups = range(panels.start // banks, -(-panels.stop // banks))
+        span = range(groups.start * output.tensor.rows, groups.stop * output.tensor.rows)
+        if ring.find(output.tensor.name, span) is None:
+            if panels.start % banks or len(span) > ring.depth:
+                return replace(output, direct=None)
+            ring.place(output.tensor.name, span)
+        return output
 
     def emission(self, source: Source, output: Output, panel: int, rows: range) -> Emission:
         """Describe one panel's rows leaving an engine; adds the store that takes them."""
@@ -149,7 +162,10 @@ class Builder:
         base = bank = 0
         if output.direct is not None:
             group, bank = divmod(panel, self.banks(output.direct))
-            base = self._reserved(output.direct, tensor, group) + rows.start
+            found = self.rings[output.direct].find(tensor.name, self._span(tensor, group, rows))
+            if found is None:
+                raise ProgramError(f"no room is reserved on chip for {tensor.name!r}; reserve it")
+            base = found
         if tensor.stored is not None:
             self.add(
                 Store(
@@ -172,16 +188,3 @@ class Builder:
         """Rows of a panel group as items of one long sequence of groups."""
         start = group * tensor.rows
         return range(start + rows.start, start + rows.stop)
-
-    def _reserved(self, target: Target, tensor: Tensor, group: int) -> int:
-        """Address of a group of a tensor that the fabric fills; all groups at once if they fit."""
-        ring = self.rings[target]
-        whole = self._span(tensor, group, range(tensor.rows))
-        base = ring.find(tensor.name, whole)
-        if base is None:
-            groups = -(-tensor.features // (self.banks(target) * self.config.lanes))
-            if target is not Target.OPERAND and self.fits(target, tensor, groups):
-                start = ring.place(tensor.name, range(groups * tensor.rows))
-                return start + whole.start
-            base = ring.place(tensor.name, whole)
-        return base

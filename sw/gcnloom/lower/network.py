@@ -142,9 +142,11 @@ class _Lowering:
             self._place(f"weights{layer}", inner if sparse else padded_inner(inner, config), outer)
             if layer > 1:
                 self._place(f"weights{layer}_transposed", padded_inner(outer, config), inner)
-            # Operands pass from engine to engine where all rows of a panel fit on chip.
-            fits = self.nodes <= config.operand_depth
-            self._place(f"product{layer}", self.nodes, outer, stored=not fits)
+            # Operands pass from engine to engine where the panels made together fit on chip.
+            # What the sparse engine makes must not be displaced by its own next row block.
+            fits = self.nodes * config.right_banks <= config.operand_depth
+            whole = not sparse or len(self.matrices["features"].schedule.blocks) == 1
+            self._place(f"product{layer}", self.nodes, outer, stored=not (fits and whole))
             self._place(f"aggregate_gradient{layer}", self.nodes, outer)
             self._place(
                 f"weight_gradient{layer}", inner if sparse else padded_inner(inner, config), outer,
@@ -201,21 +203,20 @@ class _Lowering:
                 tensor=product, identifier=self.network.identifier(product.name),
                 direct=Target.OPERAND if product.stored is None else None,
             )  # fmt: skip
-            output = self._activation(builder, layer, training)
+            output = self._activation(layer, training)
             for panels in self._times_weights(builder, layer, through):
                 for panel in panels:
                     spmm(builder, adjacency, product, output, panel)
         return self._program(builder)
 
-    def _activation(self, builder: Builder, layer: int, training: bool) -> Output:
+    def _activation(self, layer: int, training: bool) -> Output:
         if layer == self.network.layers:
             return Output(tensor=self.tensors["logits"], raw=True)
         hidden = self.tensors[f"hidden{layer}"]
-        groups = -(-hidden.features // (self.config.left_banks * self.config.lanes))
         return Output(
             tensor=hidden, identifier=self.network.identifier(hidden.name), relu=True,
             dropout=self.network.threshold if training else 0,
-            direct=Target.LEFT if builder.fits(Target.LEFT, hidden, groups) else None,
+            direct=Target.LEFT,
         )  # fmt: skip
 
     def _times_weights(self, builder: Builder, layer: int, output: Output) -> Iterator[range]:
@@ -247,12 +248,10 @@ class _Lowering:
     def _spread(self, builder: Builder, transposed: StoredMatrix, layer: int, panel: int) -> None:
         """Aggregate one panel of a layer's gradient along the transposed edges."""
         spread = self.tensors[f"aggregate_gradient{layer}"]
-        groups = -(-spread.features // (self.config.left_banks * self.config.lanes))
-        direct = None
-        if layer > 1 and builder.fits(Target.LEFT, spread, groups):
-            direct = Target.LEFT
         output = Output(
-            tensor=spread, identifier=self.network.identifier(spread.name), direct=direct
+            tensor=spread,
+            identifier=self.network.identifier(spread.name),
+            direct=Target.LEFT if layer > 1 else None,
         )
         spmm(builder, transposed, self.tensors[f"gradient{layer}"], output, panel)
 

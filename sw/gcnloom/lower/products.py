@@ -54,6 +54,9 @@ def spmm(
             Target.ORDER, f"{matrix.name}.{number}", range(len(block.order)),
             matrix.orders[number],
         )  # fmt: skip
+        if number == 0:
+            # Not before: loading operand rows may take the very place.
+            output = builder.reserve(output, range(panel, panel + 1))
         emission = builder.emission(Source.AGGREGATE, output, panel, block.rows)
         builder.add(Drain(order_base=order_base, count=len(block.order), emission=emission))
 
@@ -65,6 +68,7 @@ def gemm(builder: Builder, left: Tensor, weights: Tensor, output: Output, group:
     :func:`padded_inner` rows.
     """
     config = builder.config
+    output = builder.reserve(output, _panels(output, group, config))
     limits = [config.sum_depth, config.left_depth]
     if builder.rings[Target.LEFT].find(left.name, range(left.rows)) is None:
         limits.append(config.left_depth // 2)
@@ -120,11 +124,16 @@ def gemm_transposed(
 
 def _other_banks(builder: Builder, output: Output, group: int, rows: range, count: int) -> None:
     """Emit what the array's further columns summed, a panel a pass."""
-    banks = builder.config.right_banks
-    panels = -(-output.tensor.features // builder.config.lanes)
-    for bank in range(1, min(banks, panels - group * banks)):
-        emission = builder.emission(Source.TRANSFORM, output, group * banks + bank, rows)
+    panels = _panels(output, group, builder.config)
+    for bank, panel in enumerate(panels[1:], start=1):
+        emission = builder.emission(Source.TRANSFORM, output, panel, rows)
         builder.add(Transform(mode=Mode.PASS, count=count, first=0, bank=bank, emission=emission))
+
+
+def _panels(output: Output, group: int, config: AcceleratorConfig) -> range:
+    """Panels of a group as wide as the array."""
+    start = group * config.right_banks
+    return range(start, min(start + config.right_banks, -(-output.tensor.features // config.lanes)))
 
 
 def _tiles(rows: int, limit: int) -> Iterator[range]:
