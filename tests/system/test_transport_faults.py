@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that goes wrong on the gateware ends in a clear error, and the device goes on."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gcnloom.device import open as open_device
+from gcnloom.errors import DeviceError, ProgramError
+from gcnloom.program import Program
+from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
+from gcnloom_spec.commands import Emission, Load, Store, Transform
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import ISA_VERSION, Mode, Source, Target, Unit
+
+pytestmark = pytest.mark.sim
+
+SMALLEST = AcceleratorConfig.from_toml("smallest")
+MEMORY_WORDS = (1 << 20) // SMALLEST.memory_bytes
+LOAD = Load(target=Target.LEFT, base=0, count=4, address=0)
+
+
+def of(*commands):
+    return Program.of(commands, SMALLEST.digest)
+
+
+def result_of(device, seed=1):
+    """What a correct program leaves in device memory and statistics."""
+    memory, program = random_program(SMALLEST, np.random.default_rng(seed))
+    device.write_bytes(0, memory)
+    result = device.run(program, seed=3, step=4)
+    words = MEMORY_BYTES // SMALLEST.memory_bytes
+    return device.read_bytes(0, words), result.envelopes.tolist(), result.saturations.tolist()
+
+
+@pytest.fixture(scope="module")
+def expected():
+    with open_device("model:smallest", memory_megabytes=1) as model:
+        model.memory.allocate("data", MEMORY_BYTES // SMALLEST.memory_bytes)
+        return result_of(model)
+
+
+@pytest.fixture
+def device():
+    with open_device("rtl:smallest", memory_megabytes=1) as device:
+        device.memory.allocate("data", MEMORY_BYTES // SMALLEST.memory_bytes)
+        yield device
+
+
+def test_a_wait_without_a_signal_is_a_hang_that_names_the_unit(device, expected):
+    with pytest.raises(DeviceError, match=r"hangs after \d+ cycles and 2 .*\(load_wait_store\)"):
+        device.run(of(LOAD, replace(LOAD, waits=1 << Unit.STORE)))
+    assert result_of(device) == expected
+
+
+def test_a_store_that_waits_for_more_vectors_than_come_is_a_hang(device, expected):
+    emission = Emission(vectors=2, shift=8, tensor=1, store=1)
+    with pytest.raises(DeviceError, match=r"no unit waits for a token.*stores' counts"):
+        device.run(
+            of(
+                Store(source=Source.TRANSFORM, count=3, address=0),
+                Transform(mode=Mode.PASS, count=2, first=0, emission=emission),
+            )
+        )
+    assert result_of(device) == expected
+
+
+def test_the_diagnosis_of_a_hang_is_not_clouded_by_the_run_before(device):
+    for waiting, giver in ((Unit.STORE, Unit.LOAD), (Unit.LOAD, Unit.TRANSFORM)):
+        commands = {
+            Unit.LOAD: LOAD,
+            Unit.STORE: Store(source=Source.TRANSFORM, count=1, address=0),
+        }
+        with pytest.raises(DeviceError) as caught:
+            device.run(of(replace(commands[waiting], waits=1 << giver)))
+        assert f"({waiting.name.lower()}_wait_{giver.name.lower()})" in str(caught.value)
+
+
+@pytest.mark.parametrize("opcode", [0, 6, 15])
+def test_an_unknown_opcode_stops_the_program(device, expected, opcode):
+    words = of(*[LOAD] * 5).words.copy()
+    words[3, 0] = words[3, 0] & ~np.uint64(15) | np.uint64(opcode)
+    program = Program(words=words, config_digest=SMALLEST.digest)
+    with pytest.raises(DeviceError, match="unknown opcode after 3 of 5 commands"):
+        device.run(program)
+    assert result_of(device) == expected
+
+
+def test_what_lies_behind_an_unknown_opcode_is_not_executed(device):
+    store = Store(source=Source.TRANSFORM, count=4, address=9)
+    emission = Emission(vectors=4, raw=1, store=1)
+    last = Transform(mode=Mode.PASS, count=4, first=0, emission=emission)
+    words = of(LOAD, LOAD, store, last).words.copy()
+    words[1, 0] &= ~np.uint64(15)
+    device.write_bytes(0, bytes(range(256)))
+    with pytest.raises(DeviceError, match="after 1 of 4"):
+        device.run(Program(words=words, config_digest=SMALLEST.digest))
+    assert device.read_bytes(0, 64) == bytes(range(256))
+
+
+def test_a_load_beyond_the_memory_is_reported_once(device, expected):
+    with pytest.raises(DeviceError, match=rf"word {MEMORY_WORDS}, beyond .* {MEMORY_WORDS};"):
+        device.run(of(replace(LOAD, address=MEMORY_WORDS)))
+    assert result_of(device) == expected
+
+
+def test_a_store_beyond_the_memory_is_reported_once(device, expected):
+    emission = Emission(vectors=2, shift=8, tensor=1, store=1)
+    with pytest.raises(DeviceError, match="the program reached word 4294967295, beyond"):
+        device.run(
+            of(
+                Store(source=Source.TRANSFORM, count=2, address=(1 << 32) - 1),
+                Transform(mode=Mode.PASS, count=2, first=0, emission=emission),
+            )
+        )
+    assert result_of(device) == expected
+
+
+def test_an_address_of_one_program_is_not_held_against_the_next_after_a_hang(device, expected):
+    beyond = replace(LOAD, address=MEMORY_WORDS + 7)
+    with pytest.raises(DeviceError, match="hangs"):
+        device.run(of(beyond, replace(LOAD, waits=1 << Unit.STORE)))
+    assert result_of(device) == expected
+
+
+def test_programs_for_other_gateware_are_refused_before_they_run(device):
+    with pytest.raises(ProgramError, match="program is for configuration 0123456789abcdef"):
+        device.run(Program.of([LOAD], "0123456789abcdef"))
+    newer = Program(
+        words=of(LOAD).words, config_digest=SMALLEST.digest, isa_version=ISA_VERSION + 1
+    )
+    with pytest.raises(ProgramError, match=f"version {ISA_VERSION + 1} of the command set"):
+        device.run(newer)
+    assert device.counters() == {}
