@@ -17,7 +17,7 @@ from pathlib import Path
 from gcnloom.errors import DeviceError
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["cache_folder", "library", "sources_digest", "verilator_environment"]
+__all__ = ["cache_folder", "library", "lock", "sources_digest", "verilator_environment"]
 
 VERILATE_FLAGS = (
     "--cc",
@@ -106,7 +106,7 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
     target = cache_folder() / f"rtl-{key}.so"
     if target.exists():
         return target
-    with _lock(target.with_suffix(".lock")):
+    with lock(target.with_suffix(".lock")):
         if not target.exists():
             _build(config, target, verilator, root, harness, progress)
     return target
@@ -183,7 +183,8 @@ def _call(command: list[str], environment: dict[str, str] | None = None) -> str:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
+    """Let one process at a time build what `path` stands for."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
