@@ -8,9 +8,8 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ class BenchError(Exception):
 
 
 def missing() -> str | None:
-    """What keeps benches from running here, as a sentence; None if nothing does."""
+    """Say what keeps benches from running here, in a sentence; None if nothing does."""
     if importlib.util.find_spec("cocotb_tools") is None:
         return "cocotb is not installed; try pip install 'gcnloom[sim]'"
     for tool in ("g++", "make"):
@@ -153,7 +152,7 @@ def simulate(
     folder : Path
         Where the log and, if the environment has ``WAVES=1``, ``dump.vcd`` go.
     **settings
-        What the tests find in :func:`gcnloom_sim.bench.start.settings`, beside `config`.
+        What the tests find in :attr:`gcnloom_sim.bench.testbench.Testbench.told`, beside `config`.
 
     Raises
     ------
@@ -181,9 +180,12 @@ def simulate(
         )
     except (RuntimeError, SystemExit) as error:
         raise BenchError(f"failed with {told}:\n{_tail(log)}") from error
+    if waves:
+        print(f"waves: {folder / 'dump.vcd'}")
 
 
 def _tail(log: Path) -> str:
     if not log.exists():
         return "no log was written"
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:])
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([line for line in lines if " INFO " not in line and "***" not in line][-TAIL:])

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Packet", "Ports", "flat_ports", "stream_ports"]
+__all__ = ["Packet", "Ports", "flat_ports", "pack", "stream_ports"]
 
-Packet = int | dict[str, int]
-"""A payload: the bits of one port, or those of several by name."""
+Packet = Any
+"""A payload: the bits of one port, or a dictionary with those of several by field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +36,16 @@ class Ports:
 
     def write(self, packet: Packet) -> None:
         """Drive the payload."""
-        if isinstance(packet, dict):
-            for name, bits in packet.items():
-                self.payload[name].value = bits
+        if isinstance(self.payload, Mapping):
+            for name, handle in self.payload.items():
+                handle.value = packet[name]
         else:
             self.payload.value = packet
+
+
+def pack(shape: Any, values: Any) -> int:
+    """Bits of an Amaranth layout's fields, as its payload port has them."""
+    return int(shape.const(values).as_bits())
 
 
 def stream_ports(dut: Any, name: str) -> Ports:

@@ -16,14 +16,14 @@ def no_stalls() -> Iterator[bool]:
     return repeat(False)
 
 
-def random_stalls(seed: int, probability: float = PROBABILITY) -> Iterator[bool]:
+def random_stalls(seed: int | str, probability: float = PROBABILITY) -> Iterator[bool]:
     """Wait in each cycle with the same probability."""
     dice = random.Random(seed)
     while True:
         yield dice.random() < probability
 
 
-def bursts(seed: int, longest: int = LONGEST) -> Iterator[bool]:
+def bursts(seed: int | str, longest: int = LONGEST) -> Iterator[bool]:
     """Wait and run in turn, each for a random time of up to `longest` cycles."""
     dice = random.Random(seed)
     while True:
@@ -31,7 +31,7 @@ def bursts(seed: int, longest: int = LONGEST) -> Iterator[bool]:
             yield from repeat(waiting, dice.randint(1, longest))
 
 
-def named_stalls(name: str, seed: int) -> Iterator[bool]:
+def named_stalls(name: str, seed: int | str) -> Iterator[bool]:
     """Stalls by the name that a test parametrises over: ``none``, ``random`` or ``bursts``."""
     match name:
         case "none":

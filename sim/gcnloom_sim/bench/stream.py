@@ -7,7 +7,7 @@ paths through the device have settled: a transfer happens in a cycle whose falli
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cocotb
@@ -46,10 +46,8 @@ class Source:
         self._queue.append((self._cycle + after, packet))
         self._empty.clear()
 
-    async def send(self, packets: Iterable[Packet]) -> None:
-        """Offer packets and return when the last of all was taken."""
-        for packet in packets:
-            self.offer(packet)
+    async def drained(self) -> None:
+        """Wait until every packet was taken."""
         await self._empty.wait()
 
     async def _run(self) -> None:
