@@ -2,16 +2,20 @@
 """Device: load, write, run, read, counters; the same for every transport."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from gcnloom.errors import DeviceError, ProgramError
+from gcnloom.lower.multiply import Multiplication, lower_gemm, lower_spmm
 from gcnloom.memory import Allocator, TensorLayout
 from gcnloom.program import Program
+from gcnloom.scaling import quantised
 from gcnloom.transport import Transport, connect
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION
@@ -150,9 +154,50 @@ class Device:
         self._total.update(result.counters)
         return result
 
+    def spmm(self, sparse: Any, dense: Any) -> NDArray[np.float64]:
+        """``sparse @ dense`` on the sparse engine.
+
+        Parameters
+        ----------
+        sparse : csr_array
+            Shape ``(rows, inner)``, real.
+        dense : array_like
+            Shape ``(inner, columns)``, real.
+
+        Returns
+        -------
+        NDArray[np.float64]
+            Exact product of the matrices rounded to ``config.operand_width`` bits, each at one
+            power of two; exact altogether where they are integers of so many bits.
+
+        Examples
+        --------
+        >>> with gcnloom.open("model") as device:  # doctest: +SKIP
+        ...     device.spmm(scipy.sparse.eye_array(3, format="csr"), np.arange(6).reshape(3, 2))
+        """
+        matrix, exponent = quantised("sparse", csr_array(sparse), self.config)
+        return self._product(lower_spmm, (matrix, exponent), dense)
+
+    def gemm(self, left: Any, right: Any) -> NDArray[np.float64]:
+        """``left @ right`` of dense matrices on the systolic array; rounds as :meth:`spmm`."""
+        return self._product(lower_gemm, quantised("left", left, self.config), right)
+
     def counters(self) -> dict[str, int]:
         """Sum of the counters of every run so far."""
         return dict(self._total)
+
+    def _product(
+        self, lower: Callable[..., Multiplication], left: tuple[Any, int], right: Any
+    ) -> NDArray[np.float64]:
+        mantissas, exponent = quantised("dense", right, self.config)
+        with self.memory.scratch():
+            product = lower(left[0], mantissas, self.config, self.memory)
+            for address, data in product.blobs:
+                self.write_bytes(address, data)
+            self.run(product.program)
+            sums = self.read(product.result).astype(np.float64)
+        self._loaded = None
+        return np.ldexp(sums, left[1] + exponent)
 
     def _program_region(self, words: int) -> int:
         names = [name for name in self.memory.regions if name.startswith("program ")]

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on a device: quantise, write, run a pass, read, in real numbers."""
 
+import time
 from collections import Counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 
 from gcnloom.device import Device, RunResult
-from gcnloom.graph import Graph, gcn_norm
+from gcnloom.graph import Graph
 from gcnloom.layers import Network
-from gcnloom.lower.network import lower_network
+from gcnloom.lower.graph import lower_graph
 from gcnloom.program import Program
 from gcnloom.scaling import Scales
 from gcnloom_spec.number import exponent_for, quantise
@@ -20,6 +19,8 @@ __all__ = ["Engine"]
 
 Array = NDArray[np.float64]
 PASSES = ("forward", "infer", "backward")
+MOST_REPEATS = 10
+"""Runs of a pass until its shifts fit its own results; two are the rule."""
 
 
 class Engine:
@@ -41,7 +42,11 @@ class Engine:
     runs : Counter[str]
         How often each pass ran.
     saturations : Counter[str]
-        Clipped results, by tensor.
+        Clipped results of all runs, by tensor.
+    clipped : dict[str, int]
+        Clipped results of the last run of each pass.
+    seconds : float
+        Time the device took for all runs.
     """
 
     def __init__(self, graph: Graph, network: Network, device: Device, *, seed: int = 0) -> None:
@@ -49,16 +54,17 @@ class Engine:
         self.device = device
         self.seed = seed
         self._width = device.config.operand_width
-        adjacency, self._adjacency_exponent = self._quantised(gcn_norm(graph.adjacency))
-        features, self._features_exponent = self._quantised(graph.features)
         device.clear()
-        self.lowered = lower_network(network, adjacency, features, device.config, device.memory)
+        self._graph = lower_graph(graph, network, device.config, device.memory)
+        self.lowered = self._graph.lowered
         for address, data in self.lowered.blobs():
             device.write_bytes(address, data)
         self.scales = {name: Scales(self._width) for name in PASSES}
         self.counters: dict[str, Counter[str]] = {name: Counter() for name in PASSES}
         self.runs: Counter[str] = Counter()
         self.saturations: Counter[str] = Counter()
+        self.clipped = dict.fromkeys(PASSES, 0)
+        self.seconds = 0.0
         self._settled: set[str] = set()
         self._hidden_exponents: list[int] = []
         self._weight_exponents: list[int] = []
@@ -73,27 +79,37 @@ class Engine:
         exponents = self._write_weights(weights, training=training)
         scales = self.scales[name]
         scales.begin()
-        hidden = [self._features_exponent]
+        hidden = [self._graph.features_exponent]
         for layer, exponent in enumerate(exponents, start=1):
             product = scales.through(
                 self.network.identifier(f"product{layer}"), hidden[-1] + exponent
             )
-            sums = product + self._adjacency_exponent
+            sums = product + self._graph.adjacency_exponent
             if layer < self.network.layers:
                 sums = scales.through(self.network.identifier(f"hidden{layer}"), sums)
             hidden.append(sums)
         self._run(name, step)
         if training:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
-        logits = self.device.read(self.lowered.layout("logits"))
-        return np.ldexp(logits.astype(np.float64), hidden[-1])
+        logits = np.zeros((len(self._graph.order), self.network.widths[-1]))
+        logits[self._graph.order] = self.device.read(self.lowered.layout("logits"))
+        return np.ldexp(logits, hidden[-1])
+
+    def logits(self, weights: list[Array]) -> Array:
+        """Logits without dropout, at shifts that fit them."""
+        for _ in range(MOST_REPEATS):
+            logits = self.forward(weights, step=0, training=False)
+            if self.settled("infer"):
+                break
+        return logits
 
     def backward(self, gradient: Array, *, step: int) -> list[Array]:
         """Gradients of all weights from the gradient of the logits of the last forward pass."""
         last = self.network.layers
         exponent = exponent_for(gradient, self._width)
         self.device.write(
-            self.lowered.layout(f"gradient{last}"), quantise(gradient, exponent, self._width)
+            self.lowered.layout(f"gradient{last}"),
+            quantise(gradient[self._graph.order], exponent, self._width),
         )
         scales = self.scales["backward"]
         scales.begin()
@@ -101,7 +117,7 @@ class Engine:
         for layer in range(last, 0, -1):
             name = f"aggregate_gradient{layer}"
             spread[layer] = scales.through(
-                self.network.identifier(name), exponent + self._adjacency_exponent
+                self.network.identifier(name), exponent + self._graph.adjacency_exponent
             )
             if layer > 1:
                 exponent = scales.through(
@@ -126,12 +142,15 @@ class Engine:
     def _run(self, name: str, step: int) -> RunResult:
         scales = self.scales[name]
         program: Program = getattr(self.lowered, name)
+        begin = time.perf_counter()
         result = self.device.run(program.with_shifts(scales.shifts), seed=self.seed, step=step)
+        self.seconds += time.perf_counter() - begin
         self._settled.discard(name)
         if not scales.measured(result.envelopes):
             self._settled.add(name)
         self.counters[name].update(result.counters)
         self.runs[name] += 1
+        self.clipped[name] = int(result.saturations.sum())
         for identifier, tensor in self.network.tensor_names().items():
             self.saturations[tensor] += int(result.saturations[identifier])
         return result
@@ -156,14 +175,3 @@ class Engine:
 
     def _kept(self, layer: int, *, training: bool) -> float:
         return self.network.kept if training and layer > 1 else 1.0
-
-    def _quantised(self, matrix: Any) -> tuple[Any, int]:
-        """Integer mantissas in the matrix's own form, and their exponent."""
-        if issparse(matrix):
-            sparse = csr_array(matrix)
-            exponent = exponent_for(sparse.data, self._width)
-            data = quantise(sparse.data, exponent, self._width)
-            return csr_array((data, sparse.indices, sparse.indptr), shape=sparse.shape), exponent
-        dense = np.asarray(matrix, dtype=np.float64)
-        exponent = exponent_for(dense, self._width)
-        return quantise(dense, exponent, self._width), exponent

@@ -9,6 +9,7 @@ __all__ = [
     "LoomError",
     "MemoryFullError",
     "ProgramError",
+    "TrainingError",
 ]
 
 
@@ -47,3 +48,7 @@ class MemoryFullError(DeviceError):
 
 class CheckpointError(LoomError):
     """A checkpoint cannot be read or does not match."""
+
+
+class TrainingError(LoomError):
+    """Training cannot go on."""

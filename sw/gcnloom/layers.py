@@ -22,10 +22,14 @@ class Network:
         Features of the input, of each hidden layer, and classes.
     dropout : float
         Probability that a hidden element is dropped, 0 to below 1, in steps of 1/256.
+    stochastic : bool
+        Whether gradients are rounded up or down at random where they are requantised, with
+        their own value as mean, and not to the nearest.
     """
 
     widths: tuple[int, ...]
     dropout: float = 0.0
+    stochastic: bool = False
 
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where tensors lie in device memory: panels of vectors, and the regions that hold them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,6 +65,15 @@ class Allocator:
         self.regions[name] = range(address, address + words)
         self._next += words
         return address
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """Give back, at the end of the block, every region allocated in it."""
+        kept, start = dict(self.regions), self._next
+        try:
+            yield
+        finally:
+            self.regions, self._next = kept, start
 
 
 @dataclass(frozen=True, kw_only=True)

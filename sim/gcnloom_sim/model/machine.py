@@ -2,6 +2,7 @@
 """Model: executes encoded programs in program order, bit for bit as the gateware does."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,6 +192,11 @@ class Model:
         return self._memory[address * size : (address + words) * size]
 
 
-def open_model(config: AcceleratorConfig, *, memory_megabytes: int = 64) -> Model:
-    """Open a model with the given amount of device memory."""
+def open_model(
+    config: AcceleratorConfig,
+    *,
+    memory_megabytes: int = 64,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Model:
+    """Open a model with the given amount of memory; nothing is built, so `progress` rests."""
     return Model(config, (memory_megabytes << 20) // config.memory_bytes)

@@ -3,9 +3,11 @@
 
 from dataclasses import dataclass, replace
 
+from gcnloom.dependence import accesses_of, insert_tokens
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Ring
 from gcnloom.memory import TensorLayout
+from gcnloom.program import Program
 from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Source, Target
@@ -40,6 +42,13 @@ class Tensor:
     rows: int
     features: int
     stored: TensorLayout | None = None
+
+    @property
+    def layout(self) -> TensorLayout:
+        """Where it lies in device memory; an error if it does not."""
+        if self.stored is None:
+            raise ProgramError(f"{self.name!r} is not in device memory; store it first")
+        return self.stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +133,11 @@ class Builder:
         base = self.rings[target].find(tensor.name, span)
         if base is not None:
             return base
-        if tensor.stored is None:
-            raise ProgramError(
-                f"{tensor.name!r} is neither on chip nor in device memory; store it first"
-            )
+        layout = tensor.layout
         base = self.rings[target].place(tensor.name, span)
         banks = self.banks(target)
-        for bank in range(min(banks, tensor.stored.panels - group * banks)):
-            address = tensor.stored.panel_address(group * banks + bank, rows.start)
+        for bank in range(min(banks, layout.panels - group * banks)):
+            address = layout.panel_address(group * banks + bank, rows.start)
             self.add(Load(target=target, base=base, count=len(rows), address=address, bank=bank))
         return base
 
@@ -183,6 +189,14 @@ class Builder:
             destination=DIRECT[output.direct] if output.direct is not None else Destination.NONE,
             destination_base=base, destination_bank=bank, store=int(tensor.stored is not None),
         )  # fmt: skip
+
+    def program(self) -> Program:
+        """Return the commands with the tokens that keep them in order."""
+        accesses = [
+            accesses_of(command, self.config, extent)
+            for command, extent in zip(self.commands, self.extents, strict=True)
+        ]
+        return Program.of(insert_tokens(self.commands, accesses), self.config.digest)
 
     def _span(self, tensor: Tensor, group: int, rows: range) -> range:
         """Rows of a panel group as items of one long sequence of groups."""

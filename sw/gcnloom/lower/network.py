@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from gcnloom.dependence import accesses_of, insert_tokens
 from gcnloom.layers import Network
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
@@ -21,6 +20,7 @@ from gcnloom.lower.products import (
     row_limit,
     spmm,
 )
+from gcnloom.lower.work import check_sums, necessary_macs
 from gcnloom.memory import Allocator, TensorLayout
 from gcnloom.program import Program
 from gcnloom.schedule import schedule
@@ -61,10 +61,7 @@ class LoweredNetwork:
 
     def layout(self, name: str) -> TensorLayout:
         """Layout of a tensor that lies in device memory."""
-        stored = self.tensors[name].stored
-        if stored is None:
-            raise KeyError(name)
-        return stored
+        return self.tensors[name].layout
 
     def blobs(self) -> Iterator[tuple[int, bytes]]:
         """Addresses and bytes of everything that is written once: matrices and features."""
@@ -113,7 +110,8 @@ class _Lowering:
         self.sparse_input = issparse(features)
         self.features = features
         self.nodes = adjacency.shape[0]
-        self.edges = adjacency.nnz
+        self.necessary_macs = necessary_macs(network, adjacency, features)
+        check_sums(network, adjacency, features, config)
         self.matrices: dict[str, StoredMatrix] = {}
         self.tensors: dict[str, Tensor] = {}
         self._matrix("adjacency", adjacency)
@@ -171,28 +169,14 @@ class _Lowering:
         self.tensors[name] = Tensor(name=name, rows=rows, features=columns, stored=layout)
 
     def result(self) -> LoweredNetwork:
-        forward_macs = self._feature_macs() + sum(
-            (self.nodes * self.network.widths[layer - 1] if layer > 1 else 0)
-            * self.network.widths[layer] + self.edges * self.network.widths[layer]
-            for layer in range(1, self.network.layers + 1)
-        )  # fmt: skip
-        # Backward: as much again, and the gradients that pass on to earlier layers.
-        backward_macs = forward_macs + sum(
-            self.nodes * self.network.widths[layer - 1] * self.network.widths[layer]
-            for layer in range(2, self.network.layers + 1)
-        )
         return LoweredNetwork(
             network=self.network, config=self.config, tensors=self.tensors,
             matrices=tuple(self.matrices.values()),
             forward=self._forward(training=True), infer=self._forward(training=False),
             backward=self._backward(),
             features=None if self.sparse_input else np.asarray(self.features, dtype=np.int64),
-            necessary_macs={"forward": forward_macs, "backward": backward_macs},
+            necessary_macs=self.necessary_macs,
         )  # fmt: skip
-
-    def _feature_macs(self) -> int:
-        inputs = self.features.nnz if self.sparse_input else self.features.size
-        return int(inputs) * self.network.widths[1]
 
     def _forward(self, *, training: bool) -> Program:
         builder = Builder(self.config)
@@ -207,7 +191,7 @@ class _Lowering:
             for panels in self._times_weights(builder, layer, through):
                 for panel in panels:
                     spmm(builder, adjacency, product, output, panel)
-        return self._program(builder)
+        return builder.program()
 
     def _activation(self, layer: int, training: bool) -> Output:
         if layer == self.network.layers:
@@ -243,7 +227,7 @@ class _Lowering:
             if layer > 1:
                 self._pass_back(builder, transposed, layer, spread)
             self._weight_gradient(builder, layer, spread)
-        return self._program(builder)
+        return builder.program()
 
     def _spread(self, builder: Builder, transposed: StoredMatrix, layer: int, panel: int) -> None:
         """Aggregate one panel of a layer's gradient along the transposed edges."""
@@ -251,6 +235,7 @@ class _Lowering:
         output = Output(
             tensor=spread,
             identifier=self.network.identifier(spread.name),
+            stochastic=self.network.stochastic,
             direct=Target.LEFT if layer > 1 else None,
         )
         spmm(builder, transposed, self.tensors[f"gradient{layer}"], output, panel)
@@ -263,7 +248,7 @@ class _Lowering:
         weights = self.tensors[f"weights{layer}_transposed"]
         output = Output(
             tensor=gradient, identifier=self.network.identifier(gradient.name),
-            mask=self.tensors[f"hidden{layer - 1}"],
+            mask=self.tensors[f"hidden{layer - 1}"], stochastic=self.network.stochastic,
             direct=Target.OPERAND if gradient.stored is None else None,
         )  # fmt: skip
         for group, panels in self._groups(weights):
@@ -289,10 +274,3 @@ class _Lowering:
         banks, panels = self.config.right_banks, self._panels(tensor)
         for group in range(-(-panels // banks)):
             yield group, range(group * banks, min((group + 1) * banks, panels))
-
-    def _program(self, builder: Builder) -> Program:
-        accesses = [
-            accesses_of(command, self.config, extent)
-            for command, extent in zip(builder.commands, builder.extents, strict=True)
-        ]
-        return Program.of(insert_tokens(builder.commands, accesses), self.config.digest)

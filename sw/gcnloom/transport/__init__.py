@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from gcnloom.errors import ConfigError, DeviceError
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["DEFAULT_CONFIG", "GROUP", "Identity", "Transport", "connect"]
+__all__ = ["DEFAULT_CONFIG", "GROUP", "Identity", "Transport", "configuration", "connect"]
 
 GROUP = "gcnloom.transport"
-"""Entry-point group of callables ``(config, **options) -> Transport``."""
+"""Entry-point group of callables ``(config, *, memory_megabytes, progress, ...) -> Transport``.
+
+``progress`` is told a phrase when a stage of opening begins that may take long.
+"""
 DEFAULT_CONFIG = "demo"
 
 
@@ -77,10 +80,7 @@ def connect(spec: str, config: AcceleratorConfig | None = None, **options: Any) 
         )
     factory = _find(name)
     if config is None:
-        try:
-            config = AcceleratorConfig.from_toml(config_name or DEFAULT_CONFIG)
-        except ValueError as error:
-            raise ConfigError(f"device {spec!r}: {error}") from error
+        config = configuration(config_name or DEFAULT_CONFIG)
     try:
         load: Any = factory.load()
     except ImportError as error:
@@ -90,6 +90,14 @@ def connect(spec: str, config: AcceleratorConfig | None = None, **options: Any) 
         ) from error
     transport: Transport = load(config, **options)
     return transport
+
+
+def configuration(name_or_path: str) -> AcceleratorConfig:
+    """Read a configuration by name or from a TOML file."""
+    try:
+        return AcceleratorConfig.from_toml(name_or_path)
+    except ValueError as error:
+        raise ConfigError(f"{error}; try a name that `gcnloom info` lists") from error
 
 
 def _find(name: str) -> EntryPoint:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gcnloom infer``."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gcnloom import datasets
+from gcnloom.cli.options import add_common, add_data, add_device, open_device, write_json
+from gcnloom.cli.progress import Progress
+from gcnloom.errors import ConfigError
+from gcnloom.training.checkpoint import load_checkpoint
+from gcnloom.training.inference import Inference
+from gcnloom.training.loss import accuracy
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "infer", help="classify nodes with a trained GCN",
+        description="Classify every node of a graph with the weights of a checkpoint.",
+    )  # fmt: skip
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    add_data(parser)
+    add_device(parser)
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write node,class lines there")
+    add_common(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    checkpoint = load_checkpoint(options.checkpoint)
+    progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
+    seed = checkpoint.meta["options"]["seed"]
+    graph = datasets.load(options.data, seed=seed, row_normalise=options.row_normalise)
+    with open_device(options, progress) as device:
+        progress.stage("inferring")
+        inference = Inference(graph, checkpoint, device)
+        logits = inference.logits()
+        cycles = inference.cycles
+    progress.close()
+    classes = logits.argmax(axis=1)
+    document = {
+        "data": graph.name,
+        "nodes": graph.nodes,
+        "device": options.device,
+        "config": options.config,
+        "accuracy": {
+            split: accuracy(logits, graph.labels, getattr(graph, split))
+            for split in ("train", "val", "test")
+        },
+        "cycles": cycles or None,
+        "classes": classes.tolist(),
+    }
+    write_json(options, document)
+    if options.output:
+        _write_classes(options.output, classes)
+    if not options.quiet and options.json != "-":
+        known = {split: value for split, value in document["accuracy"].items() if value is not None}
+        parts = [f"{split} {100 * value:.1f} %" for split, value in known.items()]
+        print(f"{graph.nodes:,} nodes; accuracy {', '.join(parts) or 'unknown'}")
+        if cycles:
+            print(f"{cycles:,} cycles a pass")
+    return 0
+
+
+def _write_classes(path: Path, classes: Any) -> None:
+    table = np.stack([np.arange(len(classes)), classes], axis=1)
+    try:
+        np.savetxt(path, table, fmt="%d", delimiter=",", header="node,class", comments="")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path} ({error.strerror}); try another --output path"
+        ) from error

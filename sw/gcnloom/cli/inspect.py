@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gcnloom info``, ``gcnloom listing`` and ``gcnloom doctor``."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gcnloom import datasets
+from gcnloom.cli.options import (
+    add_common,
+    add_data,
+    add_network,
+    write_json,
+)
+from gcnloom.doctor import checks
+from gcnloom.doctor import listing as checks_listing
+from gcnloom.engine import PASSES
+from gcnloom.errors import ConfigError
+from gcnloom.lower.graph import lower_graph
+from gcnloom.memory import Allocator
+from gcnloom.program import Program
+from gcnloom.training.options import Options
+from gcnloom.transport import configuration
+from gcnloom_spec.config import named_configs
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    info = commands.add_parser(
+        "info", help="describe a configuration or a graph",
+        description="Describe a configuration or a graph; without either, list configurations.",
+    )  # fmt: skip
+    info.add_argument("--config", metavar="CONFIG", help="a name or a .toml file")
+    add_data(info, required=False)
+    info.add_argument("--seed", type=int, default=0, metavar="N", help="of generated graphs")
+    add_common(info)
+    info.set_defaults(run=_info)
+
+    listing = commands.add_parser(
+        "listing", help="print a program as assembly",
+        description="Print the program of a pass, lowered for a graph, or a saved one.",
+    )  # fmt: skip
+    listing.add_argument("program", nargs="?", type=Path, help="a file written with --save")
+    add_data(listing, required=False)
+    listing.add_argument("--config", default="demo", metavar="CONFIG")
+    add_network(listing)
+    listing.add_argument("--pass", dest="name", choices=PASSES, default="forward")
+    listing.add_argument("--save", type=Path, metavar="FILE", help="write the program there")
+    add_common(listing)
+    listing.set_defaults(run=_listing)
+
+    doctor = commands.add_parser(
+        "doctor", help="say what is installed and what mends the rest",
+        description="Check every package and program that some part of gcnloom needs.",
+    )  # fmt: skip
+    add_common(doctor)
+    doctor.set_defaults(run=_doctor)
+
+
+def _info(options: argparse.Namespace) -> int:
+    document: dict[str, Any] = {}
+    if options.config:
+        document["configuration"] = _configuration(options.config)
+    if options.data:
+        document["graph"] = _graph(options)
+    if not document:
+        document = {
+            "configurations": {name: configuration(name).multipliers for name in named_configs()}
+        }
+    write_json(options, document)
+    if not options.quiet and options.json != "-":
+        for heading, values in document.items():
+            unit = ", by their multipliers" if heading == "configurations" else ""
+            print(f"{heading}{unit}")
+            for name, value in values.items():
+                print(f"  {name:<20} {value}")
+    return 0
+
+
+def _configuration(name: str) -> dict[str, Any]:
+    config = configuration(name)
+    memories = {
+        "operand": config.operand_depth * config.lanes * config.operand_width,
+        "left": config.left_depth * max(config.rows, config.lanes) * config.operand_width,
+        "right": config.right_depth * config.columns * config.operand_width,
+    }
+    return {
+        "name": name,
+        "digest": config.digest,
+        "multipliers": f"{config.multipliers} ({config.pes} PEs x {config.lanes} lanes + "
+        f"{config.rows} x {config.columns} array)",
+        **asdict(config),
+        **{f"{memory}_bytes": bits // 8 for memory, bits in memories.items()},
+    }
+
+
+def _graph(options: argparse.Namespace) -> dict[str, Any]:
+    graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
+    degrees = (graph.adjacency != 0).sum(axis=1)
+    values = graph.features.nnz if hasattr(graph.features, "nnz") else (graph.features != 0).sum()
+    return {
+        "name": graph.name,
+        "nodes": graph.nodes,
+        "edges": int(graph.adjacency.nnz),
+        "directed": bool(abs(graph.adjacency - graph.adjacency.T).nnz),
+        "isolated": int((degrees == 0).sum()),
+        "largest_degree": int(degrees.max()),
+        "features": int(graph.features.shape[1]),
+        "feature_density": round(int(values) / (graph.nodes * graph.features.shape[1]), 5),
+        "classes": graph.classes,
+        **{split: len(getattr(graph, split)) for split in ("train", "val", "test")},
+    }
+
+
+def _listing(options: argparse.Namespace) -> int:
+    names: dict[int, str] = {}
+    if (options.program is None) == (options.data is None):
+        raise ConfigError("listing needs a program file or --data; try --data digits")
+    if options.program:
+        program = Program.load(options.program)
+    else:
+        program, names = _lowered(options)
+    if options.save:
+        program.save(options.save)
+    document = {
+        "commands": len(program),
+        "config_digest": program.config_digest,
+        "isa_version": program.isa_version,
+        "digest": program.digest,
+    }
+    write_json(options, document)
+    if not options.quiet and options.json != "-":
+        print(program.listing(names))
+    return 0
+
+
+def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
+    settings = Options(
+        **{name: getattr(options, name) for name in ("hidden", "layers", "dropout", "rounding")}
+    )
+    config = configuration(options.config)
+    graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
+    network = settings.network(graph.features.shape[1], graph.classes)
+    memory = Allocator(1 << 32, config.memory_bytes)
+    lowered = lower_graph(graph, network, config, memory).lowered
+    program: Program = getattr(lowered, options.name)
+    return program, network.tensor_names()
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    found = checks()
+    write_json(options, {"checks": [asdict(check) for check in found]})
+    if not options.quiet and options.json != "-":
+        print(checks_listing(found))
+    return 0 if all(check.ok for check in found) else 1

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entry: parse, run a command, turn mistakes into one line and an exit code."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from gcnloom.cli import infer as inference
+from gcnloom.cli import inspect, train
+from gcnloom.errors import LoomError
+
+__all__ = ["main", "parser"]
+
+INTERRUPTED = 130
+EPILOG = "exit codes: 0 done, 1 doctor found something, 2 a mistake to mend, 130 interrupted"
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser whose errors read like every other error of the program."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print one line and exit with code 2."""
+        print(f"gcnloom: error: {message}; try {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = Parser(
+        prog="gcnloom",
+        description="Train graph convolutional networks on generated accelerators.",
+        epilog=EPILOG,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (train, inference, inspect):
+        module.add_commands(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except LoomError as error:
+        if options.verbose:
+            raise
+        print(f"gcnloom: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read the output, `head` for example, has seen enough.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("gcnloom: interrupted", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, and opening the device they name."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from gcnloom.cli.progress import Progress
+from gcnloom.device import Device, open
+from gcnloom.errors import ConfigError
+from gcnloom.training.options import Options
+from gcnloom.transport import configuration
+
+__all__ = [
+    "add_common",
+    "add_data",
+    "add_device",
+    "add_network",
+    "open_device",
+    "write_json",
+]
+
+DEFAULTS = Options()
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every command has."""
+    parser.add_argument("--json", metavar="FILE", help="also write the result there; - is stdout")
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument("-v", "--verbose", action="store_true", help="a line an epoch; tracebacks")
+    volume.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+
+
+def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the graph."""
+    parser.add_argument(
+        "--data",
+        required=required,
+        metavar="GRAPH",
+        help="digits, sbm:NODES,CLASSES, rmat:SCALE,DEGREE or FILE.npz",
+    )
+    parser.add_argument(
+        "--row-normalise", action="store_true", help="divide each node's features by their sum"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the executor."""
+    parser.add_argument(
+        "--device", default="rtl", metavar="NAME",
+        help="rtl (Verilated gateware) or model (bit-exact NumPy); default rtl",
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", default="demo", metavar="CONFIG",
+        help="configuration: a name, see `gcnloom info`, or a .toml file; default demo",
+    )  # fmt: skip
+    parser.add_argument(
+        "--memory", type=int, default=64, metavar="MIB", help="device memory; default 64"
+    )
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the network's shape and its draws."""
+    for name, meaning in (
+        ("hidden", "features of hidden layers"),
+        ("layers", "graph convolutions"),
+        ("seed", "seed of splits, first weights and device draws"),
+    ):
+        default = getattr(DEFAULTS, name)
+        parser.add_argument(
+            f"--{name}",
+            type=int,
+            default=default,
+            metavar="N",
+            help=f"{meaning}; default {default}",
+        )
+    parser.add_argument(
+        "--dropout", type=float, default=DEFAULTS.dropout, metavar="P",
+        help=f"probability of dropping a hidden element; default {DEFAULTS.dropout:g}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rounding", default=DEFAULTS.rounding, choices=("nearest", "stochastic"),
+        help=f"of gradients on the device; default {DEFAULTS.rounding}",
+    )  # fmt: skip
+
+
+def open_device(options: argparse.Namespace, progress: Progress) -> Device:
+    """Open the device that the options name."""
+    if not 1 <= options.memory <= 1 << 16:
+        raise ConfigError(f"--memory {options.memory} is outside 1..65536 MiB; try 64")
+    return open(
+        options.device,
+        configuration(options.config),
+        memory_megabytes=options.memory,
+        progress=progress.stage,
+    )
+
+
+def write_json(options: argparse.Namespace, document: dict[str, Any]) -> None:
+    """Write a result where ``--json`` says."""
+    if not options.json:
+        return
+    text = json.dumps(document, indent=2) + "\n"
+    if options.json == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(options.json).parent.mkdir(parents=True, exist_ok=True)
+        Path(options.json).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {options.json} ({error.strerror}); try another --json path"
+        ) from error

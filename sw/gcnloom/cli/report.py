@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A training's result for people."""
+
+from pathlib import Path
+from typing import Any
+
+from gcnloom.cli.progress import bar
+
+__all__ = ["report"]
+
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def report(document: dict[str, Any], *, full: bool, json: str | None) -> str:
+    """Text of a result; `full` adds comparison, units and files."""
+    lines = _heading(document) if full else []
+    lines += _accuracy(document, full=full)
+    if document["cycles"]["total"]:
+        lines += _cycles(document)
+        if full:
+            lines += _units(document)
+    lines += _time(document, full=full)
+    lines += _files(document, json)
+    return "\n".join(lines)
+
+
+def _heading(document: dict[str, Any]) -> list[str]:
+    options = document["options"]
+    hidden = [options["hidden"]] * (document["layers"] - 1)
+    widths = "-".join(str(width) for width in (document["features"], *hidden, document["classes"]))
+    stopped = ", stopped early" if document["stopped_early"] else ""
+    return [
+        "",
+        (
+            f"GCN {widths} on {document['data']} "
+            f"({document['nodes']:,} nodes, {document['edges']:,} edges)"
+        ),
+        (
+            f"{document['device']} of configuration {document['config']} "
+            f"({document['multipliers']} multipliers), {document['epochs']} epochs{stopped}, "
+            f"seed {document['seed']}"
+        ),
+        "",
+    ]
+
+
+def _accuracy(document: dict[str, Any], *, full: bool) -> list[str]:
+    accuracies = document["accuracy"]
+    if not full:
+        parts = [
+            f"{name} {100 * value:.1f} %"
+            for name, value in ((SPLITS[split], accuracies[split]) for split in SPLITS)
+            if value is not None
+        ]
+        return [f"accuracy     {', '.join(parts)}"]
+    rows = [("GCN on the accelerator", accuracies["test"])]
+    rows += [("logistic regression", document["baseline"]["logistic_regression"])]
+    return ["test accuracy"] + [
+        f"  {name:<24}{100 * value:5.1f} %  {bar(value, 40)}" for name, value in rows
+    ]
+
+
+def _cycles(document: dict[str, Any]) -> list[str]:
+    macs = document["macs"]
+    return [
+        (
+            f"cycles       {document['cycles']['per_epoch']:,} an epoch, "
+            f"{document['cycles']['total']:,} in all"
+        ),
+        (
+            f"utilisation  {100 * document['effective_utilisation']:.1f} %: "
+            f"{macs['necessary']:,} necessary MACs over all cycles of "
+            f"{document['multipliers']} multipliers"
+        ),
+    ]
+
+
+def _units(document: dict[str, Any]) -> list[str]:
+    """Return a table of what each unit does in how many of all cycles."""
+    total = document["cycles"]["total"]
+    lines = ["", f"  {'unit':<10} {'active':>7} {'stalled':>8}  waits for"]
+    for unit, cycles in document["units"].items():
+        waits = [
+            f"{name.removeprefix('wait_')} {100 * count / total:.0f} %"
+            for name, count in cycles.items()
+            if name.startswith("wait_") and count * 100 >= total
+        ]
+        active, stalled = (100 * cycles[name] / total for name in ("active", "stalled"))
+        lines.append(f"  {unit:<10} {active:5.1f} % {stalled:6.1f} %  {', '.join(waits)}".rstrip())
+    moved = document["bytes"]
+    per_cycle = (moved["read"] + moved["written"]) / total
+    lines += ["", f"memory       {per_cycle:.2f} bytes a cycle: {_streams(moved)}"]
+    return lines
+
+
+def _streams(moved: dict[str, int]) -> str:
+    total = moved["read"] + moved["written"]
+    names = [name for name in moved if name not in ("read", "written")]
+    names.sort(key=lambda name: -moved[name])
+    return ", ".join(f"{name} {100 * moved[name] / total:.0f} %" for name in names[:5])
+
+
+def _time(document: dict[str, Any], *, full: bool) -> list[str]:
+    seconds = document["seconds"]
+    line = (
+        f"time         {seconds['total']:.1f} s: build {seconds['build']:.1f}, "
+        f"device {seconds['device']:.1f}, host {seconds['host']:.1f}"
+    )
+    cycles = document["cycles"]["total"]
+    if full and cycles:
+        line += f" ({cycles / seconds['device'] / 1000:,.0f} thousand cycles a second)"
+    clipped = f"saturations  {document['saturations']:,} results clipped"
+    return [line, clipped]
+
+
+def _files(document: dict[str, Any], json: str | None) -> list[str]:
+    lines = [f"checkpoint   {Path(document['checkpoint'])}"]
+    if json:
+        lines.append(f"numbers      {json}")
+    return lines

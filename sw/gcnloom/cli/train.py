@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``gcnloom train``."""
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gcnloom import datasets
+from gcnloom.cli.options import (
+    DEFAULTS,
+    add_common,
+    add_data,
+    add_device,
+    add_network,
+    open_device,
+    write_json,
+)
+from gcnloom.cli.progress import Progress
+from gcnloom.cli.report import report
+from gcnloom.errors import CheckpointError, ConfigError
+from gcnloom.training.baseline import logistic_regression
+from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
+from gcnloom.training.options import Options
+from gcnloom.training.result import Seconds, result
+from gcnloom.training.trainer import Epoch, Trainer
+
+__all__ = ["add_commands"]
+
+INTERRUPTED = 130
+EXAMPLE = """examples:
+  gcnloom train --data digits --epochs 100
+  gcnloom train --data sbm:2000,4 --device model --dropout 0.5 --json result.json
+  gcnloom train --data digits --epochs 200 --resume       continue gcnloom-digits.npz"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "train", help="train a GCN on a device", epilog=EXAMPLE,
+        description="Train a GCN, every matrix product of every pass on the device.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add_data(parser)
+    add_device(parser)
+    add_network(parser)
+    parser.add_argument("--optimiser", default=DEFAULTS.optimiser, choices=("adam", "sgd"))
+    for name, kind, meaning in (
+        ("epochs", int, "full-batch steps"),
+        ("lr", float, "learning rate"),
+        ("momentum", float, "of sgd"),
+        ("weight-decay", float, "of the first layer"),
+        ("patience", int, "stop after so many epochs without smaller validation loss, 0 never"),
+    ):
+        default = getattr(DEFAULTS, name.replace("-", "_"))
+        parser.add_argument(
+            f"--{name}", type=kind, default=default, metavar="N" if kind is int else "X",
+            help=f"{meaning}; default {default:g}",
+        )  # fmt: skip
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE",
+        help="written at the end and on Ctrl-C; default gcnloom-GRAPH.npz",
+    )  # fmt: skip
+    parser.add_argument(
+        "--checkpoint-every", type=int, default=0, metavar="N", help="also every N epochs"
+    )
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint")
+    parser.add_argument("--force", action="store_true", help="replace an existing checkpoint")
+    parser.add_argument(
+        "--report", action="store_true", help="end with a report; compares with a baseline"
+    )
+    add_common(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    begin = time.perf_counter()
+    settings = Options(
+        **{name: getattr(options, name) for name in DEFAULTS.as_dict()},
+    )
+    if options.checkpoint_every < 0:
+        raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")
+    path = _checkpoint_path(options)
+    earlier = load_checkpoint(path) if options.resume else None
+    progress = Progress(
+        sys.stderr, epochs=options.epochs, quiet=options.quiet, verbose=options.verbose
+    )
+    progress.stage(f"loading {options.data}")
+    graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
+    with open_device(options, progress) as device:
+        progress.stage("partitioning, scheduling and lowering")
+        trainer = Trainer(graph, settings, device)
+        if earlier is not None:
+            trainer.restore(earlier)
+        build = time.perf_counter() - begin
+        try:
+            trainer.run(_watcher(trainer, path, options.checkpoint_every, progress))
+        except KeyboardInterrupt:
+            return _interrupted(trainer, path, progress)
+        save_checkpoint(path, trainer.checkpoint())
+        seconds = Seconds(total=time.perf_counter() - begin, build=build)
+        document = result(trainer, device=options.device, config=options.config, seconds=seconds)
+    progress.close()
+    document["checkpoint"] = str(path)
+    if options.report:
+        document["baseline"] = {"logistic_regression": logistic_regression(graph)}
+    write_json(options, document)
+    if not options.quiet and options.json != "-":
+        print(report(document, full=options.report, json=options.json))
+    return 0
+
+
+def _checkpoint_path(options: argparse.Namespace) -> Path:
+    """Where the checkpoint goes; an error where that would lose an earlier one."""
+    stem = Path(options.data).stem if options.data.endswith(".npz") else options.data
+    path: Path = options.checkpoint or Path(f"gcnloom-{stem.replace(':', '-')}.npz")
+    if path.exists() and not (options.resume or options.force):
+        raise CheckpointError(
+            f"{path} exists; try --resume to continue it, --force to replace it or "
+            "--checkpoint with another path"
+        )
+    return path
+
+
+def _watcher(trainer: Trainer, path: Path, every: int, progress: Progress) -> Any:
+    def watch(epoch: Epoch) -> None:
+        progress.epoch(epoch)
+        if every and epoch.epoch % every == 0:
+            save_checkpoint(path, trainer.checkpoint())
+
+    return watch
+
+
+def _interrupted(trainer: Trainer, path: Path, progress: Progress) -> int:
+    progress.close()
+    save_checkpoint(path, trainer.checkpoint())
+    command = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
+    print(
+        f"gcnloom: interrupted after epoch {len(trainer.checkpoint().meta['history'])}; "
+        f"continue with: gcnloom {shlex.join([*command, '--resume'])}",
+        file=sys.stderr,
+    )
+    return INTERRUPTED

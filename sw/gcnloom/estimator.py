@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GCN in scikit-learn's manner: fit, predict, score."""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.device import Device, open
+from gcnloom.errors import DataError, LoomError
+from gcnloom.graph import Graph
+from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from gcnloom.training.inference import Inference
+from gcnloom.training.options import Options
+from gcnloom.training.result import Seconds, result
+from gcnloom.training.trainer import Epoch, Trainer
+
+__all__ = ["GCN"]
+
+
+class GCN:
+    """Graph convolutional network trained on an accelerator.
+
+    Parameters
+    ----------
+    hidden : int
+        Features of hidden layers.
+    device : str or Device
+        What :func:`gcnloom.open` takes, ``"rtl"`` or ``"model:odd"`` for example; or an open
+        device, whose memory is then used and which stays open.
+    memory_megabytes : int
+        Device memory, where `device` is a name.
+    **options
+        Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
+        ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``...
+
+    Attributes
+    ----------
+    history_ : list of dict
+        Loss and accuracies of every epoch.
+    result_ : dict
+        What :func:`gcnloom.training.result.result` says, cycles and utilisation among it.
+    weights_ : list of NDArray[np.float64]
+        Weights kept, one array a layer.
+    classes_ : NDArray
+        What the columns of :meth:`decision_function` stand for.
+
+    Examples
+    --------
+    >>> graph = gcnloom.datasets.load("sbm:200,3")  # doctest: +SKIP
+    >>> model = gcnloom.GCN(hidden=16, device="rtl", epochs=50)  # doctest: +SKIP
+    >>> model.fit(graph.adjacency, graph.features, graph.labels, train=graph.train)
+    ... # doctest: +SKIP
+    >>> model.predict()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        hidden: int = 16,
+        *,
+        device: str | Device = "rtl",
+        memory_megabytes: int = 64,
+        **options: Any,
+    ) -> None:
+        self.options = Options(hidden=hidden, **options)
+        self.device = device
+        self.memory_megabytes = memory_megabytes
+        self._checkpoint: Checkpoint | None = None
+
+    def fit(
+        self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any = (),
+        progress: Any = lambda _: None, resume: str | None = None,
+    ) -> "GCN":  # fmt: skip
+        """Train on the nodes `train`.
+
+        Parameters
+        ----------
+        adjacency : csr_array
+            Nodes by nodes, row is target; not normalised, self loops are added.
+        features : csr_array or NDArray
+            Nodes by features.
+        labels : array_like of int
+            Class of each node, -1 where it is not known.
+        train, val : array_like
+            Indices, or a mask of all nodes. The weights best on `val` are kept.
+        progress : callable
+            Sees a :class:`gcnloom.training.trainer.Epoch` after every epoch.
+        resume : str, optional
+            Checkpoint to continue from.
+
+        Returns
+        -------
+        GCN
+            Itself. An interrupted training can be saved, too.
+        """
+        begin = time.perf_counter()
+        graph = self._graph(adjacency, features, labels, train=train, val=val)
+        device = self._open()
+        try:
+            trainer = Trainer(graph, self.options, device)
+            if resume is not None:
+                trainer.restore(load_checkpoint(resume))
+            build = time.perf_counter() - begin
+            try:
+                trainer.run(progress)
+            finally:
+                self._checkpoint = trainer.checkpoint()
+                self._fitted = graph
+            self._keep(trainer, begin, build)
+        finally:
+            self._close(device)
+        return self
+
+    def decision_function(self, adjacency: Any = None, features: Any = None) -> NDArray[np.float64]:
+        """Logits of every node, shape ``(nodes, classes)``; of the fitted graph if left out."""
+        if self._checkpoint is None:
+            raise LoomError("this GCN has no weights yet; try fit or load first")
+        if adjacency is None and features is None:
+            graph = self._fitted
+        else:
+            nodes = np.shape(features)[0]
+            graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
+        device = self._open()
+        try:
+            return Inference(graph, self._checkpoint, device).logits()
+        finally:
+            self._close(device)
+
+    def predict(self, adjacency: Any = None, features: Any = None) -> NDArray[np.int64]:
+        """Class of every node; of the fitted graph if left out."""
+        classes: NDArray[np.int64] = self.decision_function(adjacency, features).argmax(axis=1)
+        return classes
+
+    def score(self, labels: Any, nodes: Any = None) -> float:
+        """Accuracy on `nodes` of the fitted graph, indices or a mask; on all if left out."""
+        predicted, known = self.predict(), np.asarray(labels)
+        chosen = slice(None) if nodes is None else _indices("nodes", nodes, len(predicted))
+        return float((predicted == known)[chosen].mean())
+
+    def save(self, path: str) -> None:
+        """Write a checkpoint that ``fit(resume=...)``, and ``gcnloom infer`` read."""
+        if self._checkpoint is None:
+            raise LoomError("this GCN has no weights yet; try fit first")
+        save_checkpoint(path, self._checkpoint)
+
+    def _keep(self, trainer: Trainer, begin: float, build: float) -> None:
+        self.history_: list[dict[str, Any]] = [asdict(epoch) for epoch in trainer.history]
+        self.weights_ = trainer.best
+        self.classes_ = np.arange(trainer.graph.classes)
+        name = self.device if isinstance(self.device, str) else "open device"
+        self.result_ = result(
+            trainer, device=name, config=trainer.engine.device.config.digest,
+            seconds=Seconds(total=time.perf_counter() - begin, build=build),
+        )  # fmt: skip
+
+    def _graph(self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any) -> Graph:
+        nodes = len(np.asarray(labels))
+        return Graph(
+            name="graph", adjacency=adjacency, features=features, labels=np.asarray(labels),
+            train=_indices("train", train, nodes), val=_indices("val", val, nodes),
+            test=np.zeros(0, dtype=np.int64),
+        )  # fmt: skip
+
+    def _open(self) -> Device:
+        if isinstance(self.device, Device):
+            return self.device
+        return open(self.device, memory_megabytes=self.memory_megabytes)
+
+    def _close(self, device: Device) -> None:
+        if device is not self.device:
+            device.close()
+
+
+def _indices(name: str, nodes: Any, count: int) -> NDArray[np.int64]:
+    """Node indices from indices or a mask."""
+    array = np.asarray(nodes)
+    if array.dtype != np.bool_:
+        return array.astype(np.int64) if not array.size else array
+    if array.shape != (count,):
+        raise DataError(
+            f"mask {name} has shape {array.shape}; try one value for each of {count} nodes"
+        )
+    return np.flatnonzero(array)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A graph for a device: ordered, normalised, quantised, and its network lowered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from gcnloom.errors import MemoryFullError
+from gcnloom.graph import Graph, gcn_norm
+from gcnloom.layers import Network
+from gcnloom.lower.network import LoweredNetwork, lower_network
+from gcnloom.lower.products import column_limit
+from gcnloom.memory import Allocator
+from gcnloom.partition import node_order
+from gcnloom.scaling import quantised
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import COMMAND_BYTES
+
+__all__ = ["LoweredGraph", "lower_graph"]
+
+ADDRESSABLE = 1 << 32
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoweredGraph:
+    """Programs of a network on a graph, and how the graph's numbers were changed for them.
+
+    Attributes
+    ----------
+    lowered : LoweredNetwork
+    order : NDArray[np.int64]
+        ``order[row on the device] = node``.
+    adjacency_exponent, features_exponent : int
+    """
+
+    lowered: LoweredNetwork
+    order: NDArray[np.int64]
+    adjacency_exponent: int
+    features_exponent: int
+
+
+def lower_graph(
+    graph: Graph, network: Network, config: AcceleratorConfig, allocator: Allocator
+) -> LoweredGraph:
+    """Order, normalise and quantise a graph, place it in device memory and lower its passes.
+
+    Raises
+    ------
+    MemoryFullError
+        Graph, tensors and the longest program do not fit; says what would.
+    """
+    order = _order(graph, config)
+    adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
+    features, features_exponent = quantised("features", graph.features, config)
+    parts = csr_array(adjacency[order][:, order]), features[order]
+    try:
+        lowered = lower_network(network, *parts, config, allocator)
+    except MemoryFullError:
+        raise _too_large(graph, network, parts, config, allocator) from None
+    if _program_words(lowered) > allocator.free:
+        raise _too_large(graph, network, parts, config, allocator)
+    return LoweredGraph(
+        lowered=lowered, order=order, adjacency_exponent=adjacency_exponent,
+        features_exponent=features_exponent,
+    )  # fmt: skip
+
+
+def _order(graph: Graph, config: AcceleratorConfig) -> NDArray[np.int64]:
+    """Order in which nodes lie on the device: neighbours close where tiles are needed."""
+    parts = -(-graph.nodes // column_limit(graph.nodes, config))
+    return np.arange(graph.nodes) if parts == 1 else node_order(graph.adjacency, parts)
+
+
+def _program_words(lowered: LoweredNetwork) -> int:
+    """Words of the longest program; the passes take turns in one region."""
+    commands = max(len(program) for program in (lowered.forward, lowered.infer, lowered.backward))
+    return -(-commands * COMMAND_BYTES // lowered.config.memory_bytes)
+
+
+def _too_large(
+    graph: Graph,
+    network: Network,
+    parts: tuple[csr_array, Any],
+    config: AcceleratorConfig,
+    allocator: Allocator,
+) -> MemoryFullError:
+    """Return the error with what is needed, found by lowering for a memory without end."""
+    endless = Allocator(ADDRESSABLE, config.memory_bytes)
+    lowered = lower_network(network, *parts, config, endless)
+    need = (endless.words - endless.free + _program_words(lowered)) * config.memory_bytes
+    there = allocator.words * config.memory_bytes
+    return MemoryFullError(
+        f"{graph.name}: {graph.nodes:,} nodes and {graph.adjacency.nnz:,} edges need "
+        f"{need / MIB:.2f} MiB of device memory and {there / MIB:.2f} MiB are there, enough for "
+        f"about {int(graph.nodes * there / need):,} nodes of such a graph; try a device with "
+        f"{-(-need // MIB)} MiB, fewer hidden features or a smaller graph"
+    )

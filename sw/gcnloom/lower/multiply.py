@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One product by itself: sparse or dense matrix times a dense one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from gcnloom.errors import ConfigError, DataError
+from gcnloom.lower.builder import Builder, Output, Tensor
+from gcnloom.lower.matrix import StoredMatrix, place_matrix
+from gcnloom.lower.products import column_limit, gemm, padded_inner, row_limit, spmm
+from gcnloom.lower.work import row_sum_bits
+from gcnloom.memory import Allocator, TensorLayout
+from gcnloom.program import Program
+from gcnloom.schedule import schedule
+from gcnloom_spec.config import AcceleratorConfig
+
+__all__ = ["Multiplication", "lower_gemm", "lower_spmm"]
+
+Mantissas = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Multiplication:
+    """A program for one product, what it needs in device memory and where the result is.
+
+    Attributes
+    ----------
+    program : Program
+    blobs : tuple of (int, bytes)
+        Address and bytes of everything to be written first.
+    result : TensorLayout
+        Raw sums.
+    """
+
+    program: Program
+    blobs: tuple[tuple[int, bytes], ...]
+    result: TensorLayout
+
+
+def lower_spmm(
+    sparse: csr_array, dense: Mantissas, config: AcceleratorConfig, allocator: Allocator
+) -> Multiplication:
+    """Lower ``sparse @ dense`` of integer mantissas to the sparse engine."""
+    _check(sparse.shape, dense.shape, row_sum_bits(sparse, config.operand_width), config)
+    scheduled = schedule(
+        sparse, config, max_rows=row_limit(config),
+        max_columns=column_limit(sparse.shape[1], config),
+    )  # fmt: skip
+    matrix = place_matrix("sparse", scheduled, allocator, config)
+    operand = _placed("dense", dense.shape, "operand", config, allocator)
+    result = _placed("result", (sparse.shape[0], dense.shape[1]), "sums", config, allocator)
+    builder = Builder(config)
+    for panel in range(operand.layout.panels):
+        spmm(builder, matrix, operand, Output(tensor=result, raw=True), panel)
+    return _multiplication(builder, [(operand, dense)], result, matrix)
+
+
+def lower_gemm(
+    left: Mantissas, right: Mantissas, config: AcceleratorConfig, allocator: Allocator
+) -> Multiplication:
+    """Lower ``left @ right`` of integer mantissas to the systolic array."""
+    _check(left.shape, right.shape, row_sum_bits(left, config.operand_width), config)
+    inner, columns = right.shape
+    padded = np.zeros((padded_inner(inner, config), columns), dtype=np.int64)
+    padded[:inner] = right
+    features = _placed("left", left.shape, "operand", config, allocator)
+    weights = _placed("right", padded.shape, "operand", config, allocator)
+    result = _placed("result", (left.shape[0], columns), "sums", config, allocator)
+    builder = Builder(config)
+    for group in range(-(-columns // config.columns)):
+        gemm(builder, features, weights, Output(tensor=result, raw=True), group)
+    return _multiplication(builder, [(features, left), (weights, padded)], result, None)
+
+
+def _check(
+    left: tuple[int, ...], right: tuple[int, ...], bits: int, config: AcceleratorConfig
+) -> None:
+    if len(left) != 2 or len(right) != 2 or left[1] != right[0] or 0 in (*left, *right):
+        raise DataError(
+            f"matrices of shapes {left} and {right} cannot be multiplied; "
+            "try as many rows in the second as the first has columns, at least one"
+        )
+    if bits > config.sum_width:
+        raise ConfigError(
+            f"sums of this product could need {bits} bits and sum_width is "
+            f"{config.sum_width}; try a configuration with sum_width = {bits}"
+        )
+
+
+def _placed(
+    name: str, shape: tuple[int, ...], kind: str, config: AcceleratorConfig, allocator: Allocator
+) -> Tensor:
+    rows, features = shape
+    layout = TensorLayout(config=config, rows=rows, features=features, kind=kind)
+    layout = layout.at(allocator.allocate(name, layout.words))
+    return Tensor(name=name, rows=rows, features=features, stored=layout)
+
+
+def _multiplication(
+    builder: Builder,
+    operands: list[tuple[Tensor, Mantissas]],
+    result: Tensor,
+    matrix: StoredMatrix | None,
+) -> Multiplication:
+    def blobs() -> Iterator[tuple[int, bytes]]:
+        if matrix is not None:
+            yield from matrix.blobs(builder.config)
+        for tensor, mantissas in operands:
+            yield tensor.layout.address, tensor.layout.pack(mantissas)
+
+    return Multiplication(program=builder.program(), blobs=tuple(blobs()), result=result.layout)

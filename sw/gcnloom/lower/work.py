@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network's passes must multiply, and whether its sums fit."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+from gcnloom.errors import ConfigError
+from gcnloom.layers import Network
+from gcnloom_spec.config import AcceleratorConfig
+
+__all__ = ["check_sums", "necessary_macs", "row_sum_bits"]
+
+
+def necessary_macs(network: Network, adjacency: csr_array, features: Any) -> dict[str, int]:
+    """Multiplications by pass that no exact engine could leave out, sparse ones on non-zeros."""
+    inputs = features.nnz if issparse(features) else features.size
+    nodes, widths = adjacency.shape[0], network.widths
+    hidden = [nodes * inner * outer for inner, outer in pairwise(widths[1:])]
+    forward = inputs * widths[1] + sum(hidden) + adjacency.nnz * sum(widths[1:])
+    # Backward: as much again, and the gradients that pass on to earlier layers.
+    backward = forward + sum(hidden)
+    return {"forward": int(forward), "infer": int(forward), "backward": int(backward)}
+
+
+def check_sums(
+    network: Network, adjacency: csr_array, features: Any, config: AcceleratorConfig
+) -> None:
+    """Raise :class:`~gcnloom.errors.ConfigError` if any sum of any pass could wrap."""
+    operand = config.operand_width
+    widths = network.widths
+    matrices = {
+        "adjacency": adjacency,
+        "transposed adjacency": adjacency.T,
+        "features": features,
+        "transposed features": features.T,
+    }
+    bits = {name: row_sum_bits(matrix, operand) for name, matrix in matrices.items()}
+    if network.layers > 1:
+        longest = max(*widths[1:], adjacency.shape[0])
+        bits["hidden layers"] = row_sum_bits(np.array([[longest << (operand - 1)]]), operand)
+    for name, needed in bits.items():
+        if needed > config.sum_width:
+            raise ConfigError(
+                f"sums over the {name} could need {needed} bits and sum_width is "
+                f"{config.sum_width}; try a configuration with sum_width = {needed}"
+            )
+
+
+def row_sum_bits(matrix: Any, operand_width: int) -> int:
+    """Bits that hold any row of integers times operands, whatever the operands are."""
+    largest = int(abs(matrix).sum(axis=1).max()) << (operand_width - 1)
+    return largest.bit_length() + 1

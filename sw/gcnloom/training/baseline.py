@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the features alone give: logistic regression on the same labels."""
+
+from gcnloom.errors import DataError
+from gcnloom.graph import Graph
+
+__all__ = ["logistic_regression"]
+
+
+def logistic_regression(graph: Graph) -> float:
+    """Test accuracy of scikit-learn's logistic regression on the training nodes' features."""
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise DataError(
+            "the baseline needs scikit-learn; try `pip install 'gcnloom[data]'`"
+        ) from error
+    model = LogisticRegression(max_iter=2000)
+    model.fit(graph.features[graph.train], graph.labels[graph.train])
+    return float(model.score(graph.features[graph.test], graph.labels[graph.test]))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: one .npz file without pickles, written whole or not at all."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.errors import CheckpointError
+
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """State of a training run.
+
+    Attributes
+    ----------
+    arrays : dict[str, NDArray[np.float64]]
+        ``weights0``..., ``best0``..., ``model0``... and the optimiser's under ``optimiser.``.
+    meta : dict
+        What JSON can hold: epoch, history, options, scales, and what the run belongs to.
+    """
+
+    arrays: dict[str, NDArray[np.float64]]
+    meta: dict[str, Any]
+
+    def group(self, name: str) -> list[NDArray[np.float64]]:
+        """Arrays ``name0``, ``name1``... in order."""
+        count = sum(key.rstrip("0123456789") == name for key in self.arrays)
+        return [self.arrays[f"{name}{index}"] for index in range(count)]
+
+    def prefixed(self, prefix: str) -> dict[str, NDArray[np.float64]]:
+        """Arrays whose names start with `prefix`, without it."""
+        return {
+            name.removeprefix(prefix): array
+            for name, array in self.arrays.items()
+            if name.startswith(prefix)
+        }
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; a failure or an interruption leaves the file there was."""
+    path = Path(path)
+    meta = json.dumps({"format": FORMAT} | checkpoint.meta, sort_keys=True)
+    content = io.BytesIO()
+    members: dict[str, Any] = {f"array.{name}": array for name, array in checkpoint.arrays.items()}
+    members |= {"meta": np.array(meta), "digest": np.array(_digest(checkpoint.arrays, meta))}
+    np.savez_compressed(content, **members)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path} ({error.strerror or error}); try another --checkpoint path"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read what :func:`save_checkpoint` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        The file cannot be read, is truncated, damaged or of another format.
+    """
+    name = str(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            parts = {key: archive[key] for key in archive.files}
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read checkpoint {name} ({error.strerror or 'no .npz file'}); "
+            "try the path of a finished or interrupted training"
+        ) from error
+    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(
+            f"checkpoint {name} is truncated or damaged ({error}); "
+            "try an earlier copy, or train again"
+        ) from error
+    if not {"meta", "digest"} <= set(parts):
+        raise CheckpointError(
+            f"{name} is no checkpoint (it has {', '.join(sorted(parts))}); "
+            "try a file written by `gcnloom train`"
+        )
+    arrays = {
+        key.removeprefix("array."): array
+        for key, array in parts.items()
+        if key.startswith("array.")
+    }
+    text = str(parts["meta"])
+    if _digest(arrays, text) != str(parts["digest"]):
+        raise CheckpointError(
+            f"checkpoint {name} does not match its digest; try an earlier copy, or train again"
+        )
+    meta: dict[str, Any] = json.loads(text)
+    if meta.pop("format") != FORMAT:
+        raise CheckpointError(
+            f"checkpoint {name} is of another version of gcnloom; try the version that wrote it"
+        )
+    return Checkpoint(arrays=arrays, meta=meta)
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:
+    state = hashlib.sha256(meta.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        state.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        state.update(array.tobytes())
+    return state.hexdigest()

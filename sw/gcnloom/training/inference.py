@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trained network applied to a graph, which need not be the one it was trained on."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.device import Device
+from gcnloom.engine import Engine
+from gcnloom.errors import CheckpointError
+from gcnloom.graph import Graph
+from gcnloom.layers import Network
+from gcnloom.training.checkpoint import Checkpoint
+
+__all__ = ["Inference"]
+
+
+class Inference:
+    """The weights kept in a checkpoint, on a graph and a device.
+
+    Parameters
+    ----------
+    graph : Graph
+    checkpoint : Checkpoint
+    device : Device
+        Its memory is cleared.
+    """
+
+    def __init__(self, graph: Graph, checkpoint: Checkpoint, device: Device) -> None:
+        widths = tuple(checkpoint.meta["widths"])
+        if graph.features.shape[1] != widths[0]:
+            raise CheckpointError(
+                f"the checkpoint's network takes {widths[0]} features and {graph.name!r} has "
+                f"{graph.features.shape[1]}; try the data it was trained on"
+            )
+        self._weights = checkpoint.group("model")
+        self._engine = Engine(graph, Network(widths=widths), device)
+
+    def logits(self) -> NDArray[np.float64]:
+        """Logits of every node, shape ``(nodes, classes)``."""
+        return self._engine.logits(self._weights)
+
+    @property
+    def cycles(self) -> int:
+        """Device cycles of one pass, 0 on a device without a clock."""
+        passes = max(1, self._engine.runs["infer"])
+        return round(self._engine.counters["infer"]["cycles"] / passes)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run came to, as numbers that JSON can hold."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from gcnloom.training.loss import accuracy
+from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Unit
+
+__all__ = ["Seconds", "result"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Wall-clock time of a run.
+
+    Attributes
+    ----------
+    total : float
+        All of it.
+    build : float
+        Opening the device, a simulator's build included, and lowering.
+    """
+
+    total: float
+    build: float
+
+
+def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> dict[str, Any]:
+    """Summarise a finished training.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    device, config : str
+        As the user named them.
+    seconds : Seconds
+
+    Returns
+    -------
+    dict
+        ``accuracy`` is that of the weights kept, by split; ``cycles.per_epoch`` that of one
+        forward and one backward pass; ``macs.necessary`` counts multiplications no exact engine
+        could leave out; ``effective_utilisation`` is their share of what all multipliers could
+        do in all cycles. Cycles and what follows from them are None on a device without a clock.
+    """
+    graph, engine, options = trainer.graph, trainer.engine, trainer.options
+    sizes = engine.device.config
+    logits = engine.logits(trainer.best)
+    splits = {"train": graph.train, "val": graph.val, "test": graph.test}
+    total: Counter[str] = sum(engine.counters.values(), Counter())
+    necessary = sum(engine.lowered.necessary_macs[name] * n for name, n in engine.runs.items())
+    cycles = total["cycles"]
+    executed = total["edges"] * sizes.lanes + total["transform_rows"] * sizes.rows * sizes.columns
+    capacity = cycles * sizes.multipliers
+    return {
+        "data": graph.name,
+        "nodes": graph.nodes,
+        "edges": int(graph.adjacency.nnz),
+        "features": int(graph.features.shape[1]),
+        "classes": graph.classes,
+        "layers": options.layers,
+        "device": device,
+        "config": config,
+        "config_digest": sizes.digest,
+        "multipliers": sizes.multipliers,
+        "epochs": len(trainer.history),
+        "stopped_early": trainer.stopped_early,
+        "seed": options.seed,
+        "options": options.as_dict(),
+        "loss": [epoch.loss for epoch in trainer.history],
+        "validation": [epoch.val for epoch in trainer.history],
+        "accuracy": {name: accuracy(logits, graph.labels, nodes) for name, nodes in splits.items()},
+        "cycles": {"total": cycles or None, "per_epoch": _per_epoch(trainer) or None},
+        "macs": {"necessary": necessary, "executed": executed},
+        "effective_utilisation": necessary / capacity if capacity else None,
+        "saturations": sum(epoch.saturations for epoch in trainer.history),
+        "bytes": _bytes(total, sizes),
+        "units": _units(total),
+        "weights_sha256": weights_sha256(trainer.weights),
+        "model_sha256": weights_sha256(trainer.best),
+        "seconds": {
+            "total": seconds.total,
+            "build": seconds.build,
+            "device": engine.seconds,
+            "host": seconds.total - seconds.build - engine.seconds,
+        },
+    }
+
+
+def _per_epoch(trainer: Trainer) -> int:
+    engine = trainer.engine
+    return sum(
+        round(engine.counters[name]["cycles"] / max(1, engine.runs[name]))
+        for name in ("forward", "backward")
+    )
+
+
+def _bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
+    """Bytes between the accelerator and its memory, by stream."""
+    streams = {
+        name.removesuffix("_words"): count * sizes.memory_bytes
+        for name, count in total.items()
+        if name.endswith("_words")
+    }
+    written = streams.get("store", 0)
+    return {"read": sum(streams.values()) - written, "written": written} | streams
+
+
+def _units(total: Counter[str]) -> dict[str, dict[str, int]]:
+    """Cycles of each unit: moving data, stalled, and waiting for each other unit's tokens."""
+    names = [unit.name.lower() for unit in Unit]
+    return {
+        name: {
+            "active": total[f"{name}_active"],
+            "stalled": total[f"{name}_stalled"],
+            **{f"wait_{other}": total[f"{name}_wait_{other}"] for other in names},
+        }
+        for name in names
+    }

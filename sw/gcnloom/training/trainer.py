@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Full-batch training: every product on the device, loss and optimiser on the host."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.device import Device
+from gcnloom.engine import MOST_REPEATS, PASSES, Engine
+from gcnloom.errors import CheckpointError, DataError, TrainingError
+from gcnloom.graph import Graph
+from gcnloom.layers import Network
+from gcnloom.training.checkpoint import Checkpoint
+from gcnloom.training.loss import accuracy, cross_entropy
+from gcnloom.training.options import Options
+
+__all__ = ["Epoch", "Trainer", "first_weights", "weights_sha256"]
+
+Array = NDArray[np.float64]
+MAY_CHANGE = ("epochs", "patience")
+"""Options that a resumed training may have otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch showed, at the weights it began with.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1 on.
+    loss : float
+        Mean cross-entropy of the training nodes.
+    train, val : float or None
+        Accuracy; None of an empty split.
+    val_loss : float or None
+    cycles : int
+        Device cycles of the forward and the backward pass, in the first epoch of their
+        repetitions until shifts fit; 0 on a device without a clock.
+    saturations : int
+        Results that were clipped in the passes that counted.
+    """
+
+    epoch: int
+    loss: float
+    train: float | None
+    val: float | None
+    val_loss: float | None
+    cycles: int
+    saturations: int
+
+
+class Trainer:
+    """Train a GCN on a device.
+
+    The weights kept at the end are those with the best validation accuracy, the smaller
+    validation loss deciding ties; without validation nodes, the last.
+
+    Parameters
+    ----------
+    graph : Graph
+    options : Options
+    device : Device
+        Its memory is cleared.
+
+    Attributes
+    ----------
+    engine : Engine
+    weights : list of NDArray[np.float64]
+        After the last epoch.
+    best : list of NDArray[np.float64]
+        Weights kept.
+    history : list of Epoch
+    """
+
+    def __init__(self, graph: Graph, options: Options, device: Device) -> None:
+        if not len(graph.train):
+            raise DataError(f"{graph.name} has no training nodes; try a split with some")
+        if options.patience and not len(graph.val):
+            raise DataError(
+                f"{graph.name} has no validation nodes for patience={options.patience} to watch; "
+                "try patience 0"
+            )
+        self.graph, self.options = graph, options
+        network = options.network(graph.features.shape[1], graph.classes)
+        self.engine = Engine(graph, network, device, seed=options.seed)
+        self.optimiser = options.make_optimiser()
+        self.weights = first_weights(network, options.seed)
+        self.best = self.weights
+        self.history: list[Epoch] = []
+        self._best_rank: tuple[float, float] | None = None
+        self._state = self._snapshot()
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the validation loss has not fallen for `patience` epochs."""
+        losses = [epoch.val_loss for epoch in self.history if epoch.val_loss is not None]
+        patience = self.options.patience
+        return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+
+    def run(self, progress: Callable[[Epoch], None] = lambda _: None) -> None:
+        """Train to the last epoch or until stopped early; `progress` sees every epoch.
+
+        An interruption loses the epoch under way only: :meth:`checkpoint` still holds the state
+        after the one before.
+        """
+        while len(self.history) < self.options.epochs and not self.stopped_early:
+            epoch = self._epoch(len(self.history))
+            self._state = self._snapshot()
+            progress(epoch)
+        if len(self.graph.val):
+            self._consider(self.engine.logits(self.weights))
+        else:
+            self.best = self.weights
+
+    def checkpoint(self) -> Checkpoint:
+        """State after the last whole epoch, and the weights kept so far."""
+        kept = {f"model{i}": array for i, array in enumerate(self.best)}
+        return Checkpoint(arrays=self._state.arrays | kept, meta=self._state.meta)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue where another trainer of the same graph and options was.
+
+        Executor and sizes of the accelerator may differ: the bits do not depend on them.
+        """
+        meta = checkpoint.meta
+        self._require_same(meta)
+        self.weights, self.best = checkpoint.group("weights"), checkpoint.group("best")
+        self.optimiser.restore(checkpoint.prefixed("optimiser."))
+        self.history = [Epoch(**entry) for entry in meta["history"]]
+        self._best_rank = tuple(meta["best_rank"]) if meta["best_rank"] else None
+        for name in PASSES:
+            self.engine.scales[name].restore(self.engine.network, meta["scales"][name])
+        self._state = self._snapshot()
+
+    def _epoch(self, step: int) -> Epoch:
+        engine, graph = self.engine, self.graph
+        before = self._cycles()
+        for _ in range(1 if step else MOST_REPEATS):
+            logits = engine.forward(self.weights, step=step, training=True)
+            loss, gradient = cross_entropy(logits, graph.labels, graph.train)
+            gradients = engine.backward(gradient, step=step)
+            if engine.settled("forward") and engine.settled("backward"):
+                break
+        cycles = self._cycles() - before
+        saturations = engine.clipped["forward"] + engine.clipped["backward"]
+        if self.options.dropout and len(graph.val):
+            logits = engine.logits(self.weights)
+        val, val_loss = self._consider(logits)
+        weights = self.optimiser.step(self.weights, gradients)
+        if not all(np.isfinite(array).all() for array in weights):
+            raise TrainingError(
+                f"weights are no longer finite in epoch {step + 1} (loss {loss:.3g}); "
+                f"try a smaller lr than {self.options.lr}"
+            )
+        epoch = Epoch(
+            epoch=step + 1, loss=loss, train=accuracy(logits, graph.labels, graph.train),
+            val=val, val_loss=val_loss, cycles=cycles, saturations=saturations,
+        )  # fmt: skip
+        self.weights = weights
+        self.history.append(epoch)
+        return epoch
+
+    def _consider(self, logits: Array) -> tuple[float | None, float | None]:
+        """Keep the weights if they are the best so far; return validation accuracy and loss."""
+        graph = self.graph
+        val = accuracy(logits, graph.labels, graph.val)
+        if val is None:
+            return None, None
+        loss, _ = cross_entropy(logits, graph.labels, graph.val)
+        if self._best_rank is None or (val, -loss) > self._best_rank:
+            self._best_rank, self.best = (val, -loss), self.weights
+        return val, loss
+
+    def _cycles(self) -> int:
+        return sum(self.engine.counters[name]["cycles"] for name in ("forward", "backward"))
+
+    def _snapshot(self) -> Checkpoint:
+        arrays = {f"weights{i}": array for i, array in enumerate(self.weights)}
+        arrays |= {f"best{i}": array for i, array in enumerate(self.best)}
+        arrays |= {f"optimiser.{name}": array for name, array in self.optimiser.state().items()}
+        network = self.engine.network
+        return Checkpoint(
+            arrays=arrays,
+            meta={
+                "graph": graph_digest(self.graph),
+                "data": self.graph.name,
+                "widths": list(network.widths),
+                "operand_width": self.engine.device.config.operand_width,
+                "options": self.options.as_dict(),
+                "history": [asdict(epoch) for epoch in self.history],
+                "best_rank": self._best_rank,
+                "scales": {name: self.engine.scales[name].state(network) for name in PASSES},
+            },
+        )
+
+    def _require_same(self, meta: Mapping[str, Any]) -> None:
+        if meta["graph"] != graph_digest(self.graph):
+            raise CheckpointError(
+                f"the checkpoint is of graph {meta['data']!r} ({meta['graph']}), this is "
+                f"{self.graph.name!r} ({graph_digest(self.graph)}); try the data it was trained on"
+            )
+        width = self.engine.device.config.operand_width
+        if meta["operand_width"] != width:
+            raise CheckpointError(
+                f"the checkpoint was trained with operands of {meta['operand_width']} bits, this "
+                f"device has {width}; try a configuration with operand_width = "
+                f"{meta['operand_width']}"
+            )
+        differing = self.options.differences(meta["options"], ignore=MAY_CHANGE)
+        if differing:
+            raise CheckpointError(
+                f"the checkpoint was trained with {', '.join(differing)}; "
+                "try to resume with the same options"
+            )
+
+
+def first_weights(network: Network, seed: int) -> list[Array]:
+    """Weights drawn uniformly as Glorot and Bengio (2010) do, one array a layer."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.uniform(-1, 1, (inner, outer)) * np.sqrt(6 / (inner + outer))
+        for inner, outer in pairwise(network.widths)
+    ]
+
+
+def weights_sha256(weights: list[Array]) -> str:
+    """Digest of the weights' float64 bytes, layer after layer."""
+    return hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
+
+
+def graph_digest(graph: Graph) -> str:
+    """Sixteen digits that name a graph with its features, labels and splits."""
+    state = hashlib.sha256()
+    parts = [graph.labels, graph.train, graph.val]
+    for matrix in (graph.adjacency, graph.features):
+        sparse = not isinstance(matrix, np.ndarray)
+        parts += [matrix.data, matrix.indices, matrix.indptr] if sparse else [matrix]
+    for part in parts:
+        state.update(f"{part.dtype.kind} {part.shape} ".encode())
+        kind = np.float64 if part.dtype.kind == "f" else np.int64
+        state.update(np.ascontiguousarray(part, dtype=kind).tobytes())
+    return state.hexdigest()[:16]
