@@ -15,7 +15,7 @@ from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkp
 from gcnloom.training.inference import Inference
 from gcnloom.training.options import Options
 from gcnloom.training.result import Seconds, result
-from gcnloom.training.trainer import Epoch, Trainer
+from gcnloom.training.trainer import Trainer
 
 __all__ = ["GCN"]
 

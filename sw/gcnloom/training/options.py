@@ -50,7 +50,7 @@ class Options:
     lr: float = 0.02
     momentum: float = 0.9
     weight_decay: float = 5e-3
-    dropout: float = 0.0
+    dropout: float = 0.25
     rounding: str = "nearest"
     patience: int = 0
     seed: int = 0
