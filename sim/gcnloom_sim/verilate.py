@@ -17,7 +17,14 @@ from pathlib import Path
 from gcnloom.errors import DeviceError
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["cache_folder", "library", "lock", "sources_digest", "verilator_environment"]
+__all__ = [
+    "cache_folder",
+    "library",
+    "lock",
+    "sources_digest",
+    "verilator_environment",
+    "verilator_version",
+]
 
 VERILATE_FLAGS = (
     "--cc",
@@ -97,7 +104,7 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
                 sources_digest(),
                 config.digest,
                 hashlib.sha256(harness.read_bytes()).hexdigest(),
-                _version(verilator, root),
+                verilator_version(verilator, root),
                 *VERILATE_FLAGS,
                 *COMPILE_FLAGS,
             )
@@ -166,7 +173,8 @@ def _build(
         linked.replace(target)
 
 
-def _version(verilator: Path, root: Path) -> str:
+def verilator_version(verilator: Path, root: Path) -> str:
+    """Return what Verilator calls itself."""
     return _call(
         [str(verilator), "--version"], environment=os.environ | {"VERILATOR_ROOT": str(root)}
     )

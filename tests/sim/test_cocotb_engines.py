@@ -19,9 +19,9 @@ BENCHES = {
 SEED = 31
 
 
-@pytest.mark.parametrize("stalls", ["none", "random", "bursts"])
 @pytest.mark.parametrize("config", ["smallest", "odd", "wide"])
 @pytest.mark.parametrize("bench", BENCHES)
+@pytest.mark.parametrize("stalls", ["none", "random", "bursts"])
 def test_component_hands_out_what_its_definition_says(bench, config, stalls, tmp_path):
     simulate(
         BENCHES[bench],

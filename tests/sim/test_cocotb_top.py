@@ -12,8 +12,8 @@ pytestmark = [pytest.mark.sim, pytest.mark.skipif(missing() is not None, reason=
 SEED = 4000
 
 
-@pytest.mark.parametrize(("stalls", "latency"), [("none", 1), ("random", 8), ("bursts", 30)])
 @pytest.mark.parametrize("config", ["smallest", "odd"])
+@pytest.mark.parametrize(("stalls", "latency"), [("none", 1), ("random", 8), ("bursts", 30)])
 def test_random_programs_leave_what_they_leave_on_the_model(config, stalls, latency, tmp_path):
     simulate(
         Top,
