@@ -9,6 +9,7 @@ import pytest
 from gcnloom.device import open as open_device
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.program import Program
+from gcnloom_sim import rtl
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
@@ -122,6 +123,24 @@ def test_an_address_of_one_program_is_not_held_against_the_next_after_a_hang(dev
     with pytest.raises(DeviceError, match="hangs"):
         device.run(of(beyond, replace(LOAD, waits=1 << Unit.STORE)))
     assert result_of(device) == expected
+
+
+@pytest.mark.parametrize("cycles", range(20, 400, 75))
+def test_an_interrupted_run_leaves_no_answers_to_the_next(monkeypatch, expected, cycles):
+    """Reads are in flight when the run is abandoned; what comes back is not the next program."""
+
+    def interrupt(transport, name):
+        raise KeyboardInterrupt
+
+    memory, program = random_program(SMALLEST, np.random.default_rng(2), commands=100)
+    with open_device("rtl:smallest", memory_megabytes=1, latency=40) as device:
+        device.memory.allocate("data", MEMORY_BYTES // SMALLEST.memory_bytes)
+        device.write_bytes(0, memory)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(rtl, "CHUNK", cycles)
+            patch.setattr(rtl.RtlTransport, "_counter", interrupt)
+            device.run(program)
+        assert result_of(device) == expected
 
 
 def test_programs_for_other_gateware_are_refused_before_they_run(device):
