@@ -30,8 +30,9 @@ help:  ## this list
 setup: $(STAMP)  ## build .venv with everything that tests and simulation need
 
 demo: setup  ## train a GCN on the digits through simulated hardware
-	@$(BIN)/gcnloom train --data digits --device rtl --config demo --hidden 16 \
-	  --epochs 100 --seed 0 --report
+	@$(BIN)/gcnloom train --data digits --device rtl --config demo --hidden 16 --epochs 100 \
+	  --seed 0 --report --checkpoint build/demo/checkpoint.npz --force \
+	  --json build/demo/result.json
 
 test: lint  ## lint, types, then all tests
 	$(call stage,types,$(BIN)/mypy)

@@ -37,6 +37,8 @@ class Engine:
 
     Attributes
     ----------
+    graph : LoweredGraph
+    lowered : LoweredNetwork
     counters : dict[str, Counter[str]]
         Sum of the device's counters, by pass.
     runs : Counter[str]
@@ -55,8 +57,8 @@ class Engine:
         self.seed = seed
         self._width = device.config.operand_width
         device.clear()
-        self._graph = lower_graph(graph, network, device.config, device.memory)
-        self.lowered = self._graph.lowered
+        self.graph = lower_graph(graph, network, device.config, device.memory)
+        self.lowered = self.graph.lowered
         for address, data in self.lowered.blobs():
             device.write_bytes(address, data)
         self.scales = {name: Scales(self._width) for name in PASSES}
@@ -79,20 +81,20 @@ class Engine:
         exponents = self._write_weights(weights, training=training)
         scales = self.scales[name]
         scales.begin()
-        hidden = [self._graph.features_exponent]
+        hidden = [self.graph.features_exponent]
         for layer, exponent in enumerate(exponents, start=1):
             product = scales.through(
                 self.network.identifier(f"product{layer}"), hidden[-1] + exponent
             )
-            sums = product + self._graph.adjacency_exponent
+            sums = product + self.graph.adjacency_exponent
             if layer < self.network.layers:
                 sums = scales.through(self.network.identifier(f"hidden{layer}"), sums)
             hidden.append(sums)
         self._run(name, step)
         if training:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
-        logits = np.zeros((len(self._graph.order), self.network.widths[-1]))
-        logits[self._graph.order] = self.device.read(self.lowered.layout("logits"))
+        logits = np.zeros((len(self.graph.order), self.network.widths[-1]))
+        logits[self.graph.order] = self.device.read(self.lowered.layout("logits"))
         return np.ldexp(logits, hidden[-1])
 
     def logits(self, weights: list[Array]) -> Array:
@@ -109,7 +111,7 @@ class Engine:
         exponent = exponent_for(gradient, self._width)
         self.device.write(
             self.lowered.layout(f"gradient{last}"),
-            quantise(gradient[self._graph.order], exponent, self._width),
+            quantise(gradient[self.graph.order], exponent, self._width),
         )
         scales = self.scales["backward"]
         scales.begin()
@@ -117,7 +119,7 @@ class Engine:
         for layer in range(last, 0, -1):
             name = f"aggregate_gradient{layer}"
             spread[layer] = scales.through(
-                self.network.identifier(name), exponent + self._graph.adjacency_exponent
+                self.network.identifier(name), exponent + self.graph.adjacency_exponent
             )
             if layer > 1:
                 exponent = scales.through(

@@ -109,7 +109,9 @@ def _time(document: dict[str, Any], *, full: bool) -> list[str]:
     cycles = document["cycles"]["total"]
     if full and cycles:
         line += f" ({cycles / seconds['device'] / 1000:,.0f} thousand cycles a second)"
-    clipped = f"saturations  {document['saturations']:,} results clipped"
+    clipped = f"rounding     {document['saturations']:,} results clipped"
+    if document["lost_edges"]:
+        clipped += f", {document['lost_edges']:,} edges too light for the operand width"
     return [line, clipped]
 
 

@@ -35,12 +35,15 @@ class LoweredGraph:
     order : NDArray[np.int64]
         ``order[row on the device] = node``.
     adjacency_exponent, features_exponent : int
+    lost_edges : int
+        Edges, self loops included, whose weight is below half of the smallest mantissa.
     """
 
     lowered: LoweredNetwork
     order: NDArray[np.int64]
     adjacency_exponent: int
     features_exponent: int
+    lost_edges: int
 
 
 def lower_graph(
@@ -66,6 +69,7 @@ def lower_graph(
     return LoweredGraph(
         lowered=lowered, order=order, adjacency_exponent=adjacency_exponent,
         features_exponent=features_exponent,
+        lost_edges=int(adjacency.nnz - adjacency.count_nonzero()),
     )  # fmt: skip
 
 

@@ -15,11 +15,15 @@ __all__ = ["check_sums", "necessary_macs", "row_sum_bits"]
 
 
 def necessary_macs(network: Network, adjacency: csr_array, features: Any) -> dict[str, int]:
-    """Multiplications by pass that no exact engine could leave out, sparse ones on non-zeros."""
-    inputs = features.nnz if issparse(features) else features.size
+    """Multiplications by pass that no exact engine could leave out.
+
+    Sparse matrices count with what is not zero after quantising, dense ones with every element.
+    """
+    inputs = features.count_nonzero() if issparse(features) else features.size
+    edges = adjacency.count_nonzero()
     nodes, widths = adjacency.shape[0], network.widths
     hidden = [nodes * inner * outer for inner, outer in pairwise(widths[1:])]
-    forward = inputs * widths[1] + sum(hidden) + adjacency.nnz * sum(widths[1:])
+    forward = inputs * widths[1] + sum(hidden) + edges * sum(widths[1:])
     # Backward: as much again, and the gradients that pass on to earlier layers.
     backward = forward + sum(hidden)
     return {"forward": int(forward), "infer": int(forward), "backward": int(backward)}

@@ -45,7 +45,8 @@ def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> d
         ``accuracy`` is that of the weights kept, by split; ``cycles.per_epoch`` that of one
         forward and one backward pass; ``macs.necessary`` counts multiplications no exact engine
         could leave out; ``effective_utilisation`` is their share of what all multipliers could
-        do in all cycles. Cycles and what follows from them are None on a device without a clock.
+        do in all cycles; ``lost_edges`` are too light for the operand width. Cycles and what
+        follows from them are None on a device without a clock.
     """
     graph, engine, options = trainer.graph, trainer.engine, trainer.options
     sizes = engine.device.config
@@ -77,6 +78,7 @@ def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> d
         "cycles": {"total": cycles or None, "per_epoch": _per_epoch(trainer) or None},
         "macs": {"necessary": necessary, "executed": executed},
         "effective_utilisation": necessary / capacity if capacity else None,
+        "lost_edges": engine.graph.lost_edges,
         "saturations": sum(epoch.saturations for epoch in trainer.history),
         "bytes": _bytes(total, sizes),
         "units": _units(total),
