@@ -43,4 +43,5 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
                 raise ArchiveError("a single array, not an archive made by numpy.savez")
             return {key: archive[key] for key in archive.files}
         except DAMAGE as error:
-            raise ArchiveError(str(error) or type(error).__name__) from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ArchiveError(reason) from error

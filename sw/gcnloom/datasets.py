@@ -17,6 +17,7 @@ SPECS = '"digits", "sbm:NODES,CLASSES", "rmat:SCALE,DEGREE" or "FILE.npz"'
 RMAT_QUADRANTS = (0.57, 0.19, 0.19)
 RMAT_FEATURES, RMAT_CLASSES = 64, 8
 DIGITS_NEIGHBOURS = 8
+MOST_NODES = 1 << 24
 
 
 def load(spec: str, seed: int = 0, *, row_normalise: bool = False) -> Graph:
@@ -43,6 +44,8 @@ def load(spec: str, seed: int = 0, *, row_normalise: bool = False) -> Graph:
     >>> load("sbm:40,2").nodes
     40
     """
+    if not 0 <= seed < 1 << 32:
+        raise DataError(f"seed={seed} is outside 0..2**32-1; try 0")
     kind, _, arguments = spec.partition(":")
     if spec.endswith(".npz"):
         graph = read_npz(spec)
@@ -147,6 +150,8 @@ def _block_model(spec: str, nodes: int, classes: int, seed: int) -> Graph:
 
     Half of a node's features come from its class's own columns, half from all of them.
     """
+    if not 1 <= nodes <= MOST_NODES:
+        raise DataError(f"{spec}: {nodes} nodes; try 1 to {MOST_NODES:,}")
     if not 1 <= classes <= nodes:
         raise DataError(f"{spec}: {classes} classes of {nodes} nodes; try 1 to {nodes} classes")
     rng = np.random.default_rng(seed)

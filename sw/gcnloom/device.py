@@ -111,6 +111,7 @@ class Device:
         words = -(-len(program) * COMMAND_BYTES // self.config.memory_bytes)
         address = self._program_region(words)
         data = program.to_bytes()
+        self._loaded = None  # should the writing be interrupted, neither program is there
         self._transport.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
         self._loaded = (address, program)
         return address

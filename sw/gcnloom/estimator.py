@@ -3,10 +3,12 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from gcnloom.device import Device, open
 from gcnloom.errors import DataError, LoomError
@@ -14,7 +16,7 @@ from gcnloom.graph import Graph
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gcnloom.training.inference import Inference
 from gcnloom.training.options import Options
-from gcnloom.training.result import Seconds, result
+from gcnloom.training.result import result
 from gcnloom.training.trainer import Trainer
 
 __all__ = ["GCN"]
@@ -71,7 +73,7 @@ class GCN:
 
     def fit(
         self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any = (),
-        progress: Any = lambda _: None, resume: str | None = None,
+        progress: Any = lambda _: None, resume: str | Path | None = None,
     ) -> "GCN":  # fmt: skip
         """Train on the nodes `train`.
 
@@ -87,7 +89,7 @@ class GCN:
             Indices, or a mask of all nodes. The weights best on `val` are kept.
         progress : callable
             Sees a :class:`gcnloom.training.trainer.Epoch` after every epoch.
-        resume : str, optional
+        resume : str or Path, optional
             Checkpoint to continue from.
 
         Returns
@@ -116,11 +118,14 @@ class GCN:
     def decision_function(self, adjacency: Any = None, features: Any = None) -> NDArray[np.float64]:
         """Logits of every node, shape ``(nodes, classes)``; of the fitted graph if left out."""
         if self._checkpoint is None:
-            raise LoomError("this GCN has no weights yet; try fit or load first")
-        if adjacency is None and features is None:
+            raise LoomError("this GCN has no weights yet; try fit first")
+        if (adjacency is None) != (features is None):
+            raise DataError("a graph is adjacency and features; try both, or neither")
+        if adjacency is None:
             graph = self._fitted
         else:
-            nodes = np.shape(features)[0]
+            features = features if issparse(features) else np.asarray(features)
+            nodes = features.shape[0] if features.ndim else 0
             graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
         device = self._open()
         try:
@@ -136,10 +141,19 @@ class GCN:
     def score(self, labels: Any, nodes: Any = None) -> float:
         """Accuracy on `nodes` of the fitted graph, indices or a mask; on all if left out."""
         predicted, known = self.predict(), np.asarray(labels)
-        chosen = slice(None) if nodes is None else _indices("nodes", nodes, len(predicted))
+        if known.shape != predicted.shape:
+            raise DataError(
+                f"labels have shape {known.shape}; try one for each of {len(predicted)} nodes"
+            )
+        everyone = np.arange(len(predicted))
+        chosen = everyone if nodes is None else _indices("nodes", nodes, len(predicted))
+        if not len(chosen) or not np.isin(chosen, everyone).all():
+            raise DataError(
+                f"nodes are none or outside 0..{len(predicted) - 1}; try indices or a mask"
+            )
         return float((predicted == known)[chosen].mean())
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | Path) -> None:
         """Write a checkpoint that ``fit(resume=...)``, and ``gcnloom infer`` read."""
         if self._checkpoint is None:
             raise LoomError("this GCN has no weights yet; try fit first")
@@ -152,7 +166,7 @@ class GCN:
         name = self.device if isinstance(self.device, str) else "open device"
         self.result_ = result(
             trainer, device=name, config=trainer.engine.device.config.digest,
-            seconds=Seconds(total=time.perf_counter() - begin, build=build),
+            begin=begin, build=build,
         )  # fmt: skip
 
     def _graph(self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any) -> Graph:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Graph files: .npz archives of plain arrays, read without pickles."""
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from gcnloom.archive import ArchiveError, read_arrays
 from gcnloom.errors import DataError
 from gcnloom.graph import Graph
 
@@ -60,22 +59,14 @@ def read_npz(path: str | Path) -> Graph:
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Every array of the archive, or an error about the file."""
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DataError(f"{path} is a single array; try an archive made by numpy.savez")
-        with archive:
-            return {key: archive[key] for key in archive.files}
+        return read_arrays(path)
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror or error}); try another path"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except ArchiveError as error:
         raise DataError(
-            f"{path} is damaged ({error}); try to download or write it again"
-        ) from error
-    except ValueError as error:
-        raise DataError(
-            f"{path} holds pickled objects or is no .npz file ({error}); "
+            f"{path} is damaged, holds pickled objects or is no .npz file ({error}); "
             "try an archive of plain arrays made by numpy.savez"
         ) from error
 

@@ -2,15 +2,16 @@
 """Program: a sequence of commands as a value that can be encoded, listed, patched and saved."""
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gcnloom.archive import ArchiveError, read_arrays
 from gcnloom.encoding import LIMBS, decode, encode, patch, unpack_by_opcode
 from gcnloom.errors import ProgramError
 from gcnloom.listing import listing
@@ -124,14 +125,15 @@ class Program:
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` file that :meth:`load` reads back."""
-        with Path(path).open("wb") as file:
-            np.savez_compressed(
-                file,
-                words=self.words,
-                config_digest=np.array(self.config_digest),
-                isa_version=np.array(self.isa_version),
-                digest=np.array(self.digest),
-            )
+        parts = {"words": self.words, "config_digest": np.array(self.config_digest)}
+        parts |= {"isa_version": np.array(self.isa_version), "digest": np.array(self.digest)}
+        try:
+            with Path(path).open("wb") as file:
+                np.savez_compressed(file, **parts)  # type: ignore[arg-type]
+        except OSError as error:
+            raise ProgramError(
+                f"cannot write program {str(path)!r}: {error.strerror}; try another path"
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> "Program":
@@ -143,7 +145,7 @@ class Program:
             The file cannot be read, is no program, was damaged, or is for another version.
         """
         parts = _read(Path(path))
-        version = int(parts["isa_version"])
+        version = int(parts["isa_version"].ravel()[0])
         if version != ISA_VERSION:
             raise ProgramError(
                 f"{str(path)!r} is for version {version} of the command set, this is version "
@@ -160,19 +162,24 @@ class Program:
         return program
 
 
-def _read(path: Path) -> dict[str, NDArray[np.uint64]]:
+def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in FIELDS}
+        parts = read_arrays(path)
     except OSError as error:
         reason = error.strerror or "it is no program file"
         raise ProgramError(
             f"cannot read program {str(path)!r}: {reason}; try a file written by Program.save"
         ) from error
-    except (ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except ArchiveError as error:
         raise ProgramError(
             f"{str(path)!r} is truncated or no program: {error}; try a file written by Program.save"
         ) from error
+    if set(parts) != set(FIELDS) or parts["isa_version"].dtype.kind not in "iu":
+        raise ProgramError(
+            f"{str(path)!r} is no program (it has {', '.join(sorted(parts)) or 'nothing'}); "
+            "try a file written by Program.save"
+        )
+    return parts
 
 
 def _shift_sites(words: NDArray[np.uint64]) -> Sites:

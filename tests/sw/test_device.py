@@ -120,7 +120,7 @@ def test_transports_are_found_by_name(monkeypatch):
     assert device_module.open("memory", SMALLEST).config == SMALLEST
     with pytest.raises(DeviceError, match=r"'usb' \(there are: memory\); try .*pip install"):
         connect("usb")
-    with pytest.raises(ConfigError, match="'memory:nothing': unknown configuration 'nothing'"):
+    with pytest.raises(ConfigError, match="unknown configuration 'nothing'"):
         connect("memory:nothing")
     with pytest.raises(ConfigError, match="names a configuration and another"):
         connect("memory:odd", SMALLEST)

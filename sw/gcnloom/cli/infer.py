@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from gcnloom import datasets
-from gcnloom.cli.options import add_common, add_data, add_device, open_device, write_json
+from gcnloom.cli.options import (
+    add_common,
+    add_data,
+    add_device,
+    check_writable,
+    open_device,
+    write_json,
+)
 from gcnloom.cli.progress import Progress
 from gcnloom.errors import ConfigError
 from gcnloom.training.checkpoint import load_checkpoint
@@ -34,6 +41,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    check_writable(options, output=options.output)
     checkpoint = load_checkpoint(options.checkpoint)
     progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
     seed = checkpoint.meta["options"]["seed"]
@@ -72,6 +80,7 @@ def _run(options: argparse.Namespace) -> int:
 def _write_classes(path: Path, classes: Any) -> None:
     table = np.stack([np.arange(len(classes)), classes], axis=1)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         np.savetxt(path, table, fmt="%d", delimiter=",", header="node,class", comments="")
     except OSError as error:
         raise ConfigError(

@@ -11,17 +11,18 @@ from gcnloom.cli.options import (
     add_common,
     add_data,
     add_network,
+    check_writable,
     write_json,
 )
 from gcnloom.doctor import checks
 from gcnloom.doctor import listing as checks_listing
 from gcnloom.engine import PASSES
-from gcnloom.errors import ConfigError
+from gcnloom.errors import ConfigError, ProgramError
 from gcnloom.lower.graph import lower_graph
 from gcnloom.memory import Allocator
 from gcnloom.program import Program
 from gcnloom.training.options import Options
-from gcnloom.transport import configuration
+from gcnloom.transport import DEFAULT_CONFIG, configuration
 from gcnloom_spec.config import named_configs
 
 __all__ = ["add_commands"]
@@ -45,7 +46,11 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     listing.add_argument("program", nargs="?", type=Path, help="a file written with --save")
     add_data(listing, required=False)
-    listing.add_argument("--config", default="demo", metavar="CONFIG")
+    listing.add_argument(
+        "--config",
+        metavar="CONFIG",
+        help="lower for this one, default demo; refuse a program of another",
+    )
     add_network(listing)
     listing.add_argument("--pass", dest="name", choices=PASSES, default="forward")
     listing.add_argument("--save", type=Path, metavar="FILE", help="write the program there")
@@ -117,10 +122,11 @@ def _graph(options: argparse.Namespace) -> dict[str, Any]:
 
 def _listing(options: argparse.Namespace) -> int:
     names: dict[int, str] = {}
+    check_writable(options, save=options.save)
     if (options.program is None) == (options.data is None):
         raise ConfigError("listing needs a program file or --data; try --data digits")
     if options.program:
-        program = Program.load(options.program)
+        program = _saved(options)
     else:
         program, names = _lowered(options)
     if options.save:
@@ -137,11 +143,22 @@ def _listing(options: argparse.Namespace) -> int:
     return 0
 
 
+def _saved(options: argparse.Namespace) -> Program:
+    program = Program.load(options.program)
+    digest = options.config and configuration(options.config).digest
+    if digest and digest != program.config_digest:
+        raise ProgramError(
+            f"{options.program} is for configuration {program.config_digest}, {options.config} is "
+            f"{digest}; try another --config or lower the model again"
+        )
+    return program
+
+
 def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
     settings = Options(
         **{name: getattr(options, name) for name in ("hidden", "layers", "dropout", "rounding")}
     )
-    config = configuration(options.config)
+    config = configuration(options.config or DEFAULT_CONFIG)
     graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
     network = settings.network(graph.features.shape[1], graph.classes)
     memory = Allocator(1 << 32, config.memory_bytes)

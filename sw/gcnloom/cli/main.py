@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(arguments)
+    options.arguments = arguments
     try:
         code: int = options.run(options)
         return code
@@ -52,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output, `head` for example, has seen enough.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        # Files are checked where they are named; this is a full disk, or a lost one.
+        print(f"gcnloom: error: {error}; try another path", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("gcnloom: error: out of memory; try a smaller graph", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("gcnloom: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "add_data",
     "add_device",
     "add_network",
+    "check_writable",
     "open_device",
     "write_json",
 ]
@@ -96,6 +98,34 @@ def open_device(options: argparse.Namespace, progress: Progress) -> Device:
         memory_megabytes=options.memory,
         progress=progress.stage,
     )
+
+
+def check_writable(options: argparse.Namespace, **paths: Path | None) -> None:
+    """Raise :class:`ConfigError` before any work if a file could not be written after it.
+
+    `paths` are by option; that of ``--json`` is always among them.
+    """
+    if options.json and options.json != "-":
+        paths["json"] = Path(options.json)
+    for option, path in paths.items():
+        reason = path and _obstacle(path)
+        if reason:
+            raise ConfigError(f"cannot write {path} ({reason}); try another --{option} path")
+
+
+def _obstacle(path: Path) -> str | None:
+    """Say what keeps a file from being written; folders that are missing can be made."""
+    try:
+        if path.is_dir():
+            return "it is a folder"
+        there = path.absolute()
+        while not there.exists():
+            there = there.parent
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    if there.is_file() and there != path.absolute():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK) else f"{there} is not writable"
 
 
 def write_json(options: argparse.Namespace, document: dict[str, Any]) -> None:

@@ -53,6 +53,8 @@ def _accuracy(document: dict[str, Any], *, full: bool) -> list[str]:
             if value is not None
         ]
         return [f"accuracy     {', '.join(parts)}"]
+    if accuracies["test"] is None:
+        return ["test accuracy  unknown: the graph has no test nodes"]
     rows = [("GCN on the accelerator", accuracies["test"])]
     rows += [("logistic regression", document["baseline"]["logistic_regression"])]
     return ["test accuracy"] + [

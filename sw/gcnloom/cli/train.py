@@ -15,6 +15,7 @@ from gcnloom.cli.options import (
     add_data,
     add_device,
     add_network,
+    check_writable,
     open_device,
     write_json,
 )
@@ -24,12 +25,13 @@ from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.training.baseline import logistic_regression
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
 from gcnloom.training.options import Options
-from gcnloom.training.result import Seconds, result
+from gcnloom.training.result import result
 from gcnloom.training.trainer import Epoch, Trainer
 
 __all__ = ["add_commands"]
 
 INTERRUPTED = 130
+PLAIN = str.maketrans(":/", "--")
 EXAMPLE = """examples:
   gcnloom train --data digits --epochs 100
   gcnloom train --data sbm:2000,4 --device model --dropout 0.5 --json result.json
@@ -83,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")
     path = _checkpoint_path(options)
+    check_writable(options, checkpoint=path)
     earlier = load_checkpoint(path) if options.resume else None
     progress = Progress(
         sys.stderr, epochs=options.epochs, quiet=options.quiet, verbose=options.verbose
@@ -97,11 +100,13 @@ def _run(options: argparse.Namespace) -> int:
         build = time.perf_counter() - begin
         try:
             trainer.run(_watcher(trainer, path, options.checkpoint_every, progress))
+            save_checkpoint(path, trainer.checkpoint())
         except KeyboardInterrupt:
-            return _interrupted(trainer, path, progress)
-        save_checkpoint(path, trainer.checkpoint())
-        seconds = Seconds(total=time.perf_counter() - begin, build=build)
-        document = result(trainer, device=options.device, config=options.config, seconds=seconds)
+            progress.close()
+            return _interrupted(trainer, path, options.arguments)
+        document = result(
+            trainer, device=options.device, config=options.config, begin=begin, build=build
+        )
     progress.close()
     document["checkpoint"] = str(path)
     if options.report:
@@ -115,8 +120,8 @@ def _run(options: argparse.Namespace) -> int:
 def _checkpoint_path(options: argparse.Namespace) -> Path:
     """Where the checkpoint goes; an error where that would lose an earlier one."""
     stem = Path(options.data).stem if options.data.endswith(".npz") else options.data
-    path: Path = options.checkpoint or Path(f"gcnloom-{stem.replace(':', '-')}.npz")
-    if path.exists() and not (options.resume or options.force):
+    path: Path = options.checkpoint or Path(f"gcnloom-{stem.translate(PLAIN)}.npz")
+    if path.is_file() and not (options.resume or options.force):
         raise CheckpointError(
             f"{path} exists; try --resume to continue it, --force to replace it or "
             "--checkpoint with another path"
@@ -133,10 +138,9 @@ def _watcher(trainer: Trainer, path: Path, every: int, progress: Progress) -> An
     return watch
 
 
-def _interrupted(trainer: Trainer, path: Path, progress: Progress) -> int:
-    progress.close()
+def _interrupted(trainer: Trainer, path: Path, arguments: list[str]) -> int:
     save_checkpoint(path, trainer.checkpoint())
-    command = [word for word in sys.argv[1:] if word not in ("--force", "--resume")]
+    command = [word for word in arguments if word not in ("--force", "--resume")]
     print(
         f"gcnloom: interrupted after epoch {len(trainer.checkpoint().meta['history'])}; "
         f"continue with: gcnloom {shlex.join([*command, '--resume'])}",

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def lower_spmm(
     sparse: csr_array, dense: Mantissas, config: AcceleratorConfig, allocator: Allocator
 ) -> Multiplication:
     """Lower ``sparse @ dense`` of integer mantissas to the sparse engine."""
-    _check(sparse.shape, dense.shape, row_sum_bits(sparse, config.operand_width), config)
+    _check(sparse, dense, config)
     scheduled = schedule(
         sparse, config, max_rows=row_limit(config),
         max_columns=column_limit(sparse.shape[1], config),
@@ -63,7 +64,7 @@ def lower_gemm(
     left: Mantissas, right: Mantissas, config: AcceleratorConfig, allocator: Allocator
 ) -> Multiplication:
     """Lower ``left @ right`` of integer mantissas to the systolic array."""
-    _check(left.shape, right.shape, row_sum_bits(left, config.operand_width), config)
+    _check(left, right, config)
     inner, columns = right.shape
     padded = np.zeros((padded_inner(inner, config), columns), dtype=np.int64)
     padded[:inner] = right
@@ -76,14 +77,14 @@ def lower_gemm(
     return _multiplication(builder, [(features, left), (weights, padded)], result, None)
 
 
-def _check(
-    left: tuple[int, ...], right: tuple[int, ...], bits: int, config: AcceleratorConfig
-) -> None:
-    if len(left) != 2 or len(right) != 2 or left[1] != right[0] or 0 in (*left, *right):
+def _check(left: Any, right: Mantissas, config: AcceleratorConfig) -> None:
+    shapes = (*left.shape, *right.shape)
+    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0] or 0 in shapes:
         raise DataError(
-            f"matrices of shapes {left} and {right} cannot be multiplied; "
+            f"matrices of shapes {left.shape} and {right.shape} cannot be multiplied; "
             "try as many rows in the second as the first has columns, at least one"
         )
+    bits = row_sum_bits(left, config.operand_width)
     if bits > config.sum_width:
         raise ConfigError(
             f"sums of this product could need {bits} bits and sum_width is "

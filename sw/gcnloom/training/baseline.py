@@ -7,8 +7,16 @@ from gcnloom.graph import Graph
 __all__ = ["logistic_regression"]
 
 
-def logistic_regression(graph: Graph) -> float:
-    """Test accuracy of scikit-learn's logistic regression on the training nodes' features."""
+def logistic_regression(graph: Graph) -> float | None:
+    """Test accuracy of scikit-learn's logistic regression on the training nodes' features.
+
+    None where there are no nodes to test on; one class alone needs no regression.
+    """
+    known, asked = graph.labels[graph.train], graph.labels[graph.test]
+    if not len(asked):
+        return None
+    if (known == known[0]).all():
+        return float((asked == known[0]).mean())
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError as error:
@@ -16,5 +24,5 @@ def logistic_regression(graph: Graph) -> float:
             "the baseline needs scikit-learn; try `pip install 'gcnloom[data]'`"
         ) from error
     model = LogisticRegression(max_iter=2000)
-    model.fit(graph.features[graph.train], graph.labels[graph.train])
-    return float(model.score(graph.features[graph.test], graph.labels[graph.test]))
+    model.fit(graph.features[graph.train], known)
+    return float(model.score(graph.features[graph.test], asked))

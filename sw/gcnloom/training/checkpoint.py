@@ -5,9 +5,8 @@ import hashlib
 import io
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gcnloom.archive import ArchiveError, read_arrays
 from gcnloom.errors import CheckpointError
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
@@ -72,7 +72,8 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
             f"cannot write {path} ({error.strerror or error}); try another --checkpoint path"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is none; the error above says so
+            partial.unlink()
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -85,21 +86,20 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     name = str(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            parts = {key: archive[key] for key in archive.files}
+        parts = read_arrays(path)
     except OSError as error:
         raise CheckpointError(
-            f"cannot read checkpoint {name} ({error.strerror or 'no .npz file'}); "
+            f"cannot read checkpoint {name} ({error.strerror}); "
             "try the path of a finished or interrupted training"
         ) from error
-    except (ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except ArchiveError as error:
         raise CheckpointError(
-            f"checkpoint {name} is truncated or damaged ({error}); "
+            f"checkpoint {name} is truncated, damaged or none ({error}); "
             "try an earlier copy, or train again"
         ) from error
     if not {"meta", "digest"} <= set(parts):
         raise CheckpointError(
-            f"{name} is no checkpoint (it has {', '.join(sorted(parts))}); "
+            f"{name} is no checkpoint (it has {', '.join(sorted(parts)) or 'nothing'}); "
             "try a file written by `gcnloom train`"
         )
     arrays = {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training run came to, as numbers that JSON can hold."""
 
+import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from gcnloom.training.loss import accuracy
@@ -10,26 +10,12 @@ from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
-__all__ = ["Seconds", "result"]
+__all__ = ["result"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seconds:
-    """Wall-clock time of a run.
-
-    Attributes
-    ----------
-    total : float
-        All of it.
-    build : float
-        Opening the device, a simulator's build included, and lowering.
-    """
-
-    total: float
-    build: float
-
-
-def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> dict[str, Any]:
+def result(
+    trainer: Trainer, *, device: str, config: str, begin: float, build: float
+) -> dict[str, Any]:
     """Summarise a finished training.
 
     Parameters
@@ -37,7 +23,11 @@ def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> d
     trainer : Trainer
     device, config : str
         As the user named them.
-    seconds : Seconds
+    begin : float
+        ``time.perf_counter()`` at the start.
+    build : float
+        Seconds until the first epoch: opening the device, a simulator's build included, and
+        lowering.
 
     Returns
     -------
@@ -57,6 +47,7 @@ def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> d
     cycles = total["cycles"]
     executed = total["edges"] * sizes.lanes + total["transform_rows"] * sizes.rows * sizes.columns
     capacity = cycles * sizes.multipliers
+    seconds = time.perf_counter() - begin
     return {
         "data": graph.name,
         "nodes": graph.nodes,
@@ -85,10 +76,10 @@ def result(trainer: Trainer, *, device: str, config: str, seconds: Seconds) -> d
         "weights_sha256": weights_sha256(trainer.weights),
         "model_sha256": weights_sha256(trainer.best),
         "seconds": {
-            "total": seconds.total,
-            "build": seconds.build,
+            "total": seconds,
+            "build": build,
             "device": engine.seconds,
-            "host": seconds.total - seconds.build - engine.seconds,
+            "host": seconds - build - engine.seconds,
         },
     }
 

@@ -110,7 +110,9 @@ class Trainer:
         after the one before.
         """
         while len(self.history) < self.options.epochs and not self.stopped_early:
-            epoch = self._epoch(len(self.history))
+            # Numbers that overflow are found, and told of, where they are used next.
+            with np.errstate(over="ignore", invalid="ignore"):
+                epoch = self._epoch(len(self.history))
             self._state = self._snapshot()
             progress(epoch)
         if len(self.graph.val):
@@ -126,10 +128,16 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where another trainer of the same graph and options was.
 
-        Executor and sizes of the accelerator may differ: the bits do not depend on them.
+        Executor and sizes of the accelerator may differ: the bits do not depend on them as long
+        as all nodes fit on chip. Larger graphs are tiled, which orders their nodes for the sizes.
         """
         meta = checkpoint.meta
         self._require_same(meta)
+        if len(meta["history"]) > self.options.epochs:
+            raise CheckpointError(
+                f"the checkpoint has {len(meta['history'])} epochs already, more than "
+                f"{self.options.epochs}; try more epochs or another checkpoint"
+            )
         self.weights, self.best = checkpoint.group("weights"), checkpoint.group("best")
         self.optimiser.restore(checkpoint.prefixed("optimiser."))
         self.history = [Epoch(**entry) for entry in meta["history"]]
@@ -143,6 +151,7 @@ class Trainer:
         before = self._cycles()
         for _ in range(1 if step else MOST_REPEATS):
             logits = engine.forward(self.weights, step=step, training=True)
+            self._require_finite(step, "logits", [logits])
             loss, gradient = cross_entropy(logits, graph.labels, graph.train)
             gradients = engine.backward(gradient, step=step)
             if engine.settled("forward") and engine.settled("backward"):
@@ -153,11 +162,7 @@ class Trainer:
             logits = engine.logits(self.weights)
         val, val_loss = self._consider(logits)
         weights = self.optimiser.step(self.weights, gradients)
-        if not all(np.isfinite(array).all() for array in weights):
-            raise TrainingError(
-                f"weights are no longer finite in epoch {step + 1} (loss {loss:.3g}); "
-                f"try a smaller lr than {self.options.lr}"
-            )
+        self._require_finite(step, "weights", [*weights, *self.optimiser.state().values()])
         epoch = Epoch(
             epoch=step + 1, loss=loss, train=accuracy(logits, graph.labels, graph.train),
             val=val, val_loss=val_loss, cycles=cycles, saturations=saturations,
@@ -176,6 +181,13 @@ class Trainer:
         if self._best_rank is None or (val, -loss) > self._best_rank:
             self._best_rank, self.best = (val, -loss), self.weights
         return val, loss
+
+    def _require_finite(self, step: int, what: str, arrays: list[Array]) -> None:
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise TrainingError(
+                f"{what} are no longer finite in epoch {step + 1}; "
+                f"try a smaller lr than {self.options.lr}"
+            )
 
     def _cycles(self) -> int:
         return sum(self.engine.counters[name]["cycles"] for name in ("forward", "backward"))
