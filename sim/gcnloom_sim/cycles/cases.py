@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small programs of one kind of command each, for holding predictions against measurements."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gcnloom.device import Device
+from gcnloom.items import pack_order
+from gcnloom.program import Program
+from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit, order_word
+
+__all__ = ["COUNTS", "REPEATS", "Case", "cases"]
+
+COUNTS = (1, 8, 40, 120)
+"""Items of a command: few, some, many, more; cut where a memory is smaller."""
+REPEATS = 40
+"""Commands of the kind in each program."""
+ENDINGS: dict[str, dict[str, int]] = {
+    "": {},
+    ", random bits": {"stochastic": 1, "dropout": 1},
+    ", to left": {"destination": Destination.LEFT},
+    ", stored": {"store": 1},
+    ", stored raw": {"store": 1, "raw": 1},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One kind of command, repeated.
+
+    Attributes
+    ----------
+    name : str
+    count : int
+        Items of each command.
+    commands : tuple of Command
+        What is repeated: the command, after its store if it has one.
+    parts : int
+        Drain-order entries of a row; 0 where nothing is drained.
+    """
+
+    name: str
+    count: int
+    commands: tuple[Command, ...]
+    parts: int = 0
+
+    def program(self, config: AcceleratorConfig, base: int, repeats: int = REPEATS) -> Program:
+        """Program whose data lie from memory word `base` on."""
+        commands = [_moved(command, base) for command in self.commands] * repeats
+        if self.parts:
+            order = Load(
+                target=Target.ORDER,
+                base=0,
+                count=self.count,
+                address=base,
+                signals=1 << Unit.AGGREGATE,
+            )
+            first = next(index for index, item in enumerate(commands) if isinstance(item, Drain))
+            commands[first] = replace(commands[first], waits=1 << Unit.LOAD)
+            commands.insert(0, order)
+        return Program.of(commands, config.digest)
+
+    def measure(self, device: Device, repeats: int = REPEATS) -> tuple[Program, dict[str, int]]:
+        """Run on `device`, which is cleared; return the program and the counters."""
+        config = device.config
+        device.clear()
+        base = device.memory.allocate("case", 4096)
+        if self.parts:
+            ends = (np.arange(1, self.count + 1) % self.parts == 0).astype(np.int64)
+            entries = order_word(config).pack(pe=0 * ends, slot=0 * ends, last=ends)
+            device.write_bytes(base, pack_order(config, entries[:, 0]))
+        program = self.program(config, base, repeats)
+        return program, device.run(program).counters
+
+
+def _moved(command: Command, base: int) -> Command:
+    if isinstance(command, Load | Store):
+        return replace(command, address=base + (2048 if isinstance(command, Store) else 0))
+    return command
+
+
+def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator[Case]:
+    """Every kind of command, with every count."""
+    for count in counts:
+        yield from _loads(config, count)
+        edges = min(count, config.edge_depth)
+        command = Aggregate(edge_base=0, count=edges, operand_base=0)
+        yield Case(name="AGGREGATE", count=edges, commands=(command,))
+        for ending, fields in ENDINGS.items():
+            yield _drain(config, count, ending, fields, parts=1)
+        yield _drain(config, count, " of split rows", {}, parts=2)
+        yield from _transforms(config, count)
+
+
+def _loads(config: AcceleratorConfig, count: int) -> Iterator[Case]:
+    depths = {
+        Target.OPERAND: config.operand_depth,
+        Target.EDGES: config.edge_depth,
+        Target.ORDER: config.order_depth,
+        Target.LEFT: config.left_depth,
+        Target.RIGHT: config.right_depth,
+        Target.MASK_AGGREGATE: config.mask_depth,
+        Target.MASK_TRANSFORM: config.mask_depth,
+    }
+    for target, depth in depths.items():
+        some = min(count, depth)
+        command = Load(target=target, base=0, count=some, address=0)
+        yield Case(name=f"LOAD {target.name}", count=some, commands=(command,))
+
+
+def _emitted(
+    command: Drain | Transform, source: Source, vectors: int, fields: dict[str, int]
+) -> tuple[Command, ...]:
+    emission = Emission(vectors=vectors, **fields)
+    emitting = replace(command, emission=emission)
+    if not emission.store:
+        return (emitting,)
+    return (Store(source=source, count=vectors, address=0, raw=emission.raw), emitting)
+
+
+def _drain(
+    config: AcceleratorConfig, count: int, ending: str, fields: dict[str, int], *, parts: int
+) -> Case:
+    count = -(-min(count, config.left_depth, config.order_depth - 1) // parts) * parts
+    command = Drain(order_base=0, count=count, emission=Emission(vectors=0))
+    commands = _emitted(command, Source.AGGREGATE, count // parts, fields)
+    return Case(name=f"DRAIN{ending}", count=count, commands=commands, parts=parts)
+
+
+def _transforms(config: AcceleratorConfig, count: int) -> Iterator[Case]:
+    count = min(count, config.left_depth, config.right_depth, config.sum_depth)
+    for mode in Mode:
+        name = f"TRANSFORM {mode.name}"
+        vectors = config.rows if mode == Mode.OUTPUT_STATIONARY else count
+        command = Transform(mode=mode, count=count)
+        if mode != Mode.PASS:
+            silent = replace(command, last=0)
+            yield Case(name=f"{name}, not last", count=count, commands=(silent,))
+        for ending, fields in ENDINGS.items():
+            commands = _emitted(command, Source.TRANSFORM, vectors, fields)
+            yield Case(name=f"{name}{ending}", count=count, commands=commands)

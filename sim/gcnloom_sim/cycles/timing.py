@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Closed forms: how long each command keeps its unit, read off the gateware's structure."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from gcnloom_hw.aggregate.drain import Drain as DrainStage
+from gcnloom_hw.aggregate.engine import AggregateEngine
+from gcnloom_hw.control.sequencer import FETCH_DEPTH
+from gcnloom_hw.control.tokens import SETTLE
+from gcnloom_hw.epilogue.epilogue import Epilogue
+from gcnloom_hw.epilogue.random_bytes import RandomBytes
+from gcnloom_hw.transform.accumulate import Accumulator
+from gcnloom_hw.transform.array import array_latency
+from gcnloom_hw.transform.control import command_cycles
+from gcnloom_hw.transform.engine import QUEUE_LATENCY
+from gcnloom_hw.transform.operands import OperandMemory
+from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
+from gcnloom_spec.config import AcceleratorConfig, Packing
+from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target
+from gcnloom_spec.registers import STATISTICS
+
+__all__ = [
+    "CLEARING",
+    "ENGINE_TO_SUMS",
+    "OUTSTANDING",
+    "QUEUE",
+    "READ_INTERVAL",
+    "STORE_INTERVAL",
+    "TRANSFERS",
+    "Issue",
+    "Timing",
+]
+
+QUEUE = 2
+"""Cycles through an empty queue."""
+READ_INTERVAL = 2
+"""Cycles between words asked of memory: a queue of depth 2 takes an item every other cycle."""
+STORE_INTERVAL = 2
+"""Cycles between vectors handed to the store unit, through such a queue too."""
+OUTSTANDING = 64
+"""Memory reads in flight."""
+TRANSFERS = 4
+"""Loads whose words have been asked for, or are being asked for."""
+ENGINE_TO_SUMS = 9
+"""Cycles from the issue of a drain entry, or of a last edge, to its beat at the epilogue."""
+CLEARING = STATISTICS + 1
+"""Cycles after the start in which the epilogues clear their statistics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """How an engine executes one command; cycles count from the one that accepts it.
+
+    Attributes
+    ----------
+    first, last : float
+        When the first and the last beat for the epilogue issue.
+    beats : int
+        Vectors, or one beat that only ends the command.
+    cycles : int
+        Until the next command can be accepted.
+    active : int
+        Cycles in which something issues.
+    """
+
+    first: float
+    last: float
+    beats: int
+    cycles: int
+    active: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Durations of commands on one configuration.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    """
+
+    config: AcceleratorConfig
+
+    settle = SETTLE
+    epilogue_latency = Epilogue.latency
+    random_latency = RandomBytes.latency
+    random_depth = RandomBytes.pipeline + 4
+    fetch_depth = FETCH_DEPTH
+    aggregate_depth = DrainStage.depth
+
+    @cached_property
+    def command_packing(self) -> Packing:
+        """Commands in memory words."""
+        return Packing.of(COMMAND_BYTES, self.config.memory_bytes)
+
+    @cached_property
+    def transform_latency(self) -> int:
+        """Cycles from a step's issue to its sums at the epilogue."""
+        return self._transform_pipeline + QUEUE_LATENCY
+
+    @cached_property
+    def transform_depth(self) -> int:
+        """Beats between the dense engine's issue and its epilogue."""
+        return self._transform_pipeline + 4
+
+    @cached_property
+    def _transform_pipeline(self) -> int:
+        return OperandMemory.latency + array_latency(self.config) + Accumulator.latency
+
+    @cached_property
+    def epilogue_depth(self) -> int:
+        """Vectors between an epilogue's issue and the fabric."""
+        return max(self.config.fabric_depth, Epilogue.pipeline + 4)
+
+    def packing(self, target: int) -> Packing:
+        """Packing of what a load to `target` moves."""
+        if target == Target.EDGES:
+            return self.config.edge_beat
+        return self.config.order if target == Target.ORDER else self.config.vector
+
+    def fetch_stall(self, packing: Packing) -> float:
+        """Cycles that a fetched word costs a load whose items are written one a cycle.
+
+        The words of a command arrive together; the items of one loaded word hide that only
+        as long as they last.
+        """
+        together = self.command_packing.words_per_item
+        return max(0, together + 1 - packing.items_per_word) / together
+
+    def stored(self, raw: int) -> Packing:
+        """Packing of what a store moves."""
+        return self.config.sums if raw else self.config.vector
+
+    def aggregate(self, command: Aggregate) -> Issue:
+        """One beat of edges a cycle, then the last sums settle."""
+        count = max(command.count, 1)
+        cycles = count + AggregateEngine.aggregate_overhead
+        return Issue(first=count, last=count, beats=1, cycles=cycles, active=command.count)
+
+    def drain(self, command: Drain) -> Issue:
+        """One order entry a cycle; the rows are taken to end at even distances."""
+        count, beats = max(command.count, 1), max(command.emission.vectors, 1)
+        cycles = count + AggregateEngine.drain_overhead
+        return Issue(
+            first=count / beats, last=count, beats=beats, cycles=cycles, active=command.count
+        )
+
+    def transform(self, command: Transform) -> Issue:
+        """Fill the array (or let sums settle), stream rows, lift rows out."""
+        mode, count, rows = Mode(command.mode), command.count, self.config.rows
+        cycles = command_cycles(self.config, mode, count, bool(command.last))
+        lifted = rows if mode == Mode.OUTPUT_STATIONARY else count
+        beats = lifted if command.last else 1
+        return Issue(
+            first=cycles - beats, last=cycles - 1, beats=beats, cycles=cycles, active=cycles - 1
+        )
+
+    def load(self, command: Load) -> int:
+        """Cycles between loads of a kind: every word is asked for, every item written."""
+        packing = self.packing(command.target)
+        words = packing.words(command.count)
+        writes = command.count if packing.words_per_item == 1 else words
+        return 1 + max(READ_INTERVAL * words, writes)
+
+    def store(self, command: Store) -> int:
+        """Cycles between stores of a kind whose vectors are waiting."""
+        packing = self.stored(command.raw)
+        return command.count * max(STORE_INTERVAL, packing.words_per_item) + 2
+
+    def interval(self, command: Command) -> int:
+        """Cycles from accepting a command to accepting the next, if nothing holds it up."""
+        match command:
+            case Load():
+                return self.load(command)
+            case Aggregate():
+                return self.aggregate(command).cycles
+            case Drain():
+                return self.drain(command).cycles
+            case Transform():
+                return self.transform(command).cycles
+            case Store():
+                return self.store(command)
