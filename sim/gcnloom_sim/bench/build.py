@@ -3,12 +3,13 @@
 
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,12 @@ class BenchError(Exception):
     """A bench could not be built, or failed."""
 
 
-def build(
-    component: Callable[[AcceleratorConfig], Any], config: AcceleratorConfig, *, waves: bool = False
-) -> Path:
+def build(component: type, config: AcceleratorConfig, *, waves: bool = False) -> Path:
     """Build the simulator of a component, or find it built.
 
     Parameters
     ----------
-    component : class
+    component : type
         Called with `config`; its ports become the ports of the device under test.
     config : AcceleratorConfig
     waves : bool
@@ -58,10 +57,12 @@ def build(
     Path
         Folder with the simulator.
     """
-    name = f"{component.__module__}.{getattr(component, '__qualname__', component)}"
+    # A component from elsewhere than the gateware is known by its own file.
+    text = Path(inspect.getfile(component)).read_text(encoding="utf-8")
+    name = f"{component.__module__}.{component.__name__}"
     tools = [verilator_version(*verilator_environment()), importlib.metadata.version("cocotb")]
     tools += [str(waves), *VERILATE, *MAKE]
-    folder = _cached("bench", sources_digest(), config.digest, name, *tools)
+    folder = _cached("bench", sources_digest(), config.digest, name, text, *tools)
     if not folder.exists():
         with lock(folder.with_suffix(".lock")):
             if not folder.exists():

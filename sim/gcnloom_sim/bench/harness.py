@@ -5,7 +5,6 @@ import importlib.util
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def missing() -> str | None:
 
 
 def simulate(
-    component: Callable[[AcceleratorConfig], Any],
+    component: type,
     config: AcceleratorConfig,
     module: str,
     folder: Path,
