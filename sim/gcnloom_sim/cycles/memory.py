@@ -4,6 +4,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 from gcnloom_sim.cycles.flow import Flow
 from gcnloom_sim.cycles.timing import (
@@ -17,6 +18,9 @@ from gcnloom_sim.cycles.timing import (
 from gcnloom_spec.commands import Load, Store
 
 __all__ = ["Fetch", "LoadUnit", "StoreUnit", "Transfer"]
+
+
+Arrival = Callable[[float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,13 @@ class LoadUnit:
         packing = self._timing.packing(command.target)
         words, count = packing.words(command.count), command.count
         accepted = max(ready, self._port_free, self._ends[0] + 1)
-        first_ask, last_ask, fetches = self._ask(words, accepted + 1)
+        first_ask, last_ask, before, between = self._ask(words, accepted + 1)
         turn = max(accepted + QUEUE, self._ends[-1] + 1)
-        first_take = max(first_ask + self._latency, turn)
+        passed = self._taken.time(self._taken.count - 1) + before + 1
+        first_take = max(first_ask + self._latency, turn, passed)
         if packing.words_per_item == 1:
             rest = count - (words - 1) * packing.items_per_word
-            writing = count + fetches * self._timing.fetch_stall(packing)
+            writing = count + between * self._timing.fetch_stall(packing)
             end = max(first_take + writing, last_ask + self._latency + rest)
             last_take = end - rest
         else:
@@ -83,18 +88,22 @@ class LoadUnit:
         last_ask = max(last_ask, waited + 1)
         return Transfer(accepted, words, first_ask, last_ask, first_take, last_take, turn, end)
 
-    def _ask(self, words: int, earliest: float) -> tuple[float, float, int]:
-        """Return when the first and the last word are asked for, and the fetches between."""
+    def _ask(self, words: int, earliest: float) -> tuple[float, float, int, int]:
+        """Return when the first and the last word are asked for, and the fetches in turn.
+
+        These are the fetches before the first word and those between the first and the last.
+        """
         first = max(earliest, self._taken.time(self._taken.count - OUTSTANDING) + 1)
-        between = 0
+        before = between = 0
         for fetch in self._fetches:
             if fetch > first + READ_INTERVAL * (words - 1 + between):
                 break
             if fetch > first or between:
                 between += 1
             else:
+                before += 1
                 first = max(first, fetch + READ_INTERVAL)
-        return first, first + READ_INTERVAL * (words - 1 + between), between
+        return first, first + READ_INTERVAL * (words - 1 + between), before, between
 
     def run(self, command: Load, ready: float) -> float:
         """Execute; return when the last item was written."""
@@ -109,8 +118,14 @@ class LoadUnit:
         self.stalled += transfer.end - transfer.turn + 1 - command.count
         return transfer.end
 
-    def fetch(self, asked: float, under_way: Transfer | None) -> float:
-        """Return when a word that is fetched at `asked` arrives; take its turn on the port."""
+    def fetch(self, asked: float, under_way: Transfer | None) -> tuple[float, float]:
+        """Take the port's next turn from `asked` on; return it, and when the answer arrives."""
+        recent = self._port_free - 1
+        if under_way is not None and under_way.first_ask < asked:
+            turns = ceil((asked - under_way.first_ask) / READ_INTERVAL)
+            asked = under_way.first_ask + turns * READ_INTERVAL
+        elif recent < asked:
+            asked = max(asked, recent + READ_INTERVAL)
         held = self._taken.time(self._asked.passed(asked) - 1)
         if under_way is not None:
             held = max(held, under_way.held(asked))
@@ -118,7 +133,7 @@ class LoadUnit:
             self._port_free += READ_INTERVAL
         else:
             self._fetches.append(asked)
-        return max(asked + self._latency, held + 1)
+        return asked, max(asked + self._latency, held + 1)
 
 
 class Fetch:
@@ -130,40 +145,45 @@ class Fetch:
     commands : int
         Commands of the program.
     arrival : callable
-        When a word arrives that is asked for at a time; the times never decrease.
+        When a word is asked for that is wanted at a time, and when it arrives. Times never
+        decrease.
     """
 
-    def __init__(self, timing: Timing, commands: int, arrival: Callable[[float], float]) -> None:
+    def __init__(self, timing: Timing, commands: int, arrival: Arrival) -> None:
         self._arrival = arrival
         packing = timing.command_packing
         self._words, self._shared = packing.words_per_item, packing.items_per_word
         self._unasked = packing.words(commands)
         self._arrived: deque[float] = deque()
         self._asked = -float(READ_INTERVAL)
-        self._dealt = 0.0
-        self._index = 0
+        self._unpacked = 0
+        self._offered = 0.0
         for _ in range(timing.fetch_depth):
             self._ask(0.0)
 
     def deal(self, room: float) -> float:
         """Return when the next command enters its unit's queue, which has room from `room` on."""
-        offered = self._dealt + 1
-        if self._index % self._shared == 0:
-            left = self._dealt
-            for part in range(self._words):
+        self._offered = max(self._offered, room)
+        return self._offered
+
+    def unpack(self) -> None:
+        """Take the words of the next command, which makes room for others."""
+        if not self._unpacked:
+            left = self._offered
+            for part in range(min(self._words, len(self._arrived))):
                 left = max(self._arrived.popleft() + QUEUE, left + (part > 0))
                 self._ask(left + 1)
-            offered = left + 1
-        self._index += 1
-        self._dealt = max(offered, room)
-        return self._dealt
+            self._offered = left
+            self._unpacked = self._shared
+        self._offered += 1
+        self._unpacked -= 1
 
     def _ask(self, earliest: float) -> None:
         """Ask for one more word, if there is one."""
         if self._unasked:
             self._unasked -= 1
-            self._asked = max(self._asked + READ_INTERVAL, earliest)
-            arrived = self._arrival(self._asked)
+            wanted = max(self._asked + READ_INTERVAL, earliest)
+            self._asked, arrived = self._arrival(wanted)
             self._arrived.append(max(arrived, self._arrived[-1] + 1 if self._arrived else 0.0))
 
 

@@ -75,9 +75,10 @@ class _Timeline:
         self.waiting = [0.0] * len(Unit)
         self.end = 0.0
         self.fetch = Fetch(timing, commands, self.arrival)
+        self.fetch.unpack()
 
-    def arrival(self, asked: float) -> float:
-        """Return when a command's word arrives, behind what loads have asked for by then."""
+    def arrival(self, asked: float) -> tuple[float, float]:
+        """Return when a command's word is asked for and arrives, in turn with loads."""
         under_way = None
         while self.backlog and self.backlog[0][1] + QUEUE < asked:
             command = self.backlog[0][0]
@@ -99,6 +100,7 @@ class _Timeline:
         dealt = self.fetch.deal(self.gone[unit][leaving] + 1 if known else 0.0)
         self.dealt[unit] += 1
         self.backlog.append((command, dealt))
+        self.fetch.unpack()
 
     def _admit(self) -> bool:
         """Let the oldest command leave its queue if it is a load; it executes later."""
