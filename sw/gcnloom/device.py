@@ -169,7 +169,8 @@ class Device:
         -------
         NDArray[np.float64]
             Exact product of the matrices rounded to ``config.operand_width`` bits, each at one
-            power of two; exact altogether where they are integers of so many bits.
+            power of two; exact altogether where they are integers of so many bits, the most
+            negative one excepted.
 
         Examples
         --------
