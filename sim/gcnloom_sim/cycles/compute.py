@@ -3,13 +3,11 @@
 
 from gcnloom_sim.cycles.flow import Flow
 from gcnloom_sim.cycles.memory import StoreUnit
-from gcnloom_sim.cycles.timing import CLEARING, QUEUE, STORE_INTERVAL, Issue, Timing
+from gcnloom_sim.cycles.timing import CLEARING, PREPARE, QUEUE, STORE_INTERVAL, Issue, Timing
 from gcnloom_spec.commands import Emission, Store
 
 __all__ = ["ComputeUnit"]
 
-PREPARE = 3
-"""Cycles from taking an emission to its first vector."""
 STORE_QUEUE = 2
 """Vectors between the fabric and the store unit."""
 

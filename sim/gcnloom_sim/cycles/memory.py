@@ -11,7 +11,7 @@ from gcnloom_sim.cycles.timing import (
     OUTSTANDING,
     QUEUE,
     READ_INTERVAL,
-    STORE_INTERVAL,
+    RESTART,
     TRANSFERS,
     Timing,
 )
@@ -223,15 +223,15 @@ class StoreUnit:
         first_taken = last_taken = 0.0
         while done < count:
             store = self._next(source)
-            words = self._timing.stored(store.command.raw).words_per_item
+            packing = self._timing.stored(store.command.raw)
+            words = packing.words_per_item
             some = min(count - done, store.remaining)
             if store.remaining == store.command.count:
                 store.ready = max(store.ready, self._free) + 1
                 store.taken = store.ready - words
             begin = max(first + done * step, store.taken + words)
-            # Two vectors wait where the store takes its own; the next ones come through a queue.
-            rate = max(words * (some - 1), STORE_INTERVAL * (some - 1) - 1)
-            last_taken = max(begin + rate, first + (done + some - 1) * step)
+            taking = self._timing.taking(some, packing)
+            last_taken = max(begin + taking, first + (done + some - 1) * step)
             first_taken = first_taken if done else begin
             done += some
             store.remaining -= some
@@ -252,7 +252,7 @@ class StoreUnit:
     def _finish(self, store: _Pending, words: int) -> float:
         end = store.taken + words
         self._pending.remove(store)
-        self._free = end + 1
+        self._free = end + RESTART - 1
         self.active += store.command.count
         self.stalled += end - store.ready + 1 - store.command.count
         return end

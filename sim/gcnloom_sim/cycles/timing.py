@@ -24,8 +24,10 @@ __all__ = [
     "CLEARING",
     "ENGINE_TO_SUMS",
     "OUTSTANDING",
+    "PREPARE",
     "QUEUE",
     "READ_INTERVAL",
+    "RESTART",
     "STORE_INTERVAL",
     "TRANSFERS",
     "Issue",
@@ -38,6 +40,10 @@ READ_INTERVAL = 2
 """Cycles between words asked of memory: a queue of depth 2 takes an item every other cycle."""
 STORE_INTERVAL = 2
 """Cycles between vectors handed to the store unit, through such a queue too."""
+PREPARE = 3
+"""Cycles from taking an emission to its first vector; none issues in them."""
+RESTART = 2
+"""Cycles from a store's last word to the first vector of the next store."""
 OUTSTANDING = 64
 """Memory reads in flight."""
 TRANSFERS = 4
@@ -156,28 +162,38 @@ class Timing:
             first=cycles - beats, last=cycles - 1, beats=beats, cycles=cycles, active=cycles - 1
         )
 
-    def load(self, command: Load) -> int:
-        """Cycles between loads of a kind: every word is asked for, every item written."""
-        packing = self.packing(command.target)
-        words = packing.words(command.count)
-        writes = command.count if packing.words_per_item == 1 else words
-        return 1 + max(READ_INTERVAL * words, writes)
+    def taking(self, count: int, packing: Packing) -> int:
+        """Cycles from the first to the last of `count` vectors that wait for their store.
 
-    def store(self, command: Store) -> int:
-        """Cycles between stores of a kind whose vectors are waiting."""
-        packing = self.stored(command.raw)
-        return command.count * max(STORE_INTERVAL, packing.words_per_item) + 2
+        Two wait where the store takes its own; the next ones come through a queue.
+        """
+        return max(packing.words_per_item * (count - 1), STORE_INTERVAL * (count - 1) - 1)
 
     def interval(self, command: Command) -> int:
-        """Cycles from accepting a command to accepting the next, if nothing holds it up."""
+        """Cycles from one command to the next of its kind, if no other unit holds them up.
+
+        A load's include the fetch of the command itself, which the memory port serves too.
+        """
         match command:
             case Load():
-                return self.load(command)
+                return self._load_interval(command)
             case Aggregate():
                 return self.aggregate(command).cycles
             case Drain():
-                return self.drain(command).cycles
+                return self._emitted(self.drain(command))
             case Transform():
-                return self.transform(command).cycles
+                return self._emitted(self.transform(command))
             case Store():
-                return self.store(command)
+                packing = self.stored(command.raw)
+                return self.taking(command.count, packing) + packing.words_per_item + RESTART
+
+    def _load_interval(self, command: Load) -> int:
+        packing = self.packing(command.target)
+        words = packing.words(command.count)
+        asking = max(READ_INTERVAL * words, words + 1)
+        stall = self.command_packing.words_per_item * self.fetch_stall(packing)
+        writing = 1 + (command.count + round(stall) if packing.words_per_item == 1 else words)
+        return max(asking + READ_INTERVAL * self.command_packing.words(1), writing)
+
+    def _emitted(self, issue: Issue) -> int:
+        return max(issue.cycles, issue.beats + PREPARE)
