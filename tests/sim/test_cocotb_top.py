@@ -23,5 +23,5 @@ def test_random_programs_leave_what_they_leave_on_the_model(config, stalls, late
         stalls=stalls,
         latency=latency,
         seed=SEED,
-        programs=2,
+        programs=5,
     )
