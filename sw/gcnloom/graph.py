@@ -13,6 +13,7 @@ from gcnloom.errors import DataError
 __all__ = ["Graph", "gcn_norm"]
 
 SPLITS = ("train", "val", "test")
+REAL = "biuf"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,14 +45,9 @@ class Graph:
     test: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        adjacency = csr_array(self.adjacency, dtype=np.float64, copy=True)
-        adjacency.sum_duplicates()
-        object.__setattr__(self, "adjacency", adjacency)
-        if issparse(self.features):
-            features: Any = csr_array(self.features, dtype=np.float64, copy=True)
-            features.sum_duplicates()
-        else:
-            features = np.asarray(self.features, dtype=np.float64)
+        object.__setattr__(self, "adjacency", self._sparse("adjacency"))
+        sparse = issparse(self.features)
+        features = self._sparse("features") if sparse else self._reals("features")
         object.__setattr__(self, "features", features)
         for field in ("labels", *SPLITS):
             object.__setattr__(self, field, self._integers(field))
@@ -82,6 +78,30 @@ class Graph:
             raise DataError(f"{self.name}: no node has a label; try a file with labels")
         for field in SPLITS:
             self._check_split(field)
+
+    def _sparse(self, field: str) -> csr_array:
+        matrix = getattr(self, field)
+        if not issparse(matrix):
+            matrix = np.atleast_2d(self._reals(field))
+        elif matrix.dtype.kind not in REAL:
+            raise self._no_numbers(field, f"is {matrix.dtype}")
+        if matrix.ndim != 2:
+            raise self._no_numbers(field, f"has shape {matrix.shape}")
+        matrix = csr_array(matrix, dtype=np.float64, copy=True)
+        matrix.sum_duplicates()
+        return matrix
+
+    def _reals(self, field: str) -> NDArray[np.float64]:
+        try:
+            values = np.asarray(getattr(self, field))
+        except ValueError as error:
+            raise self._no_numbers(field, f"is no array ({error})") from error
+        if values.dtype.kind not in REAL:
+            raise self._no_numbers(field, f"is {values.dtype}")
+        return values.astype(np.float64, copy=False)
+
+    def _no_numbers(self, field: str, what: str) -> DataError:
+        return DataError(f"{self.name}: {field} {what}; try a matrix of real numbers")
 
     def _integers(self, field: str) -> NDArray[np.int64]:
         values = np.asarray(getattr(self, field))

@@ -215,7 +215,7 @@ def test_a_terminal_gets_one_line_that_is_rewritten():
                 val_loss=None,
                 cycles=10**6,
                 saturations=0,
-            )  # fmt: skip
+            )
         )
     assert terminal.text.count("\n") == 1
     assert terminal.text.count("\r\x1b[K") == 4

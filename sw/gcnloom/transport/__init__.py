@@ -96,6 +96,10 @@ def configuration(name_or_path: str) -> AcceleratorConfig:
     """Read a configuration by name or from a TOML file."""
     try:
         return AcceleratorConfig.from_toml(name_or_path)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"configuration {name_or_path!r} is no text ({error}); try a file in UTF-8"
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{error}; try a name that `gcnloom info` lists") from error
 
