@@ -5,19 +5,22 @@ from collections import deque
 from dataclasses import dataclass
 
 from gcnloom.program import Program
+from gcnloom_hw.core import QUIET_CYCLES
+from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import ComputeUnit
 from gcnloom_sim.cycles.memory import Fetch, LoadUnit, StoreUnit
-from gcnloom_sim.cycles.timing import CLEARING, ENGINE_TO_SUMS, QUEUE, Issue, Timing
+from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, QUEUE, Issue, Timing
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
+from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Prediction", "predict"]
 
 LATENCY = 8
 """Cycles from a read request to its answer, as the Verilated device has it."""
 QUIET = Emission(vectors=0)
-ENDING = 6
+ENDING = QUIET_CYCLES - 1
 """Cycles from the last movement to the end of the count."""
 
 
@@ -139,6 +142,8 @@ class _Timeline:
         gone, done, stores = unit.run(issue, emission, ready)
         self.gone[command.unit].append(gone)
         self._done(command, done)
+        # The end of the program waits for the statistics of the last vector.
+        self.end = max(self.end, done + Statistics.latency - 1)
         for store, end in stores:
             self.gone[store.unit].append(end)
             self._done(store, end)
@@ -172,7 +177,7 @@ class _Timeline:
     def prediction(self) -> Prediction:
         """Return the totals, once everything has executed."""
         return Prediction(
-            cycles=round(max(self.end, CLEARING) + ENDING),
+            cycles=round(max(self.end, STATISTICS) + ENDING),
             active={
                 "load": round(self.load.active),
                 "aggregate": round(self.aggregate.active),
