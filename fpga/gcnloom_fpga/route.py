@@ -15,6 +15,7 @@ from gcnloom_spec.toolchain import NEXTPNR, Tool
 __all__ = ["ROUTERS", "Routed", "critical_path", "route", "utilisation"]
 
 REPORT = "report.json"
+PINS = "shell.lpf"
 ROUTERS = ("router1", "router2")
 CELLS: dict[str, dict[str, int]] = {
     # The write port of a LUT memory takes the place of two look-up tables.
@@ -97,16 +98,18 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
     options = (
         *part.options,
         *("--seed", str(seed), "--freq", str(freq), "--router", router),
-        # A missed target is a result to report, not a failure; pins are placed at will.
-        *("--timing-allow-fail", "--lpf-allow-unconstrained"),
+        # A missed target is a result to report, not a failure; pins but the clock go anywhere.
+        *("--timing-allow-fail", "--lpf", PINS, "--lpf-allow-unconstrained"),
     )
+    pins = f'LOCATE COMP "clk" SITE "{part.clock_pin}";\n'
 
     def produce(folder: Path) -> None:
         (folder / NETLIST).write_text(text, encoding="utf-8")
+        (folder / PINS).write_text(pins, encoding="utf-8")
         run(tool, ("--json", NETLIST, "--report", REPORT, *options), folder=folder)
         (folder / NETLIST).unlink()
 
-    folder = cached((text, tool.version, *options), produce)
+    folder = cached((text, pins, tool.version, *options), produce)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return Routed(
         folder=folder,

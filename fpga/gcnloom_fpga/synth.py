@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.back import verilog
+from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from gcnloom_fpga.shell import Shell
@@ -17,8 +17,17 @@ __all__ = ["NETLIST", "Netlist", "resources", "synthesise"]
 
 NETLIST = "netlist.json"
 STATISTICS = "statistics.json"
-PASSES = ("synth_ecp5 -top shell", "synth_ecp5 -noabc9 -top shell")
-"""Tried in this order: abc9 gives faster logic, and now and then ends without a word."""
+DESIGN = "shell.il"
+WHOLE = "synth_ecp5 -top shell"
+PASSES = (
+    WHOLE,
+    f"{WHOLE} -noabc9",
+    f"{WHOLE} -run begin:map_luts; abc -dress -lut 4:7; clean; {WHOLE} -run map_cells:",
+)
+"""Tried in this order: abc9, the default since yosys 0.25, and now and then abc with the passes
+that come with it, end without a word."""
+COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 a:no_rw_check=1 %m t:$memrd_v2 %i"
+"""Heed ``no_rw_check``, which yosys itself does only for memories it reads from Verilog."""
 
 RESOURCES: dict[str, dict[str, int]] = {
     # A carry cell is two look-up tables; a 16x4 LUT memory is four, and two for its write port.
@@ -36,7 +45,7 @@ class Netlist:
     Parameters
     ----------
     folder : Path
-        Holds the netlist, the Verilog it was made from and the log.
+        Holds the netlist, the RTLIL it was made from and the log.
     tool : Tool
         The yosys that made it.
     passes : str
@@ -66,17 +75,20 @@ def synthesise(design: wiring.Component) -> Netlist:
     """Synthesise a component inside its :class:`~gcnloom_fpga.shell.Shell`; cached by digest."""
     tool = YOSYS.find()
     shell = Shell(design)
-    text = verilog.convert(shell, name="shell", emit_src=False)
+    text = rtlil.convert(shell, name="shell", emit_src=False)
 
     def produce(folder: Path) -> None:
-        (folder / "shell.v").write_text(text, encoding="utf-8")
+        (folder / DESIGN).write_text(text, encoding="utf-8")
         for passes in PASSES:
             if _attempt(tool, passes, folder):
                 (folder / "passes").write_text(passes, encoding="utf-8")
                 return
-        raise ToolError(f"{tool.command} left no netlist; try another version than {tool.version}")
+        raise ToolError(
+            f"{tool.command} left no netlist; see the log in {folder}, "
+            f"or try another version than {tool.version}"
+        )
 
-    folder = cached((text, tool.version, *PASSES), produce)
+    folder = cached((text, tool.version, COLLISIONS, *PASSES), produce)
     statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
     return Netlist(
         folder=folder,
@@ -90,7 +102,8 @@ def synthesise(design: wiring.Component) -> Netlist:
 def _attempt(tool: Tool, passes: str, folder: Path) -> bool:
     """Synthesise; tell whether there is a netlist, which the exit code alone does not."""
     script = (
-        f"read_verilog shell.v; {passes}; tee -q -o {STATISTICS} stat -json; write_json {NETLIST}"
+        f"read_rtlil {DESIGN}; {COLLISIONS}; {passes}; "
+        f"tee -q -o {STATISTICS} stat -json; write_json {NETLIST}"
     )
     try:
         run(tool, ("-q", "-p", script), folder=folder)

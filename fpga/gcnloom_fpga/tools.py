@@ -2,14 +2,13 @@
 """Run external programs in a build folder and keep what they produced under a digest."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gcnloom_spec.toolchain import Tool, ToolError
+from gcnloom_spec.toolchain import Tool, ToolError, cache_folder
 
 __all__ = ["cached", "run"]
 
@@ -22,7 +21,7 @@ def run(tool: Tool, arguments: Sequence[str], *, folder: Path) -> None:
     Raises
     ------
     ToolError
-        The program failed; the message ends with the tail of its log.
+        The program failed; the message names its log and ends with the log's tail.
     """
     log = folder / f"{Path(tool.command).name}.log"
     with log.open("w", encoding="utf-8") as output:
@@ -31,7 +30,7 @@ def run(tool: Tool, arguments: Sequence[str], *, folder: Path) -> None:
         ).returncode
     if code != 0:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
-        raise ToolError(f"{tool.command} ended with exit code {code}:\n{tail}")
+        raise ToolError(f"{tool.command} ended with exit code {code}; {log} ends with:\n{tail}")
 
 
 def cached(key: Sequence[str], produce: Callable[[Path], None]) -> Path:
@@ -42,19 +41,17 @@ def cached(key: Sequence[str], produce: Callable[[Path], None]) -> Path:
     key : Sequence[str]
         Everything the product depends on.
     produce : Callable[[Path], None]
-        Fills a fresh folder; if it raises, nothing is kept.
+        Fills a fresh folder. If it raises, that folder stays, for its logs are wanted, and the
+        next call starts with another.
     """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gcnloom" / "fpga"
+    base = cache_folder() / "fpga"
     folder = base / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
     if folder.is_dir():
         return folder
     base.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="fresh-", dir=base))
-    try:
-        produce(fresh)
-        _adopt(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    produce(fresh)
+    _adopt(fresh, folder)
     return folder
 
 
@@ -65,3 +62,4 @@ def _adopt(fresh: Path, folder: Path) -> None:
         # Another process finished the same product first; keep that one.
         if not folder.is_dir():
             raise
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where external programs are looked for: a variable, then PATH, then a wheel beside Python."""
+"""Where external programs are looked for, and where what they build is kept."""
 
 import importlib.metadata
 import os
@@ -10,7 +10,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NEXTPNR", "YOSYS", "Program", "Tool", "ToolError"]
+__all__ = ["NEXTPNR", "YOSYS", "Program", "Tool", "ToolError", "cache_folder"]
+
+
+def cache_folder() -> Path:
+    """Folder for builds, below ``$XDG_CACHE_HOME`` or ``~/.cache``; made on first use."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "gcnloom"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 class ToolError(Exception):
@@ -37,7 +45,7 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A program that may come from the system or from a wheel.
+    """A program that a variable names, or that is on PATH, or in a wheel beside Python.
 
     Parameters
     ----------

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from gcnloom.errors import DeviceError
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.toolchain import cache_folder
 
 __all__ = [
-    "cache_folder",
     "library",
     "lock",
     "sources_digest",
@@ -41,14 +41,6 @@ VERILATE_FLAGS = (
     "12000",
 )
 COMPILE_FLAGS = ("-O2", "-fPIC", "-std=c++17", "-DVL_TIME_CONTEXT", "-w")
-
-
-def cache_folder() -> Path:
-    """Folder for builds; made on first use."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "gcnloom"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _package_folder(name: str) -> Path:

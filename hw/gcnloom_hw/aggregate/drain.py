@@ -5,7 +5,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.aggregate.delay import delayed
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import AcceleratorConfig
@@ -65,7 +65,7 @@ class Drain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         shapes = Shapes(self.config)
-        entry = delayed(m, self.entry, 1, name="entry", reset_less=False)[1]
+        entry = delay_line(m, self.entry, 1, name="entry", reset_less=False)[1]
         word = Signal(shapes.sums, reset_less=True)
         gated = [
             Mux(self.select[pe], self.words[pe].as_value(), 0) for pe in range(self.config.pes)

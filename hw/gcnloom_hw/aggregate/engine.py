@@ -5,9 +5,9 @@ from amaranth import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.aggregate.delay import delayed
 from gcnloom_hw.aggregate.drain import ENTRY, Drain
 from gcnloom_hw.aggregate.pe import ProcessingElement
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
@@ -88,7 +88,7 @@ class AggregateEngine(wiring.Component):
         self._issue(m, drain, address, operand_base, step)
 
         # Steps in cycles after their issue: 2 at the elements, 5 at the drain.
-        steps = delayed(m, step, 5, name="step", reset_less=False)
+        steps = delay_line(m, step, 5, name="step", reset_less=False)
         edges, order = self._fetch(m, address, steps[1])
         elements = self._elements(m, operand_base, edges, order.slot, steps[2].entry)
         select = Signal(self.config.pes, reset_less=True)
@@ -96,10 +96,10 @@ class AggregateEngine(wiring.Component):
         entry = Signal(ENTRY)
         m.d.comb += [
             entry.valid.eq(steps[5].entry),
-            entry.last.eq(delayed(m, order.last, 3, name="row_end")[3]),
+            entry.last.eq(delay_line(m, order.last, 3, name="row_end")[3]),
             entry.end.eq(steps[5].end),
             drain.entry.eq(entry),
-            drain.select.eq(delayed(m, select, 2, name="select")[2]),
+            drain.select.eq(delay_line(m, select, 2, name="select")[2]),
         ]
         for pe, element in enumerate(elements):
             m.d.comb += drain.words[pe].eq(element.word)

@@ -5,7 +5,7 @@ from amaranth import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.aggregate.delay import delayed
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_spec.config import AcceleratorConfig
@@ -66,9 +66,9 @@ class ProcessingElement(wiring.Component):
         m.submodules.sums = memory = Scratchpad(
             width=self.config.lanes * self.config.sum_width, depth=self.config.accumulator_depth
         )
-        slots = delayed(m, self.edge.slot, 6, name="slot")
-        valids = delayed(m, self.edge.valid, 6, name="valid", reset_less=False)
-        clears = delayed(m, self.edge.valid & self.edge.first, 4, name="clear", reset_less=False)
+        slots = delay_line(m, self.edge.slot, 6, name="slot")
+        valids = delay_line(m, self.edge.valid, 6, name="valid", reset_less=False)
+        clears = delay_line(m, self.edge.valid & self.edge.first, 4, name="clear", reset_less=False)
 
         read_slot = Signal.like(self.slot, reset_less=True)
         with m.If(self.peek):
@@ -115,7 +115,7 @@ class ProcessingElement(wiring.Component):
 
         address = Signal.like(memory.read_address, reset_less=True)
         operands = Signal(write.data.shape(), reset_less=True)
-        weight = delayed(m, self.edge.weight, 3, name="weight")[3]
+        weight = delay_line(m, self.edge.weight, 3, name="weight")[3]
         m.d.sync += [
             address.eq(self.operand_base + self.edge.column),
             operands.as_value().eq(memory.read_data),

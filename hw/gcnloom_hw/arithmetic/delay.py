@@ -1,29 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registers that carry a value along a pipeline."""
+"""Delay lines: a value now, one cycle ago, two cycles ago."""
 
-from amaranth import Module, Signal, Value
-from amaranth.hdl import ValueLike
+from typing import Any
 
-__all__ = ["delay"]
+from amaranth import Module, Signal
+
+__all__ = ["delay_line"]
 
 
-def delay(m: Module, value: ValueLike, cycles: int, *, name: str, reset_less: bool = True) -> Value:
-    """Return `value` as it was `cycles` cycles ago.
+def delay_line(
+    m: Module, value: Any, cycles: int, *, name: str, reset_less: bool = True
+) -> list[Any]:
+    """Register `value` again and again.
 
     Parameters
     ----------
     m : Module
-        Where the registers go.
-    value : ValueLike
+        The registers are added to its ``sync`` domain.
+    value : Value or ValueCastable
     cycles : int
+        Number of registers, 0 or more.
     name : str
         Of the registers, numbered from 1.
     reset_less : bool
-        False for control: the registers start at zero after a reset.
+        False for control, which must be quiet after reset.
+
+    Returns
+    -------
+    list
+        ``cycles + 1`` entries: entry `n` is `value` as it was `n` cycles ago.
     """
-    value = Value.cast(value)
-    for cycle in range(1, cycles + 1):
-        register = Signal(value.shape(), name=f"{name}_{cycle}", reset_less=reset_less)
-        m.d.sync += register.eq(value)
-        value = register
-    return value
+    line = [value]
+    for age in range(1, cycles + 1):
+        stage = Signal(value.shape(), name=f"{name}_{age}", reset_less=reset_less)
+        m.d.sync += stage.eq(line[-1])
+        line.append(stage)
+    return line

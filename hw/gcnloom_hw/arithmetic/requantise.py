@@ -5,7 +5,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_spec.number import NOISE_BITS, limits
 
 __all__ = ["Requantise"]
@@ -71,8 +71,8 @@ class Requantise(wiring.Component):
 
         # Decide: does the remainder carry, and is the quotient far outside the operand range?
         fraction, quotient = wide[:NOISE_BITS], wide[NOISE_BITS:]
-        noise = delay(m, self.noise, 2, name="noise")
-        stochastic = delay(m, self.stochastic, 2, name="stochastic")
+        noise = delay_line(m, self.noise, 2, name="noise")[-1]
+        stochastic = delay_line(m, self.stochastic, 2, name="stochastic")[-1]
         half = 1 << (NOISE_BITS - 1)
         addend = Mux(stochastic, noise, Mux(quotient[0] | sticky, half, half - 1))
         above = quotient[self.operand_width :]
@@ -96,7 +96,7 @@ class Requantise(wiring.Component):
         coarse_sticky = Signal(reset_less=True)
         sticky = Signal(reset_less=True)
         steps = self.shift[FINE_BITS:]
-        rest = delay(m, self.shift[:FINE_BITS], 1, name="rest")
+        rest = delay_line(m, self.shift[:FINE_BITS], 1, name="rest")[-1]
         octets = [wide[i : i + 8].any() for i in range(0, width, 8)]
         m.d.sync += [
             coarse.eq(_shifted(wide.as_signed(), steps, 8)),
@@ -108,7 +108,7 @@ class Requantise(wiring.Component):
 
     def _saturate(self, m, floor, carry, beyond):
         """Add the carry and clip."""
-        raw = delay(m, self.raw, 3, name="raw")
+        raw = delay_line(m, self.raw, 3, name="raw")[-1]
         low, high = limits(self.operand_width)
         rounded = Signal(signed(self.operand_width + 2))
         clip = Signal()

@@ -8,7 +8,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.requantise import Requantise
 from gcnloom_hw.epilogue.gate import Gate
 from gcnloom_hw.epilogue.random_bytes import RandomBytes
@@ -84,7 +84,7 @@ class Epilogue(wiring.Component):
     clear : In(1)
         Zero the statistics; only while `idle`. Emissions wait until it is done.
     statistic : In(6)
-        Tensor whose statistics are read; they follow at most 3 cycles later.
+        Tensor whose statistics are read; they follow at most 4 cycles later.
     envelope : Out(sum_width)
     saturations : Out(32)
     saturated : Out(range(lanes + 1))
@@ -143,22 +143,19 @@ class Epilogue(wiring.Component):
         ]
         self._gate(m, sequence.active, gate)
 
-        taken = delay(m, sequence.issue, self.pipeline, name="taken", reset_less=False)
-        gated_tag = TAG(delay(m, self._tag(m, sequence.active), gate.latency, name="gated_tag"))
-        tag = TAG(delay(m, gated_tag.as_value(), Requantise.latency, name="tag"))
+        taken = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)[-1]
+        tags = delay_line(m, self._tag(m, sequence.active), self.pipeline, name="tag")
+        gated_tag, tag = tags[gate.latency], tags[-1]
         clipped = self._requantise(m, gate, gated_tag, queue.i.payload.data)
         self._hand_on(m, taken, tag, queue.i)
         self._count(m, gate, clipped & taken.replicate(self.config.lanes), statistics)
         m.d.comb += [
-            statistics.valid.eq(delay(m, taken, 1, name="counted", reset_less=False)),
-            statistics.last.eq(delay(m, tag.last, 1, name="counted_last")),
-            statistics.tensor.eq(delay(m, tag.tensor, 1, name="counted_tensor")),
+            statistics.valid.eq(delay_line(m, taken, 1, name="counted", reset_less=False)[-1]),
+            statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
+            statistics.tensor.eq(delay_line(m, tag.tensor, 1, name="counted_tensor")[-1]),
         ]
 
-        inside = Signal(range(depth + 1))
-        left = self.vectors.valid & self.vectors.ready
-        m.d.sync += inside.eq(inside + sequence.issue - left)
-        m.d.comb += self.idle.eq(~(sequence.busy | (inside != 0) | statistics.busy))
+        m.d.comb += self.idle.eq(~sequence.busy & queue.empty & ~statistics.busy)
         return m
 
     def _draw(self, m, sequence, gate):
@@ -199,7 +196,7 @@ class Epilogue(wiring.Component):
             tag[name].eq(active[name])
             for name in ("raw", "store", "destination", "shift", "stochastic", "tensor")
         ]
-        return tag.as_value()
+        return tag
 
     def _requantise(self, m, gate, tag, results):
         """One requantiser a lane; returns which lanes were clipped."""
@@ -238,7 +235,7 @@ class Epilogue(wiring.Component):
         m.d.sync += folded.eq(reduce(or_, folds))
         m.d.sync += self.saturated.eq(sum(clipped))
         m.d.comb += [
-            statistics.envelope.eq(delay(m, folded, Requantise.latency, name="folded")),
+            statistics.envelope.eq(delay_line(m, folded, Requantise.latency, name="folded")[-1]),
             statistics.saturations.eq(self.saturated),
             statistics.clear.eq(self.clear),
             statistics.statistic.eq(self.statistic),

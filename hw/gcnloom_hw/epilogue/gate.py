@@ -5,7 +5,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.epilogue.random_bytes import random_vector
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.scratchpad import Scratchpad
@@ -101,9 +101,9 @@ class Gate(wiring.Component):
                 | (controls.relu & sums[lane][-1])
                 | (controls.dropout & (randoms.dropout[lane] < controls.threshold))
             )
-        compared = delay(m, sums.as_value(), 1, name="compared_sums")
-        masked = delay(m, controls.mask, 1, name="masked")
-        m.d.comb += self.noise.eq(delay(m, randoms.rounding.as_value(), 2, name="noise"))
+        compared = delay_line(m, sums.as_value(), 1, name="compared_sums")[-1]
+        masked = delay_line(m, controls.mask, 1, name="masked")[-1]
+        m.d.comb += self.noise.eq(delay_line(m, randoms.rounding.as_value(), 2, name="noise")[-1])
 
         width = self.config.sum_width
         for lane in lanes:

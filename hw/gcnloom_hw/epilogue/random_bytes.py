@@ -7,7 +7,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.threefry import PAIR, Threefry
 from gcnloom_hw.streams.queue import CreditedQueue
 from gcnloom_spec.config import AcceleratorConfig
@@ -95,12 +95,12 @@ class RandomBytes(wiring.Component):
                 request.row.eq(request.row + 1),
             ]
 
-        issued = delay(m, issue, self.pipeline, name="issued", reset_less=False)
+        issued = delay_line(m, issue, self.pipeline, name="issued", reset_less=False)[-1]
         m.d.comb += queue.i.valid.eq(issued)
-        offset = delay(m, request.feature % BLOCK_FEATURES, Threefry.latency, name="offset")
+        offsets = delay_line(m, request.feature % BLOCK_FEATURES, Threefry.latency, name="offset")
         for name, purpose in (("dropout", DROPOUT), ("rounding", ROUNDING)):
             octets = self._draw(m, name, purpose, request)
-            m.d.sync += queue.i.payload[name].eq(self._select(octets, offset))
+            m.d.sync += queue.i.payload[name].eq(self._select(octets, offsets[-1]))
         return m
 
     def _draw(self, m, name, purpose, request):

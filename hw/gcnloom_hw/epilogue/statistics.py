@@ -5,7 +5,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.arithmetic.delay import delay
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.registers import STATISTICS
@@ -40,7 +40,7 @@ class Statistics(wiring.Component):
     busy : Out(1)
         A merge or a clearing is under way.
     statistic : In(6)
-        Entry to read; it appears at most 3 cycles later and is kept up to date.
+        Entry to read; it appears at most 4 cycles later and is kept up to date.
     read_envelope : Out(sum_width)
     read_saturations : Out(32)
     """
@@ -76,16 +76,17 @@ class Statistics(wiring.Component):
         # Merge: address, read, register, combine, write.
         stored = Signal(self.entry, reset_less=True)
         merged = Signal(self.entry, reset_less=True)
-        stages = [merge]
-        for stage in range(1, self.latency):
-            stages.append(delay(m, stages[-1], 1, name=f"merge{stage}", reset_less=False))
+        stages = delay_line(m, merge, self.latency - 1, name="merge", reset_less=False)
         m.d.comb += table.read_address.eq(Mux(merge, tensor, self.statistic))
         m.d.sync += [
             stored.eq(table.read_data),
             merged.envelope.eq(stored.envelope | total.envelope),
             merged.saturations.eq(stored.saturations + total.saturations),
         ]
-        with m.If(~stages[1]):
+        # What was read in the cycle of a write may be anything.
+        wrote = Signal()
+        m.d.sync += wrote.eq(table.write_enable)
+        with m.If(~stages[1] & ~wrote):
             m.d.sync += [
                 self.read_envelope.eq(self.entry(table.read_data).envelope),
                 self.read_saturations.eq(self.entry(table.read_data).saturations),

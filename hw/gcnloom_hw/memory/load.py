@@ -71,7 +71,7 @@ class Load(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         transfer = data.StructLayout(
-            {"target": 3, "bank": 4, "base": LOCAL_BITS, "count": LOCAL_BITS, "signals": 4}
+            {"target": 3, "bank": 4, "base": LOCAL_BITS, "final": LOCAL_BITS, "signals": 4}
         )
         m.submodules.transfers = transfers = Queue(transfer, depth=4)
         asking = self._ask(m, transfers)
@@ -95,8 +95,10 @@ class Load(wiring.Component):
             transfers.i.valid.eq(self.commands.valid & ~asking),
             *(
                 transfers.i.p[name].eq(command[name])
-                for name in ("target", "bank", "base", "count", "signals")
+                for name in ("target", "bank", "base", "signals")
             ),
+            # The index of the last item, so that nothing is added where writes are counted.
+            transfers.i.p.final.eq(command.count - 1),
             self.commands.ready.eq(~asking & transfers.i.ready),
             item_done.eq(word + 1 == takes),
             self.requests.valid.eq(asking),
@@ -130,7 +132,7 @@ class Load(wiring.Component):
         address = Signal(LOCAL_BITS)
         m.d.comb += [
             address.eq(transfer.base + done),
-            last.eq(accepted & (done + 1 == transfer.count)),
+            last.eq(accepted & (done == transfer.final)),
             transfers.o.ready.eq(last),
             self.active.eq(accepted),
             self.stalled.eq(transfers.o.valid & ~accepted),

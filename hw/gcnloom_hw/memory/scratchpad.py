@@ -12,8 +12,9 @@ __all__ = ["Scratchpad"]
 class Scratchpad(wiring.Component):
     """A block-RAM memory: one write and one read a cycle.
 
-    The word at `read_address` appears at `read_data` one cycle later (:attr:`latency`). A read
-    in the cycle of a write to the same address returns the old word. Contents start at zero.
+    The word at `read_address` appears at `read_data` one cycle later (:attr:`latency`). What a
+    read in the cycle of a write to the same address returns is undefined: block RAM does not
+    say, and logic that makes it so would cost more than most users' own. Contents start at zero.
 
     Parameters
     ----------
@@ -48,7 +49,13 @@ class Scratchpad(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=unsigned(self.width), depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=unsigned(self.width),
+            depth=self.depth,
+            init=[],
+            # Or yosys adds a bypass that gives the old word on a collision.
+            attrs={"no_rw_check": 1},
+        )
         write = memory.write_port()
         read = memory.read_port()
         m.d.comb += [

@@ -9,9 +9,12 @@ __all__ = ["Merge"]
 
 
 class Merge(wiring.Component):
-    """Round-robin merge into a sink that always takes; an input is served within `inputs` cycles.
+    """Round-robin merge into a sink that always takes.
 
-    Latency 1: an item accepted now is at `o` in the next cycle. One item a cycle in all.
+    The turn stays with an input until another one waits, and passes on a cycle after that; so an
+    input is served within `inputs` cycles. `ready` says whose turn it is and depends on nothing
+    else: no path leads through from input to input. Latency 1: an item accepted now is at `o` in
+    the next cycle. One item a cycle in all.
 
     Parameters
     ----------
@@ -43,21 +46,20 @@ class Merge(wiring.Component):
         m = Module()
         inputs = [getattr(self, f"i{index}") for index in range(self._inputs)]
         turn = Signal(range(max(2, self._inputs)))
-        m.d.sync += self.o.valid.eq(0)
         with m.Switch(turn):
-            for first in range(self._inputs):
-                with m.Case(first):
-                    self._serve(m, inputs[first:] + inputs[:first], turn, first)
+            for index, served in enumerate(inputs):
+                with m.Case(index):
+                    m.d.comb += served.ready.eq(1)
+                    m.d.sync += [
+                        self.o.valid.eq(served.valid),
+                        self.o.payload.eq(served.payload),
+                    ]
+                    self._pass_on(m, inputs, turn, index)
         return m
 
-    def _serve(self, m, inputs, turn, first):
-        blocked = 0
-        for offset, candidate in enumerate(inputs):
-            m.d.comb += candidate.ready.eq(~blocked if offset else 1)
-            with m.If(candidate.valid & candidate.ready):
-                m.d.sync += [
-                    self.o.valid.eq(1),
-                    self.o.payload.eq(candidate.payload),
-                    turn.eq((first + offset + 1) % self._inputs),
-                ]
-            blocked = blocked | candidate.valid
+    def _pass_on(self, m, inputs, turn, index):
+        """Give the turn to the nearest input after `index` that waits, if there is one."""
+        for offset in reversed(range(1, self._inputs)):
+            following = (index + offset) % self._inputs
+            with m.If(inputs[following].valid):
+                m.d.sync += turn.eq(following)

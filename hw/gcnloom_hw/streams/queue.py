@@ -65,6 +65,8 @@ class CreditedQueue(wiring.Component):
     ----------
     take : In(1)
     available : Out(1)
+    empty : Out(1)
+        All that was issued has left.
     i : In(stream.Signature(shape))
         Always ready.
     o : Out(stream.Signature(shape))
@@ -72,6 +74,7 @@ class CreditedQueue(wiring.Component):
 
     take: Signal
     available: Signal
+    empty: Signal
     i: stream.Interface
     o: stream.Interface
 
@@ -82,6 +85,7 @@ class CreditedQueue(wiring.Component):
             {
                 "take": In(1),
                 "available": Out(1),
+                "empty": Out(1),
                 "i": In(stream.Signature(shape)),
                 "o": Out(stream.Signature(shape)),
             }
@@ -102,6 +106,7 @@ class CreditedQueue(wiring.Component):
         m.d.comb += [
             released.eq(self.o.valid & self.o.ready),
             self.available.eq(credits != 0),
+            self.empty.eq(credits == self._depth),
         ]
         with m.If(self.take & ~released):
             m.d.sync += credits.eq(credits - 1)

@@ -5,9 +5,9 @@ from amaranth import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.scratchpad import Scratchpad
-from gcnloom_hw.transform.delay import delay_line
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["Accumulator", "row_tag"]
@@ -71,9 +71,7 @@ class Accumulator(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        tags = delay_line(
-            m, self.tag, cycles=self._lead + self.latency, name="tag", reset_less=False
-        )
+        tags = delay_line(m, self.tag, self._lead + self.latency, name="tag", reset_less=False)
         *_, reading, fetched, _adding, added, leaving = tags
         earlier = Signal(self._row, reset_less=True)
         total = Signal(self._row, reset_less=True)

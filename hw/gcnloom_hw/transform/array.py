@@ -5,7 +5,7 @@ from amaranth import Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.transform.delay import delay_line
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.transform.row import ROW_CONTROL, ArrayRow
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -64,9 +64,9 @@ class SystolicArray(wiring.Component):
         for place, row in enumerate(grid):
             m.submodules[f"row{place}"] = row
             logical = rows - 1 - place
-            left = delay_line(m, self.lefts[logical], cycles=place, name=f"left{place}")
+            left = delay_line(m, self.lefts[logical], place, name=f"left{place}")
             control = delay_line(
-                m, self.controls[logical], cycles=place, name=f"control{place}", reset_less=False
+                m, self.controls[logical], place, name=f"control{place}", reset_less=False
             )
             m.d.comb += [row.left.eq(left[-1]), row.control.eq(control[-1])]
             if place > 0:
@@ -75,7 +75,7 @@ class SystolicArray(wiring.Component):
                     row.above.eq(grid[place - 1].accumulators),
                 ]
         for c in range(columns):
-            right = delay_line(m, self.rights[c], cycles=c, name=f"right{c}")
-            total = delay_line(m, grid[-1].accumulators[c], cycles=columns - 1 - c, name=f"sum{c}")
+            right = delay_line(m, self.rights[c], c, name=f"right{c}")
+            total = delay_line(m, grid[-1].accumulators[c], columns - 1 - c, name=f"sum{c}")
             m.d.comb += [grid[0].rights[c].eq(right[-1]), self.sums[c].eq(total[-1])]
         return m

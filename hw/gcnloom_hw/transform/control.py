@@ -5,9 +5,9 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import layout
 from gcnloom_hw.transform.accumulate import Accumulator, row_tag
-from gcnloom_hw.transform.delay import delay_line
 from gcnloom_hw.transform.row import ROW_CONTROL
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import WORDS, Mode, Opcode
@@ -230,5 +230,5 @@ class Sequencer(wiring.Component):
                 self.controls[k].above.eq(issued.inner | issued.lift),
                 self.controls[k].own.eq(issued.outer & ~issued.fresh),
             ]
-        slices = delay_line(m, work.slice, cycles=2, name="slice")
+        slices = delay_line(m, work.slice, 2, name="slice")
         m.d.comb += self.slice.eq(slices[-1])

@@ -5,7 +5,7 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.transform.delay import delay_line
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["ROW_CONTROL", "ArrayRow"]
@@ -65,8 +65,8 @@ class ArrayRow(wiring.Component):
         columns = self.config.columns
         # Element c's pipeline is the row's delay line read c entries further on, so one line of
         # operands and one of control serve the whole row.
-        lefts = delay_line(m, self.left, cycles=columns + 1, name="left")
-        controls = delay_line(m, self.control, cycles=columns + 3, name="control", reset_less=False)
+        lefts = delay_line(m, self.left, columns + 1, name="left")
+        controls = delay_line(m, self.control, columns + 3, name="control", reset_less=False)
         for c in range(columns):
             self._element(
                 m, c, factor=lefts[c + 2], capture=controls[c + 1].capture, control=controls[c + 4]

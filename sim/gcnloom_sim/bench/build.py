@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from gcnloom_sim.verilate import (
-    cache_folder,
     lock,
     sources_digest,
     verilator_environment,
     verilator_version,
 )
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.toolchain import cache_folder
 
 __all__ = ["TOP", "BenchError", "build", "tail"]
 
