@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archives of plain arrays: .npz files read without pickles, whatever is wrong with them."""
 
+import io
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,15 +34,15 @@ def read_arrays(path: str | Path) -> dict[str, NDArray[Any]]:
         It is no archive, is damaged, or holds pickled objects.
     """
     try:
-        data = Path(path).open("rb")
+        data = Path(path).read_bytes()
     except ValueError as error:
         raise ArchiveError(f"no path: {error}") from error
-    with data:
-        try:
-            archive = np.load(data, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ArchiveError("a single array, not an archive made by numpy.savez")
-            return {key: archive[key] for key in archive.files}
-        except DAMAGE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ArchiveError(reason) from error
+    try:
+        # From memory, so that no damage can be taken for a file that cannot be read.
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ArchiveError("a single array, not an archive made by numpy.savez")
+        return {key: archive[key] for key in archive.files}
+    except DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ArchiveError(reason) from error

@@ -170,9 +170,10 @@ class GCN:
         )  # fmt: skip
 
     def _graph(self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any) -> Graph:
-        nodes = len(np.asarray(labels))
+        labels = np.asarray(labels)
+        nodes = labels.shape[0] if labels.ndim else 0
         return Graph(
-            name="graph", adjacency=adjacency, features=features, labels=np.asarray(labels),
+            name="graph", adjacency=adjacency, features=features, labels=labels,
             train=_indices("train", train, nodes), val=_indices("val", val, nodes),
             test=np.zeros(0, dtype=np.int64),
         )  # fmt: skip
