@@ -111,8 +111,8 @@ MUTATIONS = [
     ),
     Mutation(
         f"{HW}/streams/merge.py",
-        "blocked = blocked | candidate.valid",
-        "blocked = candidate.valid",
+        "self.o.valid.eq(served.valid)",
+        "self.o.valid.eq(1)",
         STREAMS,
     ),
     Mutation(

@@ -171,6 +171,25 @@ def test_merge_serves_every_input_in_turn_and_keeps_each_order():
     assert len(set(first)) >= 2
 
 
+def test_merge_takes_an_item_a_cycle_from_whoever_writes_alone():
+    dut = Merge(16, inputs=3)
+    taken = []
+
+    async def bench(ctx):
+        for index in (2, 0):
+            source = getattr(dut, f"i{index}")
+            ctx.set(source.valid, 1)
+            taken.append(0)
+            for _ in range(11):
+                _, _, ready = await ctx.tick().sample(source.ready)
+                taken[-1] += ready
+            ctx.set(source.valid, 0)
+
+    run(dut, bench)
+    # One cycle passes before the turn has changed hands.
+    assert taken == [10, 10]
+
+
 @pytest.mark.parametrize("depth", [2, 5, 16])
 @pytest.mark.parametrize("seed", STALLS)
 def test_queue_keeps_order_and_loses_nothing(depth, seed):
