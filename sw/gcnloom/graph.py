@@ -195,7 +195,10 @@ def gcn_norm(adjacency: Any) -> csr_array:
     missing = np.ones(looped.shape[0])
     missing[row[row == looped.indices]] = 0.0
     looped = csr_array(looped + dia_array((missing[None, :], [0]), shape=looped.shape))
-    degree = np.asarray(looped.sum(axis=1)).ravel()
+    with np.errstate(over="ignore"):
+        degree = np.asarray(looped.sum(axis=1)).ravel()
+    if not np.isfinite(degree).all():
+        raise DataError("weights of edges sum to more than a float64 holds; try smaller weights")
     if (degree < 0).any():
         node = int(np.argmin(degree))
         raise DataError(

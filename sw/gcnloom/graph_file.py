@@ -89,6 +89,10 @@ def _csr(
     shape: tuple[int, ...],
 ) -> csr_array:
     """Build a matrix after checks that SciPy leaves to whoever crashes later."""
+    if {indices.dtype.kind, indptr.dtype.kind} - {"i", "u"}:
+        raise DataError(
+            f"{name}_indices and _indptr are {indices.dtype} and {indptr.dtype}; try integers"
+        )
     try:
         matrix = csr_array((data, indices, indptr), shape=shape)
         matrix.check_format(full_check=True)

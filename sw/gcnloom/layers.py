@@ -4,12 +4,14 @@
 from dataclasses import dataclass
 
 from gcnloom.errors import ConfigError
+from gcnloom_spec.isa import EMISSION
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Network"]
 
 KINDS = ("product", "hidden", "aggregate_gradient", "gradient")
 DRAWS = 256
+MOST_FEATURES = 1 << EMISSION["feature"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,11 @@ class Network:
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise ConfigError(f"widths {self.widths} are no network; try (features, 16, classes)")
+        if max(self.widths[1:]) > MOST_FEATURES:
+            raise ConfigError(
+                f"a layer of {max(self.widths[1:])} features or classes is more than commands can "
+                f"name; try at most {MOST_FEATURES}"
+            )
         if 1 + len(KINDS) * self.layers > STATISTICS:
             raise ConfigError(
                 f"{self.layers} layers are more than the device keeps statistics for; "

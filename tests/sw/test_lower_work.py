@@ -14,7 +14,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.number import limits
 
 WIDE = AcceleratorConfig(pes=1, lanes=1, rows=1, columns=1, operand_width=16, memory_bytes=4)
-NARROW = AcceleratorConfig(pes=1, lanes=1, rows=1, columns=1, operand_width=8, memory_bytes=4)
+NARROW = AcceleratorConfig(pes=1, lanes=1, rows=1, columns=1, operand_width=12, memory_bytes=4)
 ONE_LAYER = Network(widths=(2, 2))
 
 
@@ -55,17 +55,17 @@ def test_sums_that_could_wrap_are_refused_and_the_next_smaller_are_not(where):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "widths"), [(131072, (2, 2, 2)), (2, (2, 131072, 2)), (2, (2, 2, 131072))]
+    ("nodes", "widths"), [(512, (2, 2, 2)), (2, (2, 512, 2)), (2, (2, 2, 512))]
 )
 def test_long_sums_of_hidden_layers_are_refused(nodes, widths):
-    # 131,071 products of -128 with -128 are 2**31 - 2**14; one more is 2**31, which wraps.
+    # 511 products of -2048 with -2048 are 2**31 - 2**22; one more is 2**31, which wraps.
     def check(nodes, widths):
         adjacency = csr_array((nodes, nodes), dtype=np.int64)
         check_sums(Network(widths=widths), adjacency, csr_array((nodes, 2), dtype=np.int64), NARROW)
 
     with pytest.raises(ConfigError, match="hidden layers could need 33 bits"):
         check(nodes, widths)
-    check(min(nodes, 131071), tuple(min(width, 131071) for width in widths))
+    check(min(nodes, 511), tuple(min(width, 511) for width in widths))
 
 
 @pytest.mark.parametrize("sparse", [True, False])
