@@ -66,6 +66,10 @@ def test_gateware_counts_cycles_and_trains_to_the_models_weights(capsys):
     assert document["seconds"]["host"] > 0
     assert "logistic regression" in there.out
     assert "numbers      rtl.json" in there.out
+    finished = run(capsys, *rtl, "--epochs", 2, "--resume", "--report")
+    assert finished.code == 0, finished.err
+    assert "an epoch" in there.out
+    assert "an epoch" not in finished.out
 
 
 def test_a_report_is_printed_and_progress_goes_to_the_other_stream(capsys):

@@ -81,6 +81,21 @@ def test_without_validation_nodes_the_last_weights_are_kept():
     assert {(epoch.val, epoch.val_loss) for epoch in trainer.history} == {(None, None)}
 
 
+def test_an_interrupted_training_without_validation_nodes_keeps_the_last_weights():
+    def interrupt(epoch):
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with open_device("model:odd", memory_megabytes=8) as device:
+        graph = changed(block_model(), val=[])
+        trainer = Trainer(graph, Options(epochs=3, hidden=4), device)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.run(interrupt)
+    kept = trainer.checkpoint()
+    pairs = zip(kept.group("model"), trainer.weights, strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
+
+
 def test_training_stops_when_patience_is_at_an_end():
     graph = block_model(40)
     trainer = trained(graph, epochs=60, lr=0.5, hidden=4, patience=3)
@@ -97,12 +112,18 @@ def test_training_stops_when_patience_is_at_an_end():
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    ("optimiser", "lr", "layers"),
-    [("adam", 1e200, 2), ("sgd", 1e308, 2), ("sgd", 1e308, 1), ("adam", 1e120, 3)],
+    ("optimiser", "lr", "layers", "epochs"),
+    [
+        ("adam", 1e200, 2, 20),
+        ("sgd", 1e308, 2, 20),
+        ("sgd", 1e308, 1, 20),
+        ("adam", 1e120, 3, 20),
+        ("adam", 1e200, 2, 1),
+    ],
 )
-def test_weights_that_diverge_end_the_training_with_advice(optimiser, lr, layers):
+def test_weights_that_diverge_end_the_training_with_advice(optimiser, lr, layers, epochs):
     with open_device("model:odd", memory_megabytes=8) as device:
-        options = Options(optimiser=optimiser, lr=lr, layers=layers, hidden=4, epochs=20)
+        options = Options(optimiser=optimiser, lr=lr, layers=layers, hidden=4, epochs=epochs)
         trainer = Trainer(block_model(), options, device)
         with pytest.raises(TrainingError, match=r"no longer finite in epoch \d+; try a smaller lr"):
             trainer.run()

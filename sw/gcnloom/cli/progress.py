@@ -73,7 +73,7 @@ class Progress:
             self._stream.flush()
 
     def _numbers(self, epoch: Epoch) -> list[str]:
-        numbers = [f"loss {epoch.loss:.4f}"]
+        numbers = [f"loss {epoch.loss:.4f}" if epoch.loss < 1e6 else f"loss {epoch.loss:.3g}"]
         for name, value in (("train", epoch.train), ("val", epoch.val)):
             if value is not None:
                 numbers.append(f"{name} {100 * value:5.1f} %")

@@ -63,12 +63,11 @@ def _accuracy(document: dict[str, Any], *, full: bool) -> list[str]:
 
 
 def _cycles(document: dict[str, Any]) -> list[str]:
-    macs = document["macs"]
+    macs, cycles = document["macs"], document["cycles"]
+    # A finished training that is resumed has no epochs of its own.
+    epoch = f"{cycles['per_epoch']:,} an epoch, " if cycles["per_epoch"] else ""
     return [
-        (
-            f"cycles       {document['cycles']['per_epoch']:,} an epoch, "
-            f"{document['cycles']['total']:,} in all"
-        ),
+        f"cycles       {epoch}{cycles['total']:,} in all",
         (
             f"utilisation  {100 * document['effective_utilisation']:.1f} %: "
             f"{macs['necessary']:,} necessary MACs over all cycles of "

@@ -109,16 +109,15 @@ class Trainer:
         An interruption loses the epoch under way only: :meth:`checkpoint` still holds the state
         after the one before.
         """
-        while len(self.history) < self.options.epochs and not self.stopped_early:
-            # Numbers that overflow are found, and told of, where they are used next.
-            with np.errstate(over="ignore", invalid="ignore"):
+        # Numbers that overflow are found, and told of, where they are used next.
+        with np.errstate(over="ignore", invalid="ignore"):
+            while len(self.history) < self.options.epochs and not self.stopped_early:
                 epoch = self._epoch(len(self.history))
-            self._state = self._snapshot()
-            progress(epoch)
-        if len(self.graph.val):
-            self._consider(self.engine.logits(self.weights))
-        else:
-            self.best = self.weights
+                self._state = self._snapshot()
+                progress(epoch)
+            logits = self.engine.logits(self.weights)
+        self._require_finite(len(self.history), "logits", [logits])
+        self._consider(logits)
 
     def checkpoint(self) -> Checkpoint:
         """State after the last whole epoch, and the weights kept so far."""
@@ -151,7 +150,7 @@ class Trainer:
         before = self._cycles()
         for _ in range(1 if step else MOST_REPEATS):
             logits = engine.forward(self.weights, step=step, training=True)
-            self._require_finite(step, "logits", [logits])
+            self._require_finite(step + 1, "logits", [logits])
             loss, gradient = cross_entropy(logits, graph.labels, graph.train)
             gradients = engine.backward(gradient, step=step)
             if engine.settled("forward") and engine.settled("backward"):
@@ -162,12 +161,14 @@ class Trainer:
             logits = engine.logits(self.weights)
         val, val_loss = self._consider(logits)
         weights = self.optimiser.step(self.weights, gradients)
-        self._require_finite(step, "weights", [*weights, *self.optimiser.state().values()])
+        self._require_finite(step + 1, "weights", [*weights, *self.optimiser.state().values()])
         epoch = Epoch(
             epoch=step + 1, loss=loss, train=accuracy(logits, graph.labels, graph.train),
             val=val, val_loss=val_loss, cycles=cycles, saturations=saturations,
         )  # fmt: skip
         self.weights = weights
+        if not len(graph.val):
+            self.best = weights
         self.history.append(epoch)
         return epoch
 
@@ -182,10 +183,10 @@ class Trainer:
             self._best_rank, self.best = (val, -loss), self.weights
         return val, loss
 
-    def _require_finite(self, step: int, what: str, arrays: list[Array]) -> None:
+    def _require_finite(self, epoch: int, what: str, arrays: list[Array]) -> None:
         if not all(np.isfinite(array).all() for array in arrays):
             raise TrainingError(
-                f"{what} are no longer finite in epoch {step + 1}; "
+                f"{what} are no longer finite in epoch {epoch}; "
                 f"try a smaller lr than {self.options.lr}"
             )
 
