@@ -194,6 +194,15 @@ def test_a_mistake_is_one_line_with_exit_code_2(capsys, name):
     assert len(done.err.splitlines()) <= 4
 
 
+@pytest.mark.parametrize("name", [name for name, line in LINES.items() if "path" in line[1]])
+def test_files_that_cannot_be_written_are_found_before_the_work(capsys, monkeypatch, name):
+    for work in ("trainer.Trainer", "inference.Inference"):
+        monkeypatch.setattr(f"gcnloom.training.{work}.__init__", lambda *_: pytest.fail("worked"))
+    monkeypatch.setattr("gcnloom.cli.inspect.lower_graph", lambda *_: pytest.fail("worked"))
+    arguments, message = LINES[name]
+    assert is_one_line_of_advice(run(capsys, *arguments), message)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_graph_file_that_cannot_be_trained_on_is_refused(capsys, files, name):
     arrays, message = FILES[name]

@@ -124,6 +124,14 @@ def test_the_old_file_survives_a_write_that_fails(saved, monkeypatch, failure):
     assert [entry.name for entry in saved.parent.iterdir()] == ["run.npz"]
 
 
+def test_the_new_file_takes_the_place_of_the_old_in_one_step(saved):
+    old = saved.read_bytes()
+    with saved.open("rb") as reader:
+        save_checkpoint(saved, checkpoint(seed=1))
+        assert reader.read() == old
+    assert same(load_checkpoint(saved), checkpoint(seed=1))
+
+
 def test_a_folder_that_cannot_be_is_named(saved, tmp_path):
     for path in (saved / "below" / "file.npz", tmp_path):
         with pytest.raises(CheckpointError, match=r"cannot write .*; try another"):
