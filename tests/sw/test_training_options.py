@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options that cannot train are refused before anything is built."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -22,8 +24,10 @@ BAD = [
     ({"rounding": "up"}, "rounding='up' is unknown; try nearest or stochastic"),
     ({"lr": 0.0}, "lr=0.0 does not learn"),
     ({"lr": -0.1}, "lr=-0.1"),
-    ({"lr": float("nan")}, "lr=nan is not finite"),
-    ({"lr": float("inf")}, "lr=inf is not finite"),
+    ({"lr": float("nan")}, "lr=nan is not a finite number"),
+    ({"lr": float("inf")}, "lr=inf is not a finite number"),
+    ({"lr": "fast"}, "lr='fast' is not a finite number"),
+    ({"dropout": True}, "dropout=True is not a finite number"),
     ({"weight_decay": -1e-3}, r"weight_decay=-0\.001 is outside"),
     ({"weight_decay": float("nan")}, "weight_decay=nan"),
     ({"optimiser": "sgd", "momentum": 1.0}, r"momentum=1\.0 is outside"),
@@ -40,6 +44,13 @@ def test_an_impossible_option_is_named_with_its_value_and_a_remedy(values, messa
     with pytest.raises(ConfigError, match=message) as caught:
         Options(**values)
     assert caught.value.remedy
+
+
+def test_numbers_of_numpy_become_pythons_which_checkpoints_can_hold():
+    options = Options(hidden=np.int64(7), lr=np.float32(0.5), seed=np.uint8(3))
+    assert json.loads(json.dumps(options.as_dict())) == Options(hidden=7, lr=0.5, seed=3).as_dict()
+    with pytest.raises(ConfigError, match="hidden=True"):
+        Options(hidden=np.bool_(True))
 
 
 def test_the_network_has_the_widths_asked_for():

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from gcnloom.errors import ConfigError
 from gcnloom.layers import Network
 from gcnloom.optimiser import SGD, Adam, Optimiser
@@ -56,6 +58,10 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # which no checkpoint's JSON could hold
+                object.__setattr__(self, field.name, value.item())
         for name, least in (("hidden", 1), ("layers", 1), ("epochs", 1), ("patience", 0)):
             self._at_least(name, least)
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
@@ -63,8 +69,9 @@ class Options:
         self._among("optimiser", OPTIMISERS)
         self._among("rounding", ("nearest", "stochastic"))
         for name in ("lr", "momentum", "weight_decay", "dropout"):
-            if not isfinite(getattr(self, name)):
-                raise ConfigError(f"{name}={getattr(self, name)} is not finite; try 0.01")
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not isfinite(value):
+                raise ConfigError(f"{name}={value!r} is not a finite number; try 0.01")
         if self.lr <= 0:
             raise ConfigError(f"lr={self.lr} does not learn; try 0.02")
         self.make_optimiser()
