@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from gcnloom.device import open as open_device
 from gcnloom.errors import DeviceError, ProgramError
@@ -26,20 +27,14 @@ def of(*commands):
     return Program.of(commands, SMALLEST.digest)
 
 
-def result_of(device, seed=1):
-    """What a correct program leaves in device memory and statistics."""
-    memory, program = random_program(SMALLEST, np.random.default_rng(seed))
-    device.write_bytes(0, memory)
-    result = device.run(program, seed=3, step=4)
-    words = MEMORY_BYTES // SMALLEST.memory_bytes
-    return device.read_bytes(0, words), result.envelopes.tolist(), result.saturations.tolist()
-
-
-@pytest.fixture(scope="module")
-def expected():
-    with open_device("model:smallest", memory_megabytes=1) as model:
-        model.memory.allocate("data", MEMORY_BYTES // SMALLEST.memory_bytes)
-        return result_of(model)
+def works(device):
+    """Whether both engines multiply as they should, whatever is left in on-chip memories."""
+    rng = np.random.default_rng(1)
+    left, right = rng.integers(-60, 60, (40, 30)), rng.integers(-60, 60, (30, 5))
+    sparse = left * (rng.random(left.shape) < 0.2)
+    return np.array_equal(device.gemm(left, right), left @ right) and np.array_equal(
+        device.spmm(csr_array(sparse), right), sparse @ right
+    )
 
 
 @pytest.fixture
@@ -49,13 +44,13 @@ def device():
         yield device
 
 
-def test_a_wait_without_a_signal_is_a_hang_that_names_the_unit(device, expected):
+def test_a_wait_without_a_signal_is_a_hang_that_names_the_unit(device):
     with pytest.raises(DeviceError, match=r"hangs after \d+ cycles and 2 .*\(load_wait_store\)"):
         device.run(of(LOAD, replace(LOAD, waits=1 << Unit.STORE)))
-    assert result_of(device) == expected
+    assert works(device)
 
 
-def test_a_store_that_waits_for_more_vectors_than_come_is_a_hang(device, expected):
+def test_a_store_that_waits_for_more_vectors_than_come_is_a_hang(device):
     emission = Emission(vectors=2, shift=8, tensor=1, store=1)
     with pytest.raises(DeviceError, match=r"no unit waits for a token.*stores' counts"):
         device.run(
@@ -64,7 +59,7 @@ def test_a_store_that_waits_for_more_vectors_than_come_is_a_hang(device, expecte
                 Transform(mode=Mode.PASS, count=2, first=0, emission=emission),
             )
         )
-    assert result_of(device) == expected
+    assert works(device)
 
 
 def test_the_diagnosis_of_a_hang_is_not_clouded_by_the_run_before(device):
@@ -79,13 +74,13 @@ def test_the_diagnosis_of_a_hang_is_not_clouded_by_the_run_before(device):
 
 
 @pytest.mark.parametrize("opcode", [0, 6, 15])
-def test_an_unknown_opcode_stops_the_program(device, expected, opcode):
+def test_an_unknown_opcode_stops_the_program(device, opcode):
     words = of(*[LOAD] * 5).words.copy()
     words[3, 0] = words[3, 0] & ~np.uint64(15) | np.uint64(opcode)
     program = Program(words=words, config_digest=SMALLEST.digest)
     with pytest.raises(DeviceError, match="unknown opcode after 3 of 5 commands"):
         device.run(program)
-    assert result_of(device) == expected
+    assert works(device)
 
 
 def test_what_lies_behind_an_unknown_opcode_is_not_executed(device):
@@ -100,13 +95,13 @@ def test_what_lies_behind_an_unknown_opcode_is_not_executed(device):
     assert device.read_bytes(0, 64) == bytes(range(256))
 
 
-def test_a_load_beyond_the_memory_is_reported_once(device, expected):
+def test_a_load_beyond_the_memory_is_reported_once(device):
     with pytest.raises(DeviceError, match=rf"word {MEMORY_WORDS}, beyond .* {MEMORY_WORDS};"):
         device.run(of(replace(LOAD, address=MEMORY_WORDS)))
-    assert result_of(device) == expected
+    assert works(device)
 
 
-def test_a_store_beyond_the_memory_is_reported_once(device, expected):
+def test_a_store_beyond_the_memory_is_reported_once(device):
     emission = Emission(vectors=2, shift=8, tensor=1, store=1)
     with pytest.raises(DeviceError, match="the program reached word 4294967295, beyond"):
         device.run(
@@ -115,18 +110,18 @@ def test_a_store_beyond_the_memory_is_reported_once(device, expected):
                 Transform(mode=Mode.PASS, count=2, first=0, emission=emission),
             )
         )
-    assert result_of(device) == expected
+    assert works(device)
 
 
-def test_an_address_of_one_program_is_not_held_against_the_next_after_a_hang(device, expected):
+def test_an_address_of_one_program_is_not_held_against_the_next_after_a_hang(device):
     beyond = replace(LOAD, address=MEMORY_WORDS + 7)
     with pytest.raises(DeviceError, match="hangs"):
         device.run(of(beyond, replace(LOAD, waits=1 << Unit.STORE)))
-    assert result_of(device) == expected
+    assert works(device)
 
 
-@pytest.mark.parametrize("cycles", range(20, 400, 75))
-def test_an_interrupted_run_leaves_no_answers_to_the_next(monkeypatch, expected, cycles):
+@pytest.mark.parametrize("cycles", range(20, 400, 25))
+def test_an_interrupted_run_leaves_no_answers_to_the_next(monkeypatch, cycles):
     """Reads are in flight when the run is abandoned; what comes back is not the next program."""
 
     def interrupt(transport, name):
@@ -140,7 +135,7 @@ def test_an_interrupted_run_leaves_no_answers_to_the_next(monkeypatch, expected,
             patch.setattr(rtl, "CHUNK", cycles)
             patch.setattr(rtl.RtlTransport, "_counter", interrupt)
             device.run(program)
-        assert result_of(device) == expected
+        assert works(device)
 
 
 def test_programs_for_other_gateware_are_refused_before_they_run(device):
