@@ -55,7 +55,7 @@ class Router(wiring.Component):
         m = Module()
         vector = self.vectors.p
         m.submodules.fork = fork = Fork(epilogue_output(self.config), outputs=1 + len(MEMORIES))
-        m.submodules.store_queue = queue = Queue(self.stored.payload.shape(), depth=2)
+        m.submodules.store_queue = queue = Queue(self.stored.payload.shape(), depth=3)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=fork.i)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.stored))
         m.d.comb += [

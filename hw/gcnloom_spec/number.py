@@ -94,7 +94,7 @@ def exponent_for(values: NDArray[np.floating], width: int) -> int:
         return 0
     # frexp: peak = m * 2**e with 0.5 <= m < 1, so peak / 2**(e - (width - 1)) < 2**(width - 1).
     exponent = int(np.frexp(peak)[1]) - (width - 1)
-    if np.rint(peak / 2.0**exponent) > limits(width)[1]:
+    if np.rint(np.ldexp(peak, -exponent)) > limits(width)[1]:
         exponent += 1
     return exponent
 

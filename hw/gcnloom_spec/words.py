@@ -73,12 +73,11 @@ class Word:
         unknown = values.keys() - self.fields.keys()
         if unknown:
             raise ValueError(f"{self.name} has no field {sorted(unknown)[0]!r}")
-        arrays = {field: np.asarray(value, dtype=np.int64) for field, value in values.items()}
+        arrays = {field: self._checked(field, value) for field, value in values.items()}
         shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
         packed = np.zeros((*shape, self.limbs), dtype=np.uint64)
         for field, array in arrays.items():
             width = self.fields[field]
-            self._check(field, array)
             bits = array.astype(np.uint64) & np.uint64((1 << abs(width)) - 1)
             limb, offset = divmod(self.offsets[field], 64)
             packed[..., limb] |= bits << np.uint64(offset)
@@ -101,7 +100,11 @@ class Word:
             values[field] = value
         return values
 
-    def _check(self, field: str, array: NDArray[np.int64]) -> None:
+    def _checked(self, field: str, value: ArrayLike) -> NDArray[np.int64]:
+        """Integers that fit the field, or an error; what is no integer is never rounded."""
+        array = np.asarray(value)
+        if array.size and array.dtype.kind not in "iub":
+            raise ValueError(f"{self.name}.{field}: {array.dtype} values, not integers")
         width = self.fields[field]
         low, high = (
             (0, (1 << width) - 1) if width > 0 else (-(1 << (-width - 1)), (1 << (-width - 1)) - 1)
@@ -109,3 +112,4 @@ class Word:
         if array.size and (array.min() < low or array.max() > high):
             worst = array.max() if array.max() > high else array.min()
             raise ValueError(f"{self.name}.{field}: value {worst} is outside {low}..{high}")
+        return array.astype(np.int64)

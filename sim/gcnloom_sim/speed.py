@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast the Verilated accelerator simulates."""
 
-
 from gcnloom import datasets
 from gcnloom.device import open as open_device
 from gcnloom.engine import Engine

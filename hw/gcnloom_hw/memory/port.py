@@ -59,7 +59,7 @@ class ReadArbiter(wiring.Component):
         owner = data.StructLayout({"client": 1, "last": 1})
         m.submodules.owners = owners = Queue(owner, depth=self._outstanding)
         # The address leaves through a queue, so that a memory's ready ends here.
-        m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=2)
+        m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=3)
         wiring.connect(m, inner=pending.o, outer=wiring.flipped(self.addresses))
 
         room = Signal()

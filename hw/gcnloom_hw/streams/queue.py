@@ -12,7 +12,8 @@ __all__ = ["CreditedQueue", "Queue"]
 class Queue(wiring.Component):
     """First in, first out, with a registered output.
 
-    Accepts while fewer than `depth` items wait. Latency 2 when empty; one item a cycle.
+    Accepts while fewer than `depth` items wait. Latency 2 when empty; one item a cycle from depth
+    3 on, every other cycle below.
 
     Parameters
     ----------

@@ -36,10 +36,10 @@ __all__ = [
 
 QUEUE = 2
 """Cycles through an empty queue."""
-READ_INTERVAL = 2
-"""Cycles between words asked of memory: a queue of depth 2 takes an item every other cycle."""
-STORE_INTERVAL = 2
-"""Cycles between vectors handed to the store unit, through such a queue too."""
+READ_INTERVAL = 1
+"""Cycles between words asked of memory."""
+STORE_INTERVAL = 1
+"""Cycles between vectors handed to the store unit."""
 PREPARE = 3
 """Cycles from taking an emission to its first vector; none issues in them."""
 RESTART = 2
