@@ -2,7 +2,7 @@
 """The same training on several executors: whether the weights are equal, and what it cost."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from gcnloom import datasets
@@ -45,10 +45,9 @@ class Execution:
 def executions(
     data: str, devices: Iterable[str], options: Options,
     progress: Callable[[str], None] = lambda _: None,
-) -> list[Execution]:  # fmt: skip
-    """Train on each device in turn."""
+) -> Iterator[Execution]:  # fmt: skip
+    """Train on each device in turn, yielding what came of it."""
     graph = datasets.load(data, seed=options.seed)
-    rows = []
     for device in devices:
         progress(f"{data}: {device}")
         with open_device(device) as opened:
@@ -56,14 +55,11 @@ def executions(
             trainer = Trainer(graph, options, opened)
             trainer.run()
             done = result(trainer, device=device, config="", begin=begin, build=0.0)
-        rows.append(
-            Execution(
-                device=device,
-                weights_sha256=done["weights_sha256"],
-                test=done["accuracy"]["test"],
-                cycles=done["cycles"]["per_epoch"],
-                utilisation=done["effective_utilisation"],
-                seconds=done["seconds"]["total"],
-            )
+        yield Execution(
+            device=device,
+            weights_sha256=done["weights_sha256"],
+            test=done["accuracy"]["test"],
+            cycles=done["cycles"]["per_epoch"],
+            utilisation=done["effective_utilisation"],
+            seconds=done["seconds"]["total"],
         )
-    return rows

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m gcnloom_sim.measure WHAT``: print one measurement as a Markdown table."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from gcnloom.errors import LoomError
+from gcnloom.training.options import Options
+from gcnloom_sim.cycles.cases import COUNTS
+from gcnloom_sim.measure.accuracy import compare
+from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
+from gcnloom_sim.measure.executors import executions
+from gcnloom_sim.measure.speed import cycles_per_second
+
+__all__ = ["main"]
+
+Table = tuple[Sequence[str], Iterable[Sequence[object]]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    options = _parser().parse_args(arguments)
+    measure: Callable[[argparse.Namespace], Table] = options.measure
+    try:
+        header, rows = measure(options)
+        for line in (header, ["---"] * len(header), *rows):
+            print(f"| {' | '.join(str(cell) for cell in line)} |", flush=True)
+    except LoomError as error:
+        print(f"gcnloom_sim.measure: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gcnloom_sim.measure", description=__doc__)
+    measurements = parser.add_subparsers(required=True, metavar="WHAT")
+
+    def add(name: str, measure: Callable[[argparse.Namespace], Table], purpose: str) -> None:
+        added = measurements.add_parser(name, help=purpose, description=purpose)
+        added.set_defaults(measure=measure)
+        if name in ("commands", "speed"):
+            added.add_argument("--config", default="demo", help="name or .toml file (demo)")
+        if name == "commands":
+            added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+        if name in ("accuracy", "executors"):
+            added.add_argument("--data", default="digits", help="as `gcnloom train` takes it")
+            added.add_argument("--epochs", type=int, default=Options().epochs)
+        if name == "accuracy":
+            added.add_argument("--device", default="model:demo")
+            added.add_argument("--seeds", type=int, default=3)
+        if name == "executors":
+            added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
+            added.add_argument("--seed", type=int, default=0)
+
+    add("commands", _commands, "predicted and measured cycles of every kind of command")
+    add("passes", _passes, "predicted and measured cycles of training passes")
+    add("speed", _speed, "simulated cycles a second, on one core")
+    add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
+    add("executors", _executors, "the same training on several executors")
+    return parser
+
+
+def _commands(options: argparse.Namespace) -> Table:
+    return COMMANDS, command_rows(options.config, options.counts)
+
+
+def _passes(_: argparse.Namespace) -> Table:
+    return PASSES, pass_rows()
+
+
+def _speed(options: argparse.Namespace) -> Table:
+    cycles, rate = cycles_per_second(options.config)
+    return ("configuration", "cycles of a pass", "cycles/s"), [
+        (options.config, f"{cycles:,}", f"{rate:,.0f}")
+    ]
+
+
+def _accuracy(options: argparse.Namespace) -> Table:
+    rows = compare(
+        options.data, options.device, options.seeds, Options(epochs=options.epochs), _say
+    )
+    cells = [(row.seed, f"{100 * row.device:.2f} %", f"{100 * row.float32:.2f} %") for row in rows]
+    device, float32 = (
+        sum(getattr(row, name) for row in rows) / len(rows) for name in ("device", "float32")
+    )
+    mean = ("mean", f"{100 * device:.2f} %", f"{100 * float32:.2f} %")
+    return ("seed", options.device, "float32"), [*cells, mean]
+
+
+def _executors(options: argparse.Namespace) -> Table:
+    settings = Options(epochs=options.epochs, seed=options.seed)
+    header = ("device", "weights", "test", "cycles an epoch", "utilisation", "seconds")
+    return header, (
+        (
+            row.device,
+            f"`{row.weights_sha256[:16]}`",
+            f"{100 * row.test:.2f} %" if row.test is not None else "",
+            f"{row.cycles:,}" if row.cycles else "",
+            f"{100 * row.utilisation:.1f} %" if row.utilisation else "",
+            f"{row.seconds:.0f}",
+        )
+        for row in executions(options.data, options.devices, settings, _say)
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
