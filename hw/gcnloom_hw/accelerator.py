@@ -6,7 +6,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.core import Core
-from gcnloom_hw.memory.port import ADDRESS_BITS
+from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING
 from gcnloom_hw.memory.store import write_request
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -58,18 +58,19 @@ class Accelerator(wiring.Component):
         abandon = Signal()
         m.submodules.status = status
         m.submodules.core = ResetInserter(abandon)(core)
+        draining = self._drain(m, status.reset)
         outer = wiring.flipped(self)
         wiring.connect(m, inner=core.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=core.answers)
         wiring.connect(m, inner=core.writes, outer=outer.writes)
         m.d.comb += [
-            abandon.eq(status.reset),
+            abandon.eq(status.reset | draining),
             status.address.eq(self.register_address),
             status.write.eq(self.register_write),
             status.write_data.eq(self.register_write_data),
             self.register_read_data.eq(status.read_data),
-            self.running.eq(core.running),
-            status.running.eq(core.running),
+            self.running.eq(core.running | draining),
+            status.running.eq(self.running),
             status.fault.eq(core.fault),
             status.envelope.eq(core.envelope),
             status.saturations.eq(core.saturations),
@@ -80,3 +81,23 @@ class Accelerator(wiring.Component):
             if name.startswith("count_"):
                 m.d.comb += getattr(status, name).eq(getattr(core, name))
         return m
+
+    def _drain(self, m, reset):
+        """High from an abandoned run's reset until its last read is answered.
+
+        A core in reset takes every answer and forgets it; out of reset it would take a late one
+        for an answer to the next run's reads.
+        """
+        draining = Signal()
+        reads = Signal(range(2 * OUTSTANDING))
+        asked, answered = Signal(), Signal()
+        m.d.comb += [
+            asked.eq(self.addresses.valid & self.addresses.ready),
+            answered.eq(self.answers.valid & self.answers.ready),
+        ]
+        m.d.sync += reads.eq(reads + asked - answered)
+        with m.If(reset):
+            m.d.sync += draining.eq(1)
+        with m.Elif(reads == 0):
+            m.d.sync += draining.eq(0)
+        return draining

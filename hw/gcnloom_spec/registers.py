@@ -39,7 +39,8 @@ REGISTERS = {
     "control": Register(
         4,
         Access.WRITE,
-        "bit 0: run the program, counters and statistics start at zero; bit 1: abandon it",
+        "bit 0: run the program, counters and statistics start at zero; bit 1: abandon it, "
+        "after which it still runs until its last read is answered",
     ),
     "status": Register(5, Access.READ, "bit 0: running; bit 1: stopped at an unknown opcode"),
     "program_address": Register(6, Access.WRITE, "first memory word of the program"),

@@ -57,8 +57,6 @@ class Device {
     void write_register(uint32_t address, uint32_t value) {
         // Runs are set up by register writes: whatever went astray before is another run's.
         fault_address_ = UINT64_MAX;
-        // The core drops answers to an abandoned run's reads, but only before the next one.
-        while (!top_.running && !answers_.empty()) tick();
         top_.register_address = address;
         top_.register_write_data = value;
         top_.register_write = 1;

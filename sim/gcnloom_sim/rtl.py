@@ -154,6 +154,8 @@ class RtlTransport:
                 before = moved
         except BaseException:
             self._library.gcnloom_write_register(self._handle, REGISTERS["control"].address, 2)
+            while self._library.gcnloom_run(self._handle, CHUNK):
+                pass
             raise
         if self._register("status") & 2:
             raise DeviceError(

@@ -8,9 +8,11 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import Queue
 
-__all__ = ["ADDRESS_BITS", "ReadArbiter", "read_request"]
+__all__ = ["ADDRESS_BITS", "OUTSTANDING", "ReadArbiter", "read_request"]
 
 ADDRESS_BITS = 32
+OUTSTANDING = 64
+"""Reads in flight."""
 
 
 def read_request():
@@ -40,7 +42,7 @@ class ReadArbiter(wiring.Component):
     addresses: stream.Interface
     answers: stream.Interface
 
-    def __init__(self, memory_bytes: int, *, outstanding: int = 64) -> None:
+    def __init__(self, memory_bytes: int, *, outstanding: int = OUTSTANDING) -> None:
         self._outstanding = outstanding
         word = unpacked_word(memory_bytes)
         super().__init__(

@@ -10,6 +10,7 @@ from gcnloom_hw.control.sequencer import FETCH_DEPTH
 from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_hw.epilogue.random_bytes import RandomBytes
+from gcnloom_hw.memory.port import OUTSTANDING
 from gcnloom_hw.transform.accumulate import Accumulator
 from gcnloom_hw.transform.array import array_latency
 from gcnloom_hw.transform.control import command_cycles
@@ -44,8 +45,6 @@ PREPARE = 3
 """Cycles from taking an emission to its first vector; none issues in them."""
 RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
-OUTSTANDING = 64
-"""Memory reads in flight."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
 ENGINE_TO_SUMS = 9
