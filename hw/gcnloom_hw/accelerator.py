@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accelerator: its core and its registers behind one memory port and one bus."""
 
-from amaranth import Module, ResetInserter, Signal
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.core import Core
+from gcnloom_hw.core import RESET_STAGES, Core
 from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING
 from gcnloom_hw.memory.store import write_request
 from gcnloom_spec.config import AcceleratorConfig
@@ -55,49 +55,57 @@ class Accelerator(wiring.Component):
         m = Module()
         core = Core(self.config)
         status = core.status
-        abandon = Signal()
         m.submodules.status = status
-        m.submodules.core = ResetInserter(abandon)(core)
-        draining = self._drain(m, status.reset)
+        # The core hands its reset on through registers, so its domain has none.
+        m.domains.core = ClockDomain(reset_less=True, local=True)
+        m.submodules.core = DomainRenamer("core")(core)
+        m.d.comb += ClockSignal("core").eq(ClockSignal())
+        resetting = self._reset(m, core)
         outer = wiring.flipped(self)
         wiring.connect(m, inner=core.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=core.answers)
         wiring.connect(m, inner=core.writes, outer=outer.writes)
         m.d.comb += [
-            abandon.eq(status.reset | draining),
             status.address.eq(self.register_address),
             status.write.eq(self.register_write),
             status.write_data.eq(self.register_write_data),
             self.register_read_data.eq(status.read_data),
-            self.running.eq(core.running | draining),
+            self.running.eq(core.running | resetting),
             status.running.eq(self.running),
             status.fault.eq(core.fault),
             status.envelope.eq(core.envelope),
             status.saturations.eq(core.saturations),
         ]
-        for name in ("start", "program_address", "program_count", "seed", "step", "statistic"):
+        for name in ("program_address", "program_count", "seed", "step", "statistic"):
             m.d.comb += getattr(core, name).eq(getattr(status, name))
         for name in core.signature.members:
             if name.startswith("count_"):
                 m.d.comb += getattr(status, name).eq(getattr(core, name))
         return m
 
-    def _drain(self, m, reset):
-        """High from an abandoned run's reset until its last read is answered.
+    def _reset(self, m, core):
+        """Reset the core until all of it is, and until its last read is answered.
 
         A core in reset takes every answer and forgets it; out of reset it would take a late one
-        for an answer to the next run's reads.
+        for an answer to the next run's reads. A start waits. Returns whether this is under way.
         """
-        draining = Signal()
+        stretch = RESET_STAGES + 2
+        left = Signal(range(2 * stretch), init=2 * stretch - 1)
         reads = Signal(range(2 * OUTSTANDING))
-        asked, answered = Signal(), Signal()
+        asked, answered, pending = Signal(), Signal(), Signal()
         m.d.comb += [
             asked.eq(self.addresses.valid & self.addresses.ready),
             answered.eq(self.answers.valid & self.answers.ready),
+            core.reset.eq(left >= stretch),
+            core.start.eq((core.status.start | pending) & (left == 0)),
         ]
         m.d.sync += reads.eq(reads + asked - answered)
-        with m.If(reset):
-            m.d.sync += draining.eq(1)
-        with m.Elif(reads == 0):
-            m.d.sync += draining.eq(0)
-        return draining
+        with m.If(core.status.reset):
+            m.d.sync += left.eq(left.init)
+        with m.Elif((left != 0) & ((left != stretch) | (reads == 0))):
+            m.d.sync += left.eq(left - 1)
+        with m.If(core.start | core.status.reset):
+            m.d.sync += pending.eq(0)
+        with m.Elif(core.status.start):
+            m.d.sync += pending.eq(1)
+        return pending | (left != 0)

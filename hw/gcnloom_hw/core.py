@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units, fabric and sequencer: everything of the accelerator but its registers."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.aggregate.engine import AggregateEngine
+from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.control.gate import Gate
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
@@ -21,14 +22,18 @@ from gcnloom_hw.transform.engine import TransformEngine
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import EMISSION, Opcode, Target, Unit
 
-__all__ = ["Core"]
+__all__ = ["RESET_STAGES", "Core"]
 
 QUIET_CYCLES = 8
 """A program has ended when nothing has moved for so long."""
+RESET_STAGES = 16
+"""A reset travels from unit to unit: a single register would be far from most of them."""
 
 
 class Core(wiring.Component):
     """Everything but the registers, so that a reset of it leaves them alone.
+
+    Its domain needs no reset.
 
     Parameters
     ----------
@@ -38,6 +43,9 @@ class Core(wiring.Component):
     ----------
     addresses, answers, writes
         The device-memory port, see :class:`~gcnloom_hw.accelerator.Accelerator`.
+    reset : In(1)
+        Starts every unit afresh if held for longer than :data:`RESET_STAGES` cycles, and lets
+        go of the last so many cycles after it falls. No `start` before that.
     start : In(1)
     program_address, program_count, seed, step : In(32)
     statistic : In(6)
@@ -60,6 +68,7 @@ class Core(wiring.Component):
                 "addresses": Out(stream.Signature(ADDRESS_BITS)),
                 "answers": In(stream.Signature(8 * config.memory_bytes)),
                 "writes": Out(stream.Signature(write_request(config.memory_bytes))),
+                "reset": In(1),
                 "start": In(1),
                 "program_address": In(32),
                 "program_count": In(32),
@@ -77,16 +86,17 @@ class Core(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.sequencer = sequencer = Sequencer(config)
-        m.submodules.tokens = tokens = Tokens()
-        m.submodules.reads = reads = ReadArbiter(config.memory_bytes)
-        m.submodules.load = load = Load(config)
-        m.submodules.store = store = Store(config)
-        m.submodules.fabric = fabric = Fabric(config)
-        m.submodules.aggregate = aggregate = AggregateEngine(config)
-        m.submodules.transform = transform = TransformEngine(config)
-        m.submodules.aggregate_epilogue = aggregate_epilogue = Epilogue(config)
-        m.submodules.transform_epilogue = transform_epilogue = Epilogue(config)
+        resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
+        sequencer = self._unit(m, resets, "sequencer", Sequencer(config))
+        tokens = self._unit(m, resets, "tokens", Tokens())
+        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes))
+        load = self._unit(m, resets, "load", Load(config))
+        store = self._unit(m, resets, "store", Store(config))
+        fabric = self._unit(m, resets, "fabric", Fabric(config))
+        aggregate = self._unit(m, resets, "aggregate", AggregateEngine(config))
+        transform = self._unit(m, resets, "transform", TransformEngine(config))
+        aggregate_epilogue = self._unit(m, resets, "aggregate_epilogue", Epilogue(config))
+        transform_epilogue = self._unit(m, resets, "transform_epilogue", Epilogue(config))
 
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
@@ -115,11 +125,11 @@ class Core(wiring.Component):
         wiring.connect(m, fabric=fabric.aggregate_stored, store=store.aggregate)
         wiring.connect(m, fabric=fabric.transform_stored, store=store.transform)
 
-        gates = self._gates(m, sequencer, tokens)
+        gates = self._gates(m, resets, sequencer, tokens)
         wiring.connect(m, gate=gates[Unit.LOAD].o, unit=load.commands)
         wiring.connect(m, gate=gates[Unit.STORE].o, unit=store.commands)
-        self._aggregate_commands(m, gates[Unit.AGGREGATE].o, aggregate, aggregate_epilogue)
-        self._transform_commands(m, gates[Unit.TRANSFORM].o, transform, transform_epilogue)
+        self._aggregate_commands(m, resets, gates[Unit.AGGREGATE].o, aggregate, aggregate_epilogue)
+        self._transform_commands(m, resets, gates[Unit.TRANSFORM].o, transform, transform_epilogue)
         for unit, signals in (
             (Unit.LOAD, load.signals),
             (Unit.AGGREGATE, fabric.aggregate_signals),
@@ -151,7 +161,12 @@ class Core(wiring.Component):
         self._count(m, sequencer, units, gates)
         return m
 
-    def _gates(self, m, sequencer, tokens):
+    def _unit(self, m, resets, name, unit):
+        """Add a unit and the next register of the reset's way to it."""
+        m.submodules[name] = ResetInserter(next(resets))(unit)
+        return unit
+
+    def _gates(self, m, resets, sequencer, tokens):
         """One queue and gate a unit; the aggregate unit's holds its longer command."""
         commands = Shapes(self.config).commands
         shapes = {
@@ -163,7 +178,7 @@ class Core(wiring.Component):
         gates = {}
         for unit, shape in shapes.items():
             gate = Gate(shape, depth=self.config.command_depth)
-            m.submodules[f"{unit.name.lower()}_gate"] = gates[unit] = gate
+            gates[unit] = self._unit(m, resets, f"{unit.name.lower()}_gate", gate)
             source = getattr(sequencer, f"commands{unit}")
             m.d.comb += [
                 gate.i.valid.eq(source.valid),
@@ -175,9 +190,9 @@ class Core(wiring.Component):
         m.d.comb += tokens.clear.eq(self.start)
         return gates
 
-    def _aggregate_commands(self, m, commands, engine, epilogue):
+    def _aggregate_commands(self, m, resets, commands, engine, epilogue):
         shape = commands.payload.shape()
-        m.submodules.aggregate_fork = fork = Fork(shape, outputs=2)
+        fork = self._unit(m, resets, "aggregate_fork", Fork(shape, outputs=2))
         wiring.connect(m, gate=commands, fork=fork.i)
         drains = fork.o0.p.opcode == Opcode.DRAIN
         plain = Shapes(self.config).commands[Opcode.AGGREGATE]
@@ -193,8 +208,8 @@ class Core(wiring.Component):
         ]
         self._emission(m, fork.o1, epilogue, fork.o1.p.opcode == Opcode.DRAIN)
 
-    def _transform_commands(self, m, commands, engine, epilogue):
-        m.submodules.transform_fork = fork = Fork(commands.payload.shape(), outputs=2)
+    def _transform_commands(self, m, resets, commands, engine, epilogue):
+        fork = self._unit(m, resets, "transform_fork", Fork(commands.payload.shape(), outputs=2))
         wiring.connect(m, gate=commands, fork=fork.i)
         m.d.comb += [
             fork.choose.eq(0b11),
@@ -232,6 +247,8 @@ class Core(wiring.Component):
                 m.d.sync += self.running.eq(0)
         with m.Else():
             m.d.sync += quiet.eq(0)
+        with m.If(self.reset):
+            m.d.sync += [self.running.eq(0), quiet.eq(0)]
 
     def _count(self, m, sequencer, units, gates):
         load, store = units[Unit.LOAD], units[Unit.STORE]

@@ -97,8 +97,9 @@ class Status(wiring.Component):
         return m
 
     def _counter(self, m, name):
-        total = Signal(32, name=name)
-        amount = Signal.like(getattr(self, f"count_{name}"), name=f"{name}_amount")
+        # A start clears them, and what need not be reset is nearer to everything.
+        total = Signal(32, name=name, reset_less=True)
+        amount = Signal(len(getattr(self, f"count_{name}")), name=f"{name}_amount", reset_less=True)
         m.d.sync += amount.eq(getattr(self, f"count_{name}"))
         with m.If(self.start):
             m.d.sync += [total.eq(0), amount.eq(0)]
