@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs: data sets, files, normalisation, and how they are cut."""
