@@ -78,7 +78,7 @@ def test_imports_follow_the_arrows(path):
     ("package", "text", "culprit"),
     [
         ("gcnloom_hw", "import numpy as np", "numpy"),
-        ("gcnloom_hw", "def f():\n    from gcnloom.program import Program", "gcnloom"),
+        ("gcnloom_hw", "def f():\n    from gcnloom.programs.program import Program", "gcnloom"),
         ("gcnloom", "from amaranth.back import verilog", "amaranth"),
         ("gcnloom", "import gcnloom_sim.model", "gcnloom_sim"),
         ("gcnloom", "import importlib\nimportlib.import_module('gcnloom_sim.rtl')", "gcnloom_sim"),

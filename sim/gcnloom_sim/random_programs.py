@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import Generator
 
-from gcnloom.access import Access
-from gcnloom.dependence import accesses_of, insert_tokens
-from gcnloom.items import pack_beats, pack_order
-from gcnloom.program import Program
+from gcnloom.programs.access import Access
+from gcnloom.programs.dependence import accesses_of, insert_tokens
+from gcnloom.programs.program import Program
+from gcnloom.tensors.items import pack_beats, pack_order
 from gcnloom_sim.random_choices import Dice
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array
 
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.lower.multiply import Multiplication, lower_gemm, lower_spmm
-from gcnloom.memory import Allocator, TensorLayout
-from gcnloom.program import Program
-from gcnloom.scaling import quantised
+from gcnloom.programs.program import Program
+from gcnloom.tensors.memory import Allocator, TensorLayout
+from gcnloom.tensors.quantised import quantised
 from gcnloom.transport import Transport, connect
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION

@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 
 from gcnloom.device import Device, open
 from gcnloom.errors import DataError, LoomError
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gcnloom.training.inference import Inference
 from gcnloom.training.options import Options

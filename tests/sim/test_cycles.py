@@ -6,11 +6,11 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from gcnloom import datasets
 from gcnloom import device as devices
-from gcnloom.engine import Engine
+from gcnloom.graphs import datasets
 from gcnloom.layers import Network
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
+from gcnloom.training.engine import Engine
 from gcnloom_sim.cycles import predict
 from gcnloom_sim.cycles.cases import COUNTS, REPEATS, cases
 from gcnloom_sim.cycles.timing import Timing

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
-from gcnloom.datasets import load
-from gcnloom.graph import gcn_norm
-from gcnloom.optimiser import SGD, Adam
+from gcnloom.graphs.datasets import load
+from gcnloom.graphs.graph import gcn_norm
+from gcnloom.training.optimiser import SGD, Adam
 from gcnloom_sim.golden import accuracy, backward, forward, loss_of, train
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gcnloom.errors import DeviceError, ProgramError
-from gcnloom.items import pack_beats, pack_order
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
+from gcnloom.tensors.items import pack_beats, pack_order
 from gcnloom_sim.model import Model, open_model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform

@@ -8,7 +8,7 @@ import pytest
 
 from gcnloom.device import Device
 from gcnloom.errors import ProgramError
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
 from gcnloom_sim.model import Model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Aggregate, Drain, Load, Store, Transform

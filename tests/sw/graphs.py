@@ -4,8 +4,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from gcnloom import datasets
-from gcnloom.graph import Graph
+from gcnloom.graphs import datasets
+from gcnloom.graphs.graph import Graph
 
 __all__ = ["AWKWARD", "block_model", "changed", "write_npz"]
 

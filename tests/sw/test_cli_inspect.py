@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig, named_configs
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model, write_npz

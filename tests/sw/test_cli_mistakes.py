@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
 from gcnloom_spec.commands import Load
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model, write_npz

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gcnloom.datasets import load
 from gcnloom.errors import DataError
-from gcnloom.graph import gcn_norm
+from gcnloom.graphs.datasets import load
+from gcnloom.graphs.graph import gcn_norm
 
 CORA = Path(__file__).parents[2] / ".." / "shared" / "datasets" / "cora.npz"
 ARRAYS = {

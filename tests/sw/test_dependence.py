@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gcnloom import dependence
-from gcnloom.dependence import Access, accesses_of, insert_tokens
+from gcnloom.programs import dependence
+from gcnloom.programs.dependence import Access, accesses_of, insert_tokens
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Mode, Source, Target

@@ -10,8 +10,8 @@ from gcnloom import device as device_module
 from gcnloom import transport as transport_module
 from gcnloom.device import Device
 from gcnloom.errors import ConfigError, DeviceError, ProgramError
-from gcnloom.memory import TensorLayout
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
+from gcnloom.tensors.memory import TensorLayout
 from gcnloom.transport import Identity, connect
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig

@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import coo_array, csr_array
 
 from gcnloom.errors import DataError
-from gcnloom.graph import Graph, gcn_norm
+from gcnloom.graphs.graph import Graph, gcn_norm
 
 
 def make(**change):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gcnloom.errors import DataError, MemoryFullError
-from gcnloom.memory import Allocator, TensorLayout
+from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.config import AcceleratorConfig, named_configs
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gcnloom.errors import CheckpointError, ConfigError
-from gcnloom.optimiser import SGD, Adam
+from gcnloom.training.optimiser import SGD, Adam
 
 DECAYS = (0.1, 0.0)
 

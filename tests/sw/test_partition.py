@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from gcnloom.partition import blocks, node_order, tiles
+from gcnloom.graphs.partition import blocks, node_order, tiles
 
 
 def two_shuffled_cliques(size, seed):

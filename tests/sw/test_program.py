@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gcnloom.errors import ProgramError
-from gcnloom.program import Program, decode
+from gcnloom.programs.program import Program, decode
 from gcnloom_spec.commands import COMMANDS, Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.isa import EMISSION, WORDS, Destination, Mode, Opcode, Source, Target
 

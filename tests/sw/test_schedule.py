@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, eye_array
 
-from gcnloom.schedule import schedule
-from gcnloom.spacing import issue_times
+from gcnloom.scheduling.schedule import schedule
+from gcnloom.scheduling.spacing import issue_times
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
 

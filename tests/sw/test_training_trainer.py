@@ -8,7 +8,7 @@ import pytest
 
 from gcnloom.device import open as open_device
 from gcnloom.errors import DataError, TrainingError
-from gcnloom.graph import gcn_norm
+from gcnloom.graphs.graph import gcn_norm
 from gcnloom.training.loss import accuracy
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, first_weights, graph_digest

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gcnloom import datasets
+from gcnloom.graphs import datasets
 from tests.system.training import train
 
 pytestmark = pytest.mark.sim

@@ -8,9 +8,9 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from gcnloom.device import open as open_device
-from gcnloom.engine import Engine
-from gcnloom.graph import Graph, gcn_norm
+from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.layers import Network
+from gcnloom.training.engine import Engine
 from gcnloom_sim import golden
 from tests.system.training import loss_and_gradient, start_weights
 

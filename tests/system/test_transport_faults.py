@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from gcnloom.device import open as open_device
 from gcnloom.errors import DeviceError, ProgramError
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
 from gcnloom_sim import rtl
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Emission, Load, Store, Transform

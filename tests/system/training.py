@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import open as open_device
-from gcnloom.engine import Engine
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
-from gcnloom.optimiser import Adam
+from gcnloom.training.engine import Engine
+from gcnloom.training.optimiser import Adam
 
 __all__ = ["Trained", "loss_and_gradient", "start_weights", "train"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gcnloom.device import Device
-from gcnloom.items import pack_order
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
+from gcnloom.tensors.items import pack_order
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit, order_word

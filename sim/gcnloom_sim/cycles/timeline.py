@@ -4,7 +4,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
 from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import ComputeUnit

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom import datasets
 from gcnloom.device import open as open_device
-from gcnloom.graph import Graph, gcn_norm
+from gcnloom.graphs import datasets
+from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, first_weights, weights_sha256
 from gcnloom_sim import golden

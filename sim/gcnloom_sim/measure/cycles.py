@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from gcnloom import datasets
 from gcnloom.device import open as open_device
-from gcnloom.engine import Engine
+from gcnloom.graphs import datasets
+from gcnloom.training.engine import Engine
 from gcnloom.training.loss import cross_entropy
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import first_weights

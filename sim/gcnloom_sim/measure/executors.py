@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from gcnloom import datasets
 from gcnloom.device import open as open_device
+from gcnloom.graphs import datasets
 from gcnloom.training.options import Options
 from gcnloom.training.result import result
 from gcnloom.training.trainer import Trainer

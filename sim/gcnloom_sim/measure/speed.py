@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast the Verilated accelerator simulates."""
 
-from gcnloom import datasets
 from gcnloom.device import open as open_device
-from gcnloom.engine import Engine
+from gcnloom.graphs import datasets
+from gcnloom.training.engine import Engine
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import first_weights
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.dependence import accesses_of
-from gcnloom.encoding import LIMBS, decode
 from gcnloom.errors import DeviceError, ProgramError
-from gcnloom.items import pack_elements
+from gcnloom.programs.dependence import accesses_of
+from gcnloom.programs.encoding import LIMBS, decode
+from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import Identity
 from gcnloom_sim.model.checks import check_range
 from gcnloom_sim.model.dense import DenseEngine

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom.items import unpack_elements
+from gcnloom.tensors.items import unpack_elements
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig, Packing

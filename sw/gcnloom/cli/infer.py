@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gcnloom import datasets
 from gcnloom.cli.options import (
     add_common,
     add_data,
@@ -19,6 +18,7 @@ from gcnloom.cli.options import (
 )
 from gcnloom.cli.progress import Progress
 from gcnloom.errors import ConfigError
+from gcnloom.graphs import datasets
 from gcnloom.training.checkpoint import load_checkpoint
 from gcnloom.training.inference import Inference
 from gcnloom.training.loss import accuracy

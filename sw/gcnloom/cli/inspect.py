@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gcnloom import datasets
 from gcnloom.cli.options import (
     add_common,
     add_data,
@@ -16,11 +15,12 @@ from gcnloom.cli.options import (
 )
 from gcnloom.doctor import checks
 from gcnloom.doctor import listing as checks_listing
-from gcnloom.engine import PASSES
 from gcnloom.errors import ConfigError, ProgramError
+from gcnloom.graphs import datasets
 from gcnloom.lower.graph import lower_graph
-from gcnloom.memory import Allocator
-from gcnloom.program import Program
+from gcnloom.programs.program import Program
+from gcnloom.tensors.memory import Allocator
+from gcnloom.training.engine import PASSES
 from gcnloom.training.options import Options
 from gcnloom.transport import DEFAULT_CONFIG, configuration
 from gcnloom_spec.config import named_configs

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gcnloom import datasets
 from gcnloom.cli.options import (
     DEFAULTS,
     add_common,
@@ -22,6 +21,7 @@ from gcnloom.cli.options import (
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.report import report
 from gcnloom.errors import CheckpointError, ConfigError
+from gcnloom.graphs import datasets
 from gcnloom.training.baseline import logistic_regression
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
 from gcnloom.training.options import Options

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from gcnloom.errors import DataError
-from gcnloom.graph import Graph, gcn_norm
-from gcnloom.graph_file import read_npz
+from gcnloom.graphs.file import read_npz
+from gcnloom.graphs.graph import Graph, gcn_norm
 
 __all__ = ["load"]
 

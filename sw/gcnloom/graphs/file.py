@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 from gcnloom.archive import ArchiveError, read_arrays
 from gcnloom.errors import DataError
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 
 __all__ = ["read_npz"]
 

@@ -3,11 +3,11 @@
 
 from dataclasses import dataclass, replace
 
-from gcnloom.dependence import accesses_of, insert_tokens
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Ring
-from gcnloom.memory import TensorLayout
-from gcnloom.program import Program
+from gcnloom.programs.dependence import accesses_of, insert_tokens
+from gcnloom.programs.program import Program
+from gcnloom.tensors.memory import TensorLayout
 from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Source, Target

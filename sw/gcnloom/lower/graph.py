@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from gcnloom.errors import MemoryFullError
-from gcnloom.graph import Graph, gcn_norm
+from gcnloom.graphs.graph import Graph, gcn_norm
+from gcnloom.graphs.partition import node_order
 from gcnloom.layers import Network
 from gcnloom.lower.network import LoweredNetwork, lower_network
 from gcnloom.lower.products import column_limit
-from gcnloom.memory import Allocator
-from gcnloom.partition import node_order
-from gcnloom.scaling import quantised
+from gcnloom.tensors.memory import Allocator
+from gcnloom.tensors.quantised import quantised
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES
 

@@ -4,9 +4,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gcnloom.items import pack_beats, pack_order
-from gcnloom.memory import Allocator
-from gcnloom.schedule import Schedule
+from gcnloom.scheduling.schedule import Schedule
+from gcnloom.tensors.items import pack_beats, pack_order
+from gcnloom.tensors.memory import Allocator
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["StoredMatrix", "place_matrix"]

@@ -14,9 +14,9 @@ from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
 from gcnloom.lower.products import column_limit, gemm, padded_inner, row_limit, spmm
 from gcnloom.lower.work import row_sum_bits
-from gcnloom.memory import Allocator, TensorLayout
-from gcnloom.program import Program
-from gcnloom.schedule import schedule
+from gcnloom.programs.program import Program
+from gcnloom.scheduling.schedule import schedule
+from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["Multiplication", "lower_gemm", "lower_spmm"]

@@ -21,9 +21,9 @@ from gcnloom.lower.products import (
     spmm,
 )
 from gcnloom.lower.work import check_sums, necessary_macs
-from gcnloom.memory import Allocator, TensorLayout
-from gcnloom.program import Program
-from gcnloom.schedule import schedule
+from gcnloom.programs.program import Program
+from gcnloom.scheduling.schedule import schedule
+from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.access import Access, accesses_of
 from gcnloom.errors import ProgramError
+from gcnloom.programs.access import Access, accesses_of
 from gcnloom_spec.commands import Command
 from gcnloom_spec.isa import Unit
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.archive import ArchiveError, read_arrays
-from gcnloom.encoding import LIMBS, decode, encode, patch, unpack_by_opcode
 from gcnloom.errors import ProgramError
-from gcnloom.listing import listing
+from gcnloom.programs.encoding import LIMBS, decode, encode, patch, unpack_by_opcode
+from gcnloom.programs.listing import listing
 from gcnloom_spec.commands import Command
 from gcnloom_spec.isa import ISA_VERSION, Opcode
 
@@ -31,7 +31,7 @@ class Program:
     Parameters
     ----------
     words : NDArray[np.uint64]
-        Shape ``(commands, 4)``, read-only: see :func:`gcnloom.encoding.encode`.
+        Shape ``(commands, 4)``, read-only: see :func:`gcnloom.programs.encoding.encode`.
     config_digest : str
         Names the configuration the commands were made for.
     isa_version : int

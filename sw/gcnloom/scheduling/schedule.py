@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from gcnloom.dealing import Deal, Edges, chunk_counts, deal, edges_of
-from gcnloom.spacing import issue_times
+from gcnloom.scheduling.dealing import Deal, Edges, chunk_counts, deal, edges_of
+from gcnloom.scheduling.spacing import issue_times
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import edge_word, order_word
 from gcnloom_spec.number import limits

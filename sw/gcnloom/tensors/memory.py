@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ConfigError, DataError, MemoryFullError
-from gcnloom.items import pack_elements, unpack_elements
+from gcnloom.tensors.items import pack_elements, unpack_elements
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.number import limits
 

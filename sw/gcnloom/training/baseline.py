@@ -4,7 +4,7 @@
 import warnings
 
 from gcnloom.errors import DataError
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 
 __all__ = ["logistic_regression"]
 

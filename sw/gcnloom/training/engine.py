@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device, RunResult
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.lower.graph import lower_graph
-from gcnloom.program import Program
-from gcnloom.scaling import Scales
+from gcnloom.programs.program import Program
+from gcnloom.training.scaling import Scales
 from gcnloom_spec.number import exponent_for, quantise
 
 __all__ = ["Engine"]

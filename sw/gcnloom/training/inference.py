@@ -5,11 +5,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device
-from gcnloom.engine import Engine
 from gcnloom.errors import CheckpointError
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.checkpoint import Checkpoint
+from gcnloom.training.engine import Engine
 
 __all__ = ["Inference"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gcnloom.errors import ConfigError
 from gcnloom.layers import Network
-from gcnloom.optimiser import SGD, Adam, Optimiser
+from gcnloom.training.optimiser import SGD, Adam, Optimiser
 
 __all__ = ["Options"]
 

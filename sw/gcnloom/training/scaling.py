@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exponents: of real matrices, and from step to step of what the device requantises."""
+"""Delayed scaling: this step's shifts from the last step's largest results."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 
-from gcnloom.errors import DataError
 from gcnloom.layers import Network
-from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.number import exponent_for, quantise, shift_for
+from gcnloom_spec.number import shift_for
 
-__all__ = ["Scales", "quantised"]
+__all__ = ["Scales"]
 
 FIRST_SHIFT = 8
 MOST = 63
@@ -69,20 +65,3 @@ class Scales:
     def restore(self, network: Network, state: Mapping[str, int]) -> None:
         """Take up the exponents of a checkpoint."""
         self.wanted = {network.identifier(name): exponent for name, exponent in state.items()}
-
-
-def quantised(name: str, matrix: Any, config: AcceleratorConfig) -> tuple[Any, int]:
-    """Operand mantissas of a real matrix, in its own form, and their exponent.
-
-    `name` is for the error about values that are not finite.
-    """
-    sparse = csr_array(matrix) if issparse(matrix) else None
-    values = np.asarray(matrix if sparse is None else sparse.data, dtype=np.float64)
-    bad = np.count_nonzero(~np.isfinite(values))
-    if bad:
-        raise DataError(f"{name} has {bad} values that are not finite; try to drop or replace them")
-    exponent = exponent_for(values, config.operand_width)
-    mantissas = quantise(values, exponent, config.operand_width)
-    if sparse is None:
-        return mantissas, exponent
-    return csr_array((mantissas, sparse.indices, sparse.indptr), shape=sparse.shape), exponent

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device
-from gcnloom.engine import MOST_REPEATS, PASSES, Engine
 from gcnloom.errors import CheckpointError, DataError, TrainingError
-from gcnloom.graph import Graph
+from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.checkpoint import Checkpoint
+from gcnloom.training.engine import MOST_REPEATS, PASSES, Engine
 from gcnloom.training.loss import accuracy, cross_entropy
 from gcnloom.training.options import Options
 
