@@ -154,23 +154,27 @@ MUTATIONS = [
         "finished.eq(self.wrote)",
         TALL,
     ),
-    Mutation(f"{SW}/spacing.py", "frame * HAZARD_DISTANCE)", "frame * length)", SCHEDULE),
-    Mutation(f"{SW}/dealing.py", "last[start + counts - 1] = 1", "last[start] = 1", SCHEDULE),
-    Mutation(f"{SW}/dealing.py", "used[chosen] += 1", "used[chosen] += 0", SCHEDULE),
     Mutation(
-        f"{SW}/dependence.py",
+        f"{SW}/scheduling/spacing.py", "frame * HAZARD_DISTANCE)", "frame * length)", SCHEDULE
+    ),
+    Mutation(
+        f"{SW}/scheduling/dealing.py", "last[start + counts - 1] = 1", "last[start] = 1", SCHEDULE
+    ),
+    Mutation(f"{SW}/scheduling/dealing.py", "used[chosen] += 1", "used[chosen] += 0", SCHEDULE),
+    Mutation(
+        f"{SW}/programs/dependence.py",
         "table = self.users if write else self.writers",
         "table = self.writers",
         DEPENDENCE,
     ),
     Mutation(
-        f"{SW}/dependence.py",
+        f"{SW}/programs/dependence.py",
         "complete[other] = needed[other]",
         "complete[other] = needed[other] + 1",
         DEPENDENCE,
     ),
     Mutation(
-        f"{SW}/access.py",
+        f"{SW}/programs/access.py",
         "command.address + packing.words(command.count), False",
         "command.address + 1, False",
         DEPENDENCE,
