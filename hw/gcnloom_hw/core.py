@@ -238,10 +238,12 @@ class Core(wiring.Component):
             sequencer.count.eq(self.program_count),
             self.fault.eq(sequencer.fault),
         ]
+        idle = Signal()
+        m.d.sync += idle.eq(Cat(part.idle for part in parts).all())
         quiet = Signal(range(QUIET_CYCLES))
         with m.If(self.start):
             m.d.sync += [self.running.eq(1), quiet.eq(0)]
-        with m.Elif(Cat(part.idle for part in parts).all()):
+        with m.Elif(idle):
             m.d.sync += quiet.eq(quiet + 1)
             with m.If(quiet == QUIET_CYCLES - 1):
                 m.d.sync += self.running.eq(0)

@@ -9,7 +9,6 @@ from gcnloom_hw.epilogue.epilogue import epilogue_output
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.streams.merge import Merge
-from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination
 
@@ -55,17 +54,15 @@ class Router(wiring.Component):
         m = Module()
         vector = self.vectors.p
         m.submodules.fork = fork = Fork(epilogue_output(self.config), outputs=1 + len(MEMORIES))
-        m.submodules.store_queue = queue = Queue(self.stored.payload.shape(), depth=3)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=fork.i)
-        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.stored))
         m.d.comb += [
             fork.choose.eq(
                 vector.emit.replicate(1 + len(MEMORIES))
                 & Cat(vector.store, (vector.destination == memory for memory in MEMORIES))
             ),
-            queue.i.valid.eq(fork.o0.valid),
-            queue.i.payload.eq(fork.o0.p.data),
-            fork.o0.ready.eq(queue.i.ready),
+            self.stored.valid.eq(fork.o0.valid),
+            self.stored.payload.eq(fork.o0.p.data),
+            fork.o0.ready.eq(self.stored.ready),
         ]
         ports = (self.operand_writes, self.left_writes, self.right_writes)
         for port, output in zip(ports, (fork.o1, fork.o2, fork.o3), strict=True):
@@ -84,9 +81,8 @@ class Router(wiring.Component):
 class Fabric(wiring.Component):
     """Both engines' routers and, before each on-chip memory, the merge of its three writers.
 
-    The FIFOs themselves are the epilogues' output queues, `fabric_depth` vectors each, and the
-    short queues to the store unit. A write reaches the memory :attr:`latency` cycles after it
-    is taken.
+    The FIFOs themselves are the epilogues' output queues, `fabric_depth` vectors each. A write
+    reaches the memory :attr:`latency` cycles after it is taken.
 
     Parameters
     ----------

@@ -230,3 +230,43 @@ def test_credited_queue_never_overflows_behind_a_long_pipeline():
 
     run(dut, pipeline, sink)
     assert taken == list(range(count))
+
+
+@pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
+@pytest.mark.parametrize("depth", [1, 2, 5, 16])
+def test_queue_keeps_every_item_in_order_and_is_full_rate(depth, source, sink):
+    dut = Queue(8, depth=depth)
+    sent = [random.Random(9).randrange(256) for _ in range(100)]
+    received = []
+    cycles = 0
+
+    async def feed(ctx):
+        await send(ctx, dut.i, sent, stalls(source))
+
+    async def drain(ctx):
+        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
+
+    async def count(ctx):
+        nonlocal cycles
+        async for clk, _ in ctx.tick().sample():
+            cycles += clk
+
+    run(dut, feed, drain, background=(count,))
+    assert received == sent
+    if depth > 1 and source is None and sink is None:
+        assert cycles <= len(sent) + 3
+
+
+def test_queue_offers_no_path_from_sink_to_source():
+    dut = Queue(8, depth=2)
+
+    async def bench(ctx):
+        for level in range(3):
+            for ready in (0, 1):
+                ctx.set(dut.o.ready, ready)
+                assert ctx.get(dut.i.ready) == (level < 2)
+            ctx.set(dut.o.ready, 0)
+            ctx.set(dut.i.valid, 1)
+            await ctx.tick()
+
+    run(dut, bench)

@@ -53,16 +53,19 @@ class Gate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.queue = queue = Queue(self._shape, depth=self._depth)
+        # What may go on waits here for its engine, so that tokens do not depend on engines.
+        m.submodules.allowed = allowed = Queue(self._shape, depth=2)
         wiring.connect(m, outer=wiring.flipped(self.i), inner=queue.i)
+        wiring.connect(m, inner=allowed.o, outer=wiring.flipped(self.o))
         missing = Signal(len(Unit))
         m.d.comb += [
             missing.eq(queue.o.p.waits & ~self.available),
-            self.o.payload.eq(queue.o.payload),
-            self.o.valid.eq(queue.o.valid & (missing == 0)),
-            queue.o.ready.eq(self.o.ready & (missing == 0)),
-            self.idle.eq(~queue.o.valid),
+            allowed.i.payload.eq(queue.o.payload),
+            allowed.i.valid.eq(queue.o.valid & (missing == 0)),
+            queue.o.ready.eq(allowed.i.ready & (missing == 0)),
+            self.idle.eq(~queue.o.valid & ~allowed.o.valid),
         ]
-        with m.If(self.o.valid & self.o.ready):
+        with m.If(queue.o.valid & queue.o.ready):
             m.d.comb += self.take.eq(queue.o.p.waits)
         with m.If(queue.o.valid):
             m.d.comb += self.waiting.eq(missing & -missing)

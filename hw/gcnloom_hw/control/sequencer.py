@@ -100,10 +100,11 @@ class Sequencer(wiring.Component):
 
     def _deal(self, m, unpack):
         undealt = Signal(32)
+        dealing = Signal()
         dealt = Signal()
         opcode = unpack.items.payload[: HEADER["opcode"]]
         known = Signal()
-        with m.If(unpack.items.valid & (undealt != 0) & ~self.fault):
+        with m.If(unpack.items.valid & dealing & ~self.fault):
             with m.Switch(opcode):
                 for code, command in COMMANDS.items():
                     with m.Case(code):
@@ -118,9 +119,11 @@ class Sequencer(wiring.Component):
             unpack.items.ready.eq(dealt | self.fault),
             unpack.flush.eq(unpack.items.valid & unpack.items.ready & (undealt == 1)),
             self.dispatched.eq(dealt),
-            self.idle.eq(undealt == 0),
+            self.idle.eq(~dealing),
         ]
         with m.If(unpack.items.valid & unpack.items.ready):
             m.d.sync += undealt.eq(undealt - 1)
+            with m.If(undealt == 1):
+                m.d.sync += dealing.eq(0)
         with m.If(self.start):
-            m.d.sync += [undealt.eq(self.count), self.fault.eq(0)]
+            m.d.sync += [undealt.eq(self.count), dealing.eq(self.count != 0), self.fault.eq(0)]

@@ -77,11 +77,14 @@ class Gate(wiring.Component):
         m.submodules.masks = masks = Scratchpad(
             width=self.config.lanes, depth=self.config.mask_depth
         )
-        m.d.comb += [
-            self.mask_writes.ready.eq(1),
+        # A register on the way: the memory may be far from the load unit.
+        m.d.sync += [
             masks.write_enable.eq(self.mask_writes.valid),
             masks.write_address.eq(self.mask_writes.payload.address),
             masks.write_data.eq(self.mask_writes.payload.data),
+        ]
+        m.d.comb += [
+            self.mask_writes.ready.eq(1),
             masks.read_address.eq(self.controls.mask_address),
         ]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The load unit: device memory to on-chip memories."""
 
-from amaranth import Array, Cat, Const, Module, Signal, Value
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -71,12 +71,26 @@ class Load(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         transfer = data.StructLayout(
-            {"target": 3, "bank": 4, "base": LOCAL_BITS, "final": LOCAL_BITS, "signals": 4}
+            {
+                "kinds": KINDS,
+                "target": 3,
+                "bank": 4,
+                "base": LOCAL_BITS,
+                "final": LOCAL_BITS,
+                "signals": 4,
+            }
         )
         m.submodules.transfers = transfers = Queue(transfer, depth=4)
+        # Both ways into other units are cut, or a memory's turn would decide a word's arrival.
+        m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=2)
+        m.submodules.leaving = leaving = Queue(self._write_layout(), depth=2)
+        wiring.connect(m, outer=wiring.flipped(self.words), inner=arrived.i)
         asking = self._ask(m, transfers)
-        self._write(m, transfers)
-        m.d.comb += self.idle.eq(~asking & ~transfers.o.valid & ~self.commands.valid)
+        self._unpack(m, transfers, arrived.o, leaving.i)
+        self._write(m, leaving.o)
+        m.d.comb += self.idle.eq(
+            ~asking & ~transfers.o.valid & ~self.commands.valid & ~leaving.o.valid
+        )
         return m
 
     def _ask(self, m, transfers):
@@ -97,6 +111,8 @@ class Load(wiring.Component):
                 transfers.i.p[name].eq(command[name])
                 for name in ("target", "bank", "base", "signals")
             ),
+            # One-hot, so that a word finds its unpacker by one bit.
+            transfers.i.p.kinds.eq(Const(1, KINDS) << _kind(command.target)),
             # The index of the last item, so that nothing is added where writes are counted.
             transfers.i.p.final.eq(command.count - 1),
             self.commands.ready.eq(~asking & transfers.i.ready),
@@ -122,16 +138,39 @@ class Load(wiring.Component):
                 m.d.sync += asking.eq(0)
         return asking
 
-    def _write(self, m, transfers):
-        """Unpack the words of the oldest command and write its items."""
+    def _write_layout(self):
+        """One item on its way to its memory; signals come with a command's last."""
+        return data.StructLayout(
+            {
+                "target": 3,
+                "bank": 4,
+                "address": LOCAL_BITS,
+                "data": max(self._item_bits()),
+                "signals": 4,
+            }
+        )
+
+    def _item_bits(self):
+        """Bits of a vector, a beat and an order entry that are written."""
+        config = self.config
+        return (
+            config.lanes * config.operand_width,
+            config.pes * config.edge_bits,
+            config.order_bits,
+        )
+
+    def _unpack(self, m, transfers, words, leaving):
+        """Unpack the words of the oldest command and address its items."""
         transfer = transfers.o.p
-        kind = _kind(transfer.target)
         done = Signal(LOCAL_BITS)
         accepted = Signal()
         last = Signal()
-        address = Signal(LOCAL_BITS)
         m.d.comb += [
-            address.eq(transfer.base + done),
+            leaving.p.target.eq(transfer.target),
+            leaving.p.bank.eq(transfer.bank),
+            leaving.p.address.eq(transfer.base + done),
+            leaving.p.signals.eq(Mux(last, transfer.signals, 0)),
+            accepted.eq(leaving.valid & leaving.ready),
             last.eq(accepted & (done == transfer.final)),
             transfers.o.ready.eq(last),
             self.active.eq(accepted),
@@ -140,66 +179,67 @@ class Load(wiring.Component):
         with m.If(accepted):
             m.d.sync += done.eq(done + 1)
         with m.If(last):
-            m.d.comb += self.signals.eq(transfer.signals)
             m.d.sync += done.eq(0)
 
         config = self.config
-        items = []
-        for index, (name, packing) in enumerate(
+        for index, (name, packing, bits) in enumerate(
             (
-                ("vectors", config.vector),
-                ("beats", config.edge_beat),
-                ("entries", config.order),
+                ("vectors", config.vector, self._vector_bits),
+                ("beats", config.edge_beat, self._beat_bits),
+                ("entries", config.order, Value.cast),
             )
         ):
             unpacker = Unpacker(packing, config.memory_bytes)
             m.submodules[name] = unpacker
-            items.append(unpacker.items)
             mine = Signal(name=f"{name}_mine")
             m.d.comb += [
-                mine.eq(transfers.o.valid & (kind == index)),
+                mine.eq(transfers.o.valid & transfer.kinds[index]),
                 unpacker.flush.eq(last),
-                unpacker.words.payload.eq(self.words.payload),
-                unpacker.words.valid.eq(self.words.valid & mine),
+                unpacker.words.payload.eq(words.payload),
+                unpacker.words.valid.eq(words.valid & mine),
+                unpacker.items.ready.eq(leaving.ready & mine),
             ]
             with m.If(mine):
-                m.d.comb += self.words.ready.eq(unpacker.words.ready)
-        self._route(m, transfer, transfers.o.valid, items, address, accepted)
-
-    def _route(self, m, transfer, busy, items, address, accepted):
-        vector = self._vector(items[VECTOR].payload)
-        edges = [
-            items[EDGES].payload[8 * self.config.edge_bytes * pe :][: self.config.edge_bits]
-            for pe in range(self.config.pes)
-        ]
-        positive = Cat(element > 0 for element in vector)
-        vector_bits = Cat(vector)
-        ports = {
-            Target.OPERAND: (self.operand_writes, VECTOR, vector_bits),
-            Target.LEFT: (self.left_writes, VECTOR, vector_bits),
-            Target.RIGHT: (self.right_writes, VECTOR, vector_bits),
-            Target.MASK_AGGREGATE: (self.mask_aggregate_writes, VECTOR, positive),
-            Target.MASK_TRANSFORM: (self.mask_transform_writes, VECTOR, positive),
-            Target.EDGES: (self.edge_writes, EDGES, Cat(edges)),
-            Target.ORDER: (self.order_writes, ORDER, items[ORDER].payload),
-        }
-        for target, (port, kind, bits) in ports.items():
-            if "bank" in port.payload.shape().members:
-                m.d.comb += port.p.bank.eq(transfer.bank)
-            m.d.comb += [port.p.address.eq(address), Value.cast(port.p.data).eq(bits)]
-            with m.If(busy & (transfer.target == target)):
                 m.d.comb += [
-                    port.valid.eq(items[kind].valid),
-                    items[kind].ready.eq(port.ready),
-                    accepted.eq(port.valid & port.ready),
+                    words.ready.eq(unpacker.words.ready),
+                    leaving.valid.eq(unpacker.items.valid),
+                    leaving.p.data.eq(bits(unpacker.items.payload)),
                 ]
 
-    def _vector(self, item):
-        width = 8 * self.config.operand_bytes
-        return [
-            item[width * lane :][: self.config.operand_width].as_signed()
+    def _write(self, m, leaving):
+        """Offer the item to the memory it is for; fire the signals that come with it."""
+        vector = [
+            leaving.p.data.word_select(lane, self.config.operand_width).as_signed()
             for lane in range(self.config.lanes)
         ]
+        positive = Cat(element > 0 for element in vector)
+        ports = {
+            Target.OPERAND: (self.operand_writes, Cat(vector)),
+            Target.LEFT: (self.left_writes, Cat(vector)),
+            Target.RIGHT: (self.right_writes, Cat(vector)),
+            Target.MASK_AGGREGATE: (self.mask_aggregate_writes, positive),
+            Target.MASK_TRANSFORM: (self.mask_transform_writes, positive),
+            Target.EDGES: (self.edge_writes, leaving.p.data),
+            Target.ORDER: (self.order_writes, leaving.p.data),
+        }
+        for target, (port, bits) in ports.items():
+            if "bank" in port.payload.shape().members:
+                m.d.comb += port.p.bank.eq(leaving.p.bank)
+            m.d.comb += [port.p.address.eq(leaving.p.address), Value.cast(port.p.data).eq(bits)]
+            with m.If(leaving.p.target == target):
+                m.d.comb += [port.valid.eq(leaving.valid), leaving.ready.eq(port.ready)]
+        with m.If(leaving.valid & leaving.ready):
+            m.d.comb += self.signals.eq(leaving.p.signals)
+
+    def _vector_bits(self, item):
+        """Mantissas of a vector without the bits that pad them to bytes."""
+        pitch = 8 * self.config.operand_bytes
+        width = self.config.operand_width
+        return Cat(item[pitch * lane :][:width] for lane in range(self.config.lanes))
+
+    def _beat_bits(self, item):
+        pitch = 8 * self.config.edge_bytes
+        return Cat(item[pitch * pe :][: self.config.edge_bits] for pe in range(self.config.pes))
 
 
 def _kind(target):

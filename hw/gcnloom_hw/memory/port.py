@@ -61,13 +61,19 @@ class ReadArbiter(wiring.Component):
         owner = data.StructLayout({"client": 1, "last": 1})
         m.submodules.owners = owners = Queue(owner, depth=self._outstanding)
         # The address leaves through a queue, so that a memory's ready ends here.
-        m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=3)
+        m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=2)
         wiring.connect(m, inner=pending.o, outer=wiring.flipped(self.addresses))
 
         room = Signal()
         m.d.comb += room.eq(owners.i.ready & pending.i.ready)
-        for client, request in enumerate((self.requests0, self.requests1)):
-            blocked = self.requests0.valid if client else 0
+        waiting = []
+        for client, requests in enumerate((self.requests0, self.requests1)):
+            queue = Queue(read_request(), depth=2)
+            m.submodules[f"waiting{client}"] = queue
+            wiring.connect(m, outer=wiring.flipped(requests), inner=queue.i)
+            waiting.append(queue.o)
+        for client, request in enumerate(waiting):
+            blocked = waiting[0].valid if client else 0
             m.d.comb += request.ready.eq(room & ~blocked if client else room)
             with m.If(request.valid & request.ready):
                 m.d.comb += [

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store unit: the engines' results to device memory."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.streams.gearbox import Packer
+from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import Opcode, Source
 
@@ -63,22 +64,15 @@ class Store(wiring.Component):
         config = self.config
         command = self.commands.p
         running = Signal()
-        remaining = Signal(LOCAL_BITS)
+        start = Signal()
         raw = Signal()
-        source = Signal(Source)
         m.submodules.vectors = vectors = Packer(config.vector, config.memory_bytes)
         m.submodules.sums = sums = Packer(config.sums, config.memory_bytes)
 
-        vector = Mux(
-            source == Source.TRANSFORM,
-            self.transform.payload.as_value(),
-            self.aggregate.payload.as_value(),
-        )
-        taken = self._take(m, vectors, sums, vector, raw, running & (remaining != 0), source)
-        with m.If(taken):
-            m.d.sync += remaining.eq(remaining - 1)
-        for packer in (vectors, sums):
-            m.d.comb += packer.items.p.last.eq(remaining == 1)
+        item = data.StructLayout({"data": config.lanes * config.sum_width, "last": 1})
+        m.submodules.taken = chosen = Queue(item, depth=2)
+        taken = self._take(m, chosen.i, start)
+        self._pack(m, chosen.o, vectors, sums, raw)
 
         words = data.View(
             vectors.words.payload.shape(),
@@ -87,6 +81,7 @@ class Store(wiring.Component):
         address = Signal(ADDRESS_BITS, reset_less=True)
         finished = Signal()
         m.d.comb += [
+            start.eq(self.commands.valid & ~running),
             self.writes.valid.eq(Mux(raw, sums.words.valid, vectors.words.valid)),
             self.writes.p.address.eq(address),
             self.writes.p.data.eq(words.data),
@@ -105,34 +100,55 @@ class Store(wiring.Component):
         with m.If(finished):
             m.d.comb += self.signals.eq(command.signals)
             m.d.sync += running.eq(0)
-        with m.Elif(self.commands.valid & ~running):
-            m.d.sync += [
-                running.eq(1),
-                remaining.eq(command.count),
-                raw.eq(command.raw),
-                source.eq(command.source),
-                address.eq(command.address),
-            ]
+        with m.Elif(start):
+            m.d.sync += [running.eq(1), raw.eq(command.raw), address.eq(command.address)]
         return m
 
-    def _take(self, m, vectors, sums, vector, raw, wanted, source):
-        """Hand the source's next vector to the packer in use."""
-        offered = Signal()
+    def _take(self, m, chosen, start):
+        """Take as many vectors as the command wants from its source."""
+        command = self.commands.p
+        # One flip-flop a source, so that its `ready` does not wait for a comparison.
+        wanted = Signal(len(Source))
+        remaining = Signal(LOCAL_BITS)
         taken = Signal()
-        lanes = data.View(Shapes(self.config).sums, vector)
+        for choice, vectors in (
+            (Source.AGGREGATE, self.aggregate),
+            (Source.TRANSFORM, self.transform),
+        ):
+            m.d.comb += vectors.ready.eq(wanted[choice] & chosen.ready)
+            with m.If(wanted[choice]):
+                m.d.comb += [
+                    chosen.valid.eq(vectors.valid),
+                    chosen.p.data.eq(vectors.payload.as_value()),
+                ]
         m.d.comb += [
-            offered.eq(
-                wanted & Mux(source == Source.TRANSFORM, self.transform.valid, self.aggregate.valid)
-            ),
-            vectors.items.valid.eq(offered & ~raw),
-            sums.items.valid.eq(offered & raw),
-            vectors.items.p.data.eq(_extended(lanes, 8 * self.config.operand_bytes)),
-            sums.items.p.data.eq(_extended(lanes, 8 * self.config.sum_bytes)),
-            taken.eq(offered & Mux(raw, sums.items.ready, vectors.items.ready)),
-            self.aggregate.ready.eq(taken & (source == Source.AGGREGATE)),
-            self.transform.ready.eq(taken & (source == Source.TRANSFORM)),
+            chosen.p.last.eq(remaining == 1),
+            taken.eq(chosen.valid & chosen.ready),
         ]
+        with m.If(start):
+            m.d.sync += [
+                remaining.eq(command.count),
+                wanted.eq(Mux(command.count != 0, Const(1, len(Source)) << command.source, 0)),
+            ]
+        with m.Elif(taken):
+            m.d.sync += remaining.eq(remaining - 1)
+            with m.If(chosen.p.last):
+                m.d.sync += wanted.eq(0)
         return taken
+
+    def _pack(self, m, chosen, vectors, sums, raw):
+        """Hand a vector to the packer in use."""
+        lanes = data.View(Shapes(self.config).sums, chosen.p.data)
+        for packer, mine, width in (
+            (vectors, ~raw, self.config.operand_bytes),
+            (sums, raw, self.config.sum_bytes),
+        ):
+            m.d.comb += [
+                packer.items.valid.eq(chosen.valid & mine),
+                packer.items.p.data.eq(_extended(lanes, 8 * width)),
+                packer.items.p.last.eq(chosen.p.last),
+            ]
+        m.d.comb += chosen.ready.eq(Mux(raw, sums.items.ready, vectors.items.ready))
 
 
 def _extended(lanes, bits):

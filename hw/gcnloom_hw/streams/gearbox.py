@@ -103,7 +103,8 @@ class Unpacker(wiring.Component):
 class Packer(wiring.Component):
     """Take items, give words of them; a word goes out when it is full or its item is the last.
 
-    One word a cycle where an item spans words, else one item a cycle; latency 1.
+    One word a cycle where an item spans words, which then has to wait at `items`, with latency 0;
+    else one item a cycle, latency 1.
 
     Parameters
     ----------
@@ -176,18 +177,16 @@ class Packer(wiring.Component):
         m = Module()
         count = self._packing.words_per_item
         word_bits = 8 * self._memory_bytes
-        held = Signal(count * word_bits, reset_less=True)
-        left = Signal(range(count + 1))
-        last = Signal()
+        index = Signal(range(count))
+        final = Signal()
         m.d.comb += [
-            self.words.valid.eq(left != 0),
-            self.words.p.data.eq(held),
+            final.eq(index == count - 1),
+            self.words.valid.eq(self.items.valid),
+            self.words.p.data.eq(self.items.p.data.word_select(index, word_bits)),
             self.words.p.mask.eq(Const(-1, self._memory_bytes)),
-            self.words.p.last.eq(last & (left == 1)),
-            self.items.ready.eq((left == 0) | ((left == 1) & self.words.ready)),
+            self.words.p.last.eq(self.items.p.last & final),
+            self.items.ready.eq(self.words.ready & final),
         ]
         with m.If(self.words.valid & self.words.ready):
-            m.d.sync += [left.eq(left - 1), held.eq(held >> word_bits)]
-        with m.If(self.items.valid & self.items.ready):
-            m.d.sync += [left.eq(count), held.eq(self.items.p.data), last.eq(self.items.p.last)]
+            m.d.sync += index.eq(Mux(final, 0, index + 1))
         return m

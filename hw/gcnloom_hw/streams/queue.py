@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buffered FIFOs between streams."""
+"""FIFOs between streams, in LUT memory."""
 
 from amaranth import Module, Shape, Signal, Value
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 __all__ = ["CreditedQueue", "Queue"]
 
 
 class Queue(wiring.Component):
-    """First in, first out, with a registered output.
+    """First in, first out.
 
-    Accepts while fewer than `depth` items wait. Latency 2 when empty; one item a cycle from depth
-    3 on, every other cycle below.
+    Accepts while fewer than `depth` items wait. Latency 1; one item a cycle from depth 2 on.
+    `valid` and `ready` come from flip-flops, the payload from the memory: taking an item moves a
+    pointer and enables no register as wide as the payload, which would be far from all its bits.
 
     Parameters
     ----------
@@ -27,6 +28,8 @@ class Queue(wiring.Component):
     o : Out(stream.Signature(shape))
     """
 
+    latency = 1
+
     i: stream.Interface
     o: stream.Interface
 
@@ -37,16 +40,32 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        depth = self._depth
         width = Shape.cast(self._shape).width
-        m.submodules.fifo = fifo = SyncFIFOBuffered(width=width, depth=self._depth)
+        m.submodules.storage = storage = Memory(shape=width, depth=depth, init=[])
+        write, read = storage.write_port(), storage.read_port(domain="comb")
+        level = Signal(range(depth + 1))
+        valid, ready = Signal(), Signal(init=1)
+        push, pop = Signal(), Signal()
         m.d.comb += [
-            fifo.w_en.eq(self.i.valid),
-            fifo.w_data.eq(self.i.payload),
-            self.i.ready.eq(fifo.w_rdy),
-            self.o.valid.eq(fifo.r_rdy),
-            fifo.r_en.eq(self.o.ready),
+            self.i.ready.eq(ready),
+            self.o.valid.eq(valid),
+            push.eq(self.i.valid & ready),
+            pop.eq(self.o.ready & valid),
+            # What is written while not ready is written again before it counts.
+            write.en.eq(ready),
+            write.data.eq(Value.cast(self.i.payload)),
+            Value.cast(self.o.payload).eq(read.data),
         ]
-        m.d.comb += Value.cast(self.o.payload).eq(fifo.r_data)
+        for port, moved in ((write, push), (read, pop)):
+            with m.If(moved):
+                m.d.sync += port.addr.eq(port.addr + 1)
+                with m.If(port.addr == depth - 1):
+                    m.d.sync += port.addr.eq(0)
+        with m.If(push & ~pop):
+            m.d.sync += [level.eq(level + 1), valid.eq(1), ready.eq(level != depth - 1)]
+        with m.Elif(pop & ~push):
+            m.d.sync += [level.eq(level - 1), ready.eq(1), valid.eq(level != 1)]
         return m
 
 
@@ -55,7 +74,7 @@ class CreditedQueue(wiring.Component):
 
     Whoever issues work that will end in the queue does so only while `available` is high and
     raises `take` for that cycle; the item may arrive at `i` any number of cycles later and is
-    always accepted. One item a cycle if `depth` exceeds the pipeline's latency plus 3.
+    always accepted. One item a cycle if `depth` exceeds the pipeline's latency plus 2.
 
     Parameters
     ----------

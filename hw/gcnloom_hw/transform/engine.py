@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.streams.queue import CreditedQueue
+from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.transform.accumulate import Accumulator
 from gcnloom_hw.transform.array import SystolicArray, array_latency
 from gcnloom_hw.transform.control import TRANSFORM_WORK, Sequencer, command_cycles
@@ -15,8 +15,6 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode
 
 __all__ = ["TransformEngine"]
-
-QUEUE_LATENCY = 2
 
 
 class TransformEngine(wiring.Component):
@@ -62,7 +60,7 @@ class TransformEngine(wiring.Component):
         # From issue to the array's sums: reading operands, then the array.
         self._lead = OperandMemory.latency + array_latency(config)
         self._pipeline = self._lead + Accumulator.latency
-        self.latency = self._pipeline + QUEUE_LATENCY
+        self.latency = self._pipeline + Queue.latency
         shapes = Shapes(config)
         super().__init__(
             {

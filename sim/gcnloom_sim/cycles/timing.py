@@ -11,10 +11,10 @@ from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_hw.epilogue.random_bytes import RandomBytes
 from gcnloom_hw.memory.port import OUTSTANDING
+from gcnloom_hw.streams.queue import Queue
 from gcnloom_hw.transform.accumulate import Accumulator
 from gcnloom_hw.transform.array import array_latency
 from gcnloom_hw.transform.control import command_cycles
-from gcnloom_hw.transform.engine import QUEUE_LATENCY
 from gcnloom_hw.transform.operands import OperandMemory
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
@@ -35,7 +35,7 @@ __all__ = [
     "Timing",
 ]
 
-QUEUE = 2
+QUEUE = Queue.latency
 """Cycles through an empty queue."""
 READ_INTERVAL = 1
 """Cycles between words asked of memory."""
@@ -102,7 +102,7 @@ class Timing:
     @cached_property
     def transform_latency(self) -> int:
         """Cycles from a step's issue to its sums at the epilogue."""
-        return self._transform_pipeline + QUEUE_LATENCY
+        return self._transform_pipeline + QUEUE
 
     @cached_property
     def transform_depth(self) -> int:

@@ -4,6 +4,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from gcnloom.errors import LoomError
 from gcnloom.training.options import Options
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measure: Callable[[argparse.Namespace], Table] = options.measure
     try:
         header, rows = measure(options)
-        for line in (header, ["---"] * len(header), *rows):
+        for line in chain((header, ["---"] * len(header)), rows):
             print(f"| {' | '.join(str(cell) for cell in line)} |", flush=True)
     except LoomError as error:
         print(f"gcnloom_sim.measure: error: {error}", file=sys.stderr)
