@@ -74,15 +74,18 @@ class Drain(wiring.Component):
             Cat(Cat(part[bit] for part in gated).any() for bit in range(len(word.as_value())))
         )
 
-        # `total` restarts by the register's reset, not by a gate in the adder's carry chain.
-        total = Signal(shapes.sums)
+        # `total` restarts by the registers' reset, not by a gate in the adder's carry chain; by a
+        # flip-flop of its own, as it is wide.
+        total = Signal(shapes.sums, reset_less=True)
+        restart = Signal(init=1)
         beat = Signal(shapes.engine_sums, reset_less=True)
         push = Signal()
         pushed = Signal()
         m.d.comb += push.eq((entry.valid & entry.last) | entry.end)
+        m.d.sync += restart.eq((self.entry.valid & self.entry.last) | self.entry.end)
         for lane in range(self.config.lanes):
             m.d.sync += beat.sums[lane].eq(total[lane] + word[lane])
-            with m.If(push):
+            with m.If(restart):
                 m.d.sync += total[lane].eq(0)
             with m.Elif(entry.valid):
                 m.d.sync += total[lane].eq(total[lane] + word[lane])

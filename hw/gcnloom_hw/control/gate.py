@@ -57,16 +57,21 @@ class Gate(wiring.Component):
         m.submodules.allowed = allowed = Queue(self._shape, depth=2)
         wiring.connect(m, outer=wiring.flipped(self.i), inner=queue.i)
         wiring.connect(m, inner=allowed.o, outer=wiring.flipped(self.o))
+        # What the oldest command waits for is read first, so that nothing but flip-flops decides.
+        waits, read = Signal(len(Unit)), Signal()
         missing = Signal(len(Unit))
         m.d.comb += [
-            missing.eq(queue.o.p.waits & ~self.available),
+            missing.eq(waits & ~self.available),
             allowed.i.payload.eq(queue.o.payload),
-            allowed.i.valid.eq(queue.o.valid & (missing == 0)),
-            queue.o.ready.eq(allowed.i.ready & (missing == 0)),
+            allowed.i.valid.eq(read & (missing == 0)),
+            queue.o.ready.eq(allowed.i.valid & allowed.i.ready),
             self.idle.eq(~queue.o.valid & ~allowed.o.valid),
         ]
-        with m.If(queue.o.valid & queue.o.ready):
-            m.d.comb += self.take.eq(queue.o.p.waits)
-        with m.If(queue.o.valid):
+        with m.If(queue.o.ready):
+            m.d.comb += self.take.eq(waits)
+            m.d.sync += read.eq(0)
+        with m.Elif(~read):
+            m.d.sync += [waits.eq(queue.o.p.waits), read.eq(queue.o.valid)]
+        with m.If(read):
             m.d.comb += self.waiting.eq(missing & -missing)
         return m

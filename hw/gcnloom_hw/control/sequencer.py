@@ -2,12 +2,12 @@
 """Fetch a program from device memory and deal its commands to the units' queues."""
 
 from amaranth import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
-from gcnloom_hw.streams.queue import CreditedQueue
+from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.commands import COMMANDS
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, HEADER, Unit
@@ -99,31 +99,50 @@ class Sequencer(wiring.Component):
         self._deal(m, unpack)
 
     def _deal(self, m, unpack):
-        undealt = Signal(32)
-        dealing = Signal()
-        dealt = Signal()
-        opcode = unpack.items.payload[: HEADER["opcode"]]
-        known = Signal()
-        with m.If(unpack.items.valid & dealing & ~self.fault):
-            with m.Switch(opcode):
-                for code, command in COMMANDS.items():
-                    with m.Case(code):
-                        queue = getattr(self, f"commands{command.unit}")
-                        m.d.comb += [known.eq(1), queue.valid.eq(1), dealt.eq(queue.ready)]
-            with m.If(~known):
-                m.d.sync += self.fault.eq(1)
-        for unit in Unit:
-            m.d.comb += getattr(self, f"commands{unit}").payload.eq(unpack.items.payload)
+        """Decode each command, then offer it to its unit."""
+        undecoded = Signal(32)
+        decoding = Signal()
+        known = Signal(len(Unit))
+        item = unpack.items.payload
+        with m.Switch(item[: HEADER["opcode"]]):
+            for code, command in COMMANDS.items():
+                with m.Case(code):
+                    m.d.comb += known.eq(1 << command.unit)
+        decoded_command = data.StructLayout({"command": len(item), "unit": len(Unit)})
+        m.submodules.decoded = decoded = Queue(decoded_command, depth=2)
         m.d.comb += [
-            # After a fault the rest of the program is read and thrown away.
-            unpack.items.ready.eq(dealt | self.fault),
-            unpack.flush.eq(unpack.items.valid & unpack.items.ready & (undealt == 1)),
-            self.dispatched.eq(dealt),
-            self.idle.eq(~dealing),
+            decoded.i.valid.eq(unpack.items.valid & decoding),
+            decoded.i.p.command.eq(item),
+            decoded.i.p.unit.eq(known),
+            unpack.items.ready.eq(decoded.i.ready & decoding),
+            unpack.flush.eq(unpack.items.valid & unpack.items.ready & (undecoded == 1)),
         ]
         with m.If(unpack.items.valid & unpack.items.ready):
-            m.d.sync += undealt.eq(undealt - 1)
-            with m.If(undealt == 1):
-                m.d.sync += dealing.eq(0)
+            m.d.sync += undecoded.eq(undecoded - 1)
+            with m.If(undecoded == 1):
+                m.d.sync += decoding.eq(0)
+
+        offer = decoded.o
+        dealt = Signal()
+        for unit in Unit:
+            queue = getattr(self, f"commands{unit}")
+            m.d.comb += [
+                queue.payload.eq(offer.p.command),
+                queue.valid.eq(offer.valid & offer.p.unit[unit] & ~self.fault),
+            ]
+            with m.If(queue.valid & queue.ready):
+                m.d.comb += dealt.eq(1)
+        m.d.comb += [
+            # After a fault the rest of the program is read and thrown away.
+            offer.ready.eq(dealt | self.fault),
+            self.dispatched.eq(dealt),
+            self.idle.eq(~decoding & ~offer.valid),
+        ]
+        with m.If(offer.valid & (offer.p.unit == 0)):
+            m.d.sync += self.fault.eq(1)
         with m.If(self.start):
-            m.d.sync += [undealt.eq(self.count), dealing.eq(self.count != 0), self.fault.eq(0)]
+            m.d.sync += [
+                undecoded.eq(self.count),
+                decoding.eq(self.count != 0),
+                self.fault.eq(0),
+            ]

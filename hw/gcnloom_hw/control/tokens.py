@@ -42,6 +42,8 @@ class Tokens(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        clear = Signal()
+        m.d.sync += clear.eq(self.clear)
         now = Signal(UNITS * UNITS)
         m.d.comb += now.eq(Cat(getattr(self, f"signals{unit}") for unit in range(UNITS)))
         for stage in range(SETTLE - 1):
@@ -51,13 +53,14 @@ class Tokens(wiring.Component):
         for giver in range(UNITS):
             for taker in range(UNITS):
                 count = Signal(8, name=f"count_{giver}_{taker}")
+                waits = Signal(name=f"waits_{giver}_{taker}")
                 more = now[UNITS * giver + taker]
                 less = getattr(self, f"take{taker}")[giver]
-                m.d.comb += getattr(self, f"available{taker}")[giver].eq(count != 0)
-                with m.If(self.clear):
-                    m.d.sync += count.eq(0)
+                m.d.comb += getattr(self, f"available{taker}")[giver].eq(waits)
+                with m.If(clear):
+                    m.d.sync += [count.eq(0), waits.eq(0)]
                 with m.Elif(more & ~less):
-                    m.d.sync += count.eq(count + 1)
+                    m.d.sync += [count.eq(count + 1), waits.eq(1)]
                 with m.Elif(less & ~more):
-                    m.d.sync += count.eq(count - 1)
+                    m.d.sync += [count.eq(count - 1), waits.eq(count != 1)]
         return m

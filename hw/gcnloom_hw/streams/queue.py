@@ -122,14 +122,15 @@ class CreditedQueue(wiring.Component):
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.o))
 
         credits = Signal(range(self._depth + 1), init=self._depth)
+        available = Signal(init=1)
         released = Signal()
         m.d.comb += [
             released.eq(self.o.valid & self.o.ready),
-            self.available.eq(credits != 0),
+            self.available.eq(available),
             self.empty.eq(credits == self._depth),
         ]
         with m.If(self.take & ~released):
-            m.d.sync += credits.eq(credits - 1)
+            m.d.sync += [credits.eq(credits - 1), available.eq(credits != 1)]
         with m.Elif(released & ~self.take):
-            m.d.sync += credits.eq(credits + 1)
+            m.d.sync += [credits.eq(credits + 1), available.eq(1)]
         return m
