@@ -2,14 +2,11 @@
 """Timeline of an engine and its epilogue: two pipelines with a short queue between them."""
 
 from gcnloom_sim.cycles.flow import Flow
-from gcnloom_sim.cycles.memory import StoreUnit
-from gcnloom_sim.cycles.timing import CLEARING, PREPARE, QUEUE, STORE_INTERVAL, Issue, Timing
+from gcnloom_sim.cycles.store import StoreUnit
+from gcnloom_sim.cycles.timing import CLEARING, PREPARE, STORE_INTERVAL, Issue, Timing
 from gcnloom_spec.commands import Emission, Store
 
 __all__ = ["ComputeUnit"]
-
-STORE_QUEUE = 2
-"""Vectors between the fabric and the store unit."""
 
 Ended = list[tuple[Store, float]]
 
@@ -35,7 +32,7 @@ class ComputeUnit:
     ) -> None:
         self._timing = timing
         self._latency, self._depth = latency, depth
-        self._source, self._stores = source, stores
+        self.source, self._stores = source, stores
         self._engine_free = 0.0
         self._room, self._random_free = float(CLEARING), 0.0
         self._ended = 0.0
@@ -90,12 +87,7 @@ class ComputeUnit:
         latency = self._timing.epilogue_latency
         first = max(begin + latency, self._out.time(self._out.count - 1) + 1)
         last = max(first + STORE_INTERVAL * (beats - 1), end + latency)
-        first_taken, last_taken, ended = self._stores.take(
-            self._source, beats, first + QUEUE, last + QUEUE
-        )
-        taken = Flow()
-        taken.add(beats, first_taken, last_taken)
-        last = max(last, taken.time(beats - 1 - STORE_QUEUE) + 1)
+        first, last, ended = self._stores.take(self.source, beats, first, last)
         self._out.add(beats, first, last)
         held = self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1
         return max(end, held), last, ended

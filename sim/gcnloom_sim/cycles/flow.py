@@ -35,12 +35,3 @@ class Flow:
             if index >= start:
                 return first + (last - first) * (index - start) / max(items - 1, 1)
         return NEVER
-
-    def passed(self, time: float) -> int:
-        """Return how many items have passed by `time`."""
-        for start, items, first, last in reversed(self._pieces):
-            if time >= last:
-                return start + items
-            if time >= first:
-                return start + 1 + int((time - first) * (items - 1) / (last - first))
-        return 0

@@ -8,8 +8,10 @@ from gcnloom.programs.program import Program
 from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import ComputeUnit
-from gcnloom_sim.cycles.memory import Fetch, LoadUnit, StoreUnit
-from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, QUEUE, Issue, Timing
+from gcnloom_sim.cycles.gates import Gate, Tokens
+from gcnloom_sim.cycles.reading import Fetch, LoadUnit, Port
+from gcnloom_sim.cycles.store import StoreUnit
+from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, QUEUE, REQUESTS, Issue, Timing
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
@@ -19,9 +21,11 @@ __all__ = ["Prediction", "predict"]
 
 LATENCY = 8
 """Cycles from a read request to its answer, as the Verilated device has it."""
+FETCH, LOAD = range(2)
+"""Clients of the memory port."""
 QUIET = Emission(vectors=0)
-ENDING = QUIET_CYCLES - 1
-"""Cycles from the last movement to the end of the count."""
+ENDING = QUIET_CYCLES
+"""Cycles from the one after the last movement to the end of the count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +47,20 @@ class Prediction:
 
 
 class _Timeline:
-    """Deals commands in program order and executes them, in the same order, as late as it can.
+    """Fetch, dealing and loads cycle by cycle; between them, engines and stores by command.
 
-    What a command depends on is known when it executes; what it holds up, fetches above all,
-    had better be known too, so that it waits until a queue is full. A store ends with a later
-    command: until then it is pending.
+    A command of an engine is timed as a whole when it comes to the engine, and a store with the
+    command that emits to it.
     """
 
-    def __init__(self, config: AcceleratorConfig, latency: int, commands: int) -> None:
+    def __init__(self, config: AcceleratorConfig, latency: int, commands: list[Command]) -> None:
         self.timing = timing = Timing(config)
-        self.depth = config.command_depth
-        self.load = LoadUnit(timing, latency)
-        self.store = StoreUnit(timing)
+        self.undealt = deque(commands)
+        self.fetch = Fetch(timing, len(commands))
+        self.port = Port(latency)
+        self.tokens = Tokens(timing.settle)
+        self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
+        self.load, self.store = LoadUnit(timing), StoreUnit(timing)
         self.aggregate = ComputeUnit(
             timing,
             latency=ENGINE_TO_SUMS,
@@ -69,128 +75,129 @@ class _Timeline:
             source=Source.TRANSFORM,
             stores=self.store,
         )
-        self.backlog: deque[tuple[Command, float]] = deque()
-        self.ready: float | None = None
-        self.admitted = False
-        self.tokens: list[list[deque[float]]] = [[deque() for _ in Unit] for _ in Unit]
-        self.gone: list[list[float]] = [[] for _ in Unit]
-        self.dealt = [0] * len(Unit)
-        self.waiting = [0.0] * len(Unit)
+        self.unexpected: deque[Store] = deque()
+        self.now = 0
         self.end = 0.0
-        self.fetch = Fetch(timing, commands, self.arrival)
-        self.fetch.unpack()
 
-    def arrival(self, asked: float) -> tuple[float, float]:
-        """Return when a command's word is asked for and arrives, in turn with loads."""
-        under_way = None
-        while self.backlog and self.backlog[0][1] + QUEUE < asked:
-            command = self.backlog[0][0]
-            if isinstance(command, Load):
-                under_way = self.load.plan(command, self._ready())
-                if under_way.last_ask >= asked:
-                    return self.load.fetch(asked, under_way)
-            self.execute()
-        return self.load.fetch(asked, None)
+    def run(self) -> None:
+        """Let the program come to its end."""
+        while self.undealt or any(gate.busy for gate in self.gates) or not self.load.idle:
+            self.now += 1
+            if self._step():
+                continue
+            later = [time for gate in self.gates for time in gate.events(self.now)]
+            if self.port.due is not None and self.port.due > self.now:
+                later.append(self.port.due)
+            if not later:
+                self._refuse()
+            self.now = min(later) - 1
 
-    def deal(self, command: Command) -> None:
+    def _step(self) -> bool:
+        """Execute one cycle; return whether anything moved or may move in the next."""
+        now, port = self.now, self.port
+        rooms = [gate.room for gate in self.gates]
+        asking = [waiting < REQUESTS for waiting in port.waiting]
+        answer, free = port.answer(now), self.load.free
+        arrives = answer == LOAD and self.load.room
+        moved = port.step(now, take=answer == FETCH or arrives)
+
+        accepted = self._execute(free)
+        for gate in self.gates:
+            passed, left = gate.step(now)
+            moved |= left or passed is not None
+            if isinstance(passed, Store):
+                self._expect(passed)
+        command = self.undealt[0] if self.fetch.command else None
+        deals = command is not None and rooms[command.unit]
+        asks, changed = self.fetch.step(deal=deals, arrives=answer == FETCH, room=asking[FETCH])
+        if command is not None and deals:
+            self._deal(command)
+        port.waiting[FETCH] += asks
+        wants, ended, loading = self.load.step(
+            now, accept=accepted, arrives=arrives, room=asking[LOAD]
+        )
+        port.waiting[LOAD] += wants
+        if ended is not None:
+            self._done(ended, now + QUEUE)
+        return moved or changed or asks or wants or loading
+
+    def _deal(self, command: Command) -> None:
         """Put a command into its unit's queue."""
-        unit = command.unit
-        leaving = self.dealt[unit] - self.depth
-        while self.backlog and len(self.gone[unit]) <= leaving:
-            if not self._admit():
-                self.execute()
-        known = 0 <= leaving < len(self.gone[unit])
-        dealt = self.fetch.deal(self.gone[unit][leaving] + 1 if known else 0.0)
-        self.dealt[unit] += 1
-        self.backlog.append((command, dealt))
-        self.fetch.unpack()
+        self.undealt.popleft()
+        self.gates[command.unit].put(command, self.now)
+        self.end = max(self.end, self.now)
+        if isinstance(command, Store):
+            self.unexpected.append(command)
+            self._expect(None)
 
-    def _admit(self) -> bool:
-        """Let the oldest command leave its queue if it is a load; it executes later."""
-        command = self.backlog[0][0]
-        if self.admitted or not isinstance(command, Load):
-            return False
-        self.gone[command.unit].append(self.load.plan(command, self._ready()).accepted)
-        self.admitted = True
-        return True
+    def _expect(self, passed: Store | None) -> None:
+        """Announce stores, in their order, as soon as their tokens are known to be there."""
+        while self.unexpected and (self.unexpected[0] is passed or not self.unexpected[0].waits):
+            self.store.expect(self.unexpected.popleft(), self.now + QUEUE)
 
-    def execute(self) -> None:
-        """Execute the oldest command that has been dealt."""
-        self._admit()
-        ready = self._ready()
-        command, _ = self.backlog.popleft()
-        self.ready, self.admitted = None, False
-        match command:
-            case Load():
-                self._done(command, self.load.run(command, ready))
-            case Aggregate():
-                issue = self.timing.aggregate(command)
-                self._compute(self.aggregate, command, issue, QUIET, ready)
-            case Drain():
-                issue = self.timing.drain(command)
-                self._compute(self.aggregate, command, issue, command.emission, ready)
-            case Transform():
-                issue = self.timing.transform(command)
-                emission = command.emission if command.last else QUIET
-                self._compute(self.transform, command, issue, emission, ready)
-            case Store():
-                self.store.expect(command, ready)
+    def _execute(self, free: bool) -> Load | None:
+        """Let units begin the commands that have come to them; return the load that does."""
+        accepted = None
+        for gate in self.gates:
+            command = gate.offered
+            match command:
+                case Load() if free:
+                    accepted = command
+                    gate.leave(self.now)
+                case Aggregate():
+                    issue = self.timing.aggregate(command)
+                    self._compute(self.aggregate, command, issue, QUIET)
+                case Drain():
+                    issue = self.timing.drain(command)
+                    self._compute(self.aggregate, command, issue, command.emission)
+                case Transform():
+                    issue = self.timing.transform(command)
+                    emission = command.emission if command.last else QUIET
+                    self._compute(self.transform, command, issue, emission)
+        return accepted
 
     def _compute(
-        self, unit: ComputeUnit, command: Command, issue: Issue, emission: Emission, ready: float
+        self, unit: ComputeUnit, command: Command, issue: Issue, emission: Emission
     ) -> None:
-        gone, done, stores = unit.run(issue, emission, ready)
-        self.gone[command.unit].append(gone)
+        if emission.store and not self.store.covers(unit.source, issue.beats):
+            return
+        gate = self.gates[command.unit]
+        left, done, stores = unit.run(issue, emission, gate.since)
+        gate.leave(left)
         self._done(command, done)
-        # The end of the program waits for the statistics of the last vector.
-        self.end = max(self.end, done + Statistics.latency - 1)
+        # The end of the program waits for the statistics of the last vector, which begin in
+        # the cycle after it entered the queue that it left now.
+        self.end = max(self.end, done - QUEUE + 1 + Statistics.latency)
         for store, end in stores:
-            self.gone[store.unit].append(end)
+            self.gates[Unit.STORE].leave(end)
             self._done(store, end)
-
-    def _ready(self) -> float:
-        """Return when the oldest command has come to the end of its queue and has its tokens."""
-        if self.ready is None:
-            command, dealt = self.backlog[0]
-            unit = command.unit
-            gone = self.gone[unit]
-            offered = max(dealt + QUEUE, gone[-1] + 1 if gone else 0.0)
-            self.ready = offered
-            for giver in Unit:
-                if command.waits >> giver & 1:
-                    tokens = self.tokens[giver][unit]
-                    if not tokens:
-                        raise ValueError(
-                            f"{command} waits for a token that no command before it leaves; "
-                            "insert the tokens again"
-                        )
-                    self.ready = max(self.ready, tokens.popleft() + self.timing.settle)
-            self.waiting[unit] += self.ready - offered
-        return self.ready
 
     def _done(self, command: Command, done: float) -> None:
         self.end = max(self.end, done)
-        for taker in Unit:
-            if command.signals >> taker & 1:
-                self.tokens[command.unit][taker].append(done)
+        self.tokens.give(command.unit, command.signals, done)
+
+    def _refuse(self) -> None:
+        """Say what the program waits for in vain."""
+        for gate in self.gates:
+            gate.refuse()
+        raise ValueError(
+            "the program emits vectors that no store before it takes; "
+            "put the store before the command that emits to it"
+        )
 
     def prediction(self) -> Prediction:
         """Return the totals, once everything has executed."""
+        units: dict[str, LoadUnit | ComputeUnit | StoreUnit] = {
+            "load": self.load,
+            "aggregate": self.aggregate,
+            "transform": self.transform,
+            "store": self.store,
+        }
         return Prediction(
             cycles=round(max(self.end, STATISTICS) + ENDING),
-            active={
-                "load": round(self.load.active),
-                "aggregate": round(self.aggregate.active),
-                "transform": round(self.transform.active),
-                "store": round(self.store.active),
-            },
-            waiting={unit.name.lower(): round(self.waiting[unit]) for unit in Unit},
-            stalled={
-                "load": round(self.load.stalled),
-                "aggregate": round(self.aggregate.stalled),
-                "transform": round(self.transform.stalled),
-                "store": round(self.store.stalled),
-            },
+            active={name: round(unit.active) for name, unit in units.items()},
+            waiting={unit.name.lower(): round(self.gates[unit].waited) for unit in Unit},
+            stalled={name: round(unit.stalled) for name, unit in units.items()},
         )
 
 
@@ -205,9 +212,6 @@ def predict(program: Program, config: AcceleratorConfig, latency: int = LATENCY)
     latency : int
         Cycles from a memory read to its answer.
     """
-    timeline = _Timeline(config, latency, len(program))
-    for command in program.commands:
-        timeline.deal(command)
-    while timeline.backlog:
-        timeline.execute()
+    timeline = _Timeline(config, latency, list(program.commands))
+    timeline.run()
     return timeline.prediction()

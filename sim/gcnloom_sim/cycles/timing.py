@@ -22,12 +22,16 @@ from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
+    "ALLOWED",
+    "ARRIVED",
     "CLEARING",
+    "DECODED",
     "ENGINE_TO_SUMS",
+    "GATE_READ",
     "OUTSTANDING",
     "PREPARE",
     "QUEUE",
-    "READ_INTERVAL",
+    "REQUESTS",
     "RESTART",
     "STORE_INTERVAL",
     "TRANSFERS",
@@ -37,8 +41,16 @@ __all__ = [
 
 QUEUE = Queue.latency
 """Cycles through an empty queue."""
-READ_INTERVAL = 1
-"""Cycles between words asked of memory."""
+DECODED = 2
+"""Commands that are decoded and wait for room in their unit's queue."""
+GATE_READ = 1
+"""Cycles in which a gate reads what the command that has come to it waits for."""
+ALLOWED = 2
+"""Commands that have their tokens and wait for their unit."""
+REQUESTS = 2
+"""Requests that wait for their client's turn on the memory port."""
+ARRIVED = 2
+"""Words that wait in the load unit, behind the memory port."""
 STORE_INTERVAL = 1
 """Cycles between vectors handed to the store unit."""
 PREPARE = 3
@@ -47,7 +59,7 @@ RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
-ENGINE_TO_SUMS = 9
+ENGINE_TO_SUMS = 7 + QUEUE
 """Cycles from the issue of a drain entry, or of a last edge, to its beat at the epilogue."""
 CLEARING = STATISTICS + 1
 """Cycles after the start in which the epilogues clear their statistics."""
@@ -88,8 +100,8 @@ class Timing:
     config: AcceleratorConfig
 
     settle = SETTLE
-    epilogue_latency = Epilogue.latency
-    random_latency = RandomBytes.latency
+    epilogue_latency = Epilogue.pipeline + QUEUE
+    random_latency = RandomBytes.pipeline + QUEUE
     random_depth = RandomBytes.pipeline + 4
     fetch_depth = FETCH_DEPTH
     aggregate_depth = DrainStage.depth
@@ -124,14 +136,14 @@ class Timing:
             return self.config.edge_beat
         return self.config.order if target == Target.ORDER else self.config.vector
 
-    def fetch_stall(self, packing: Packing) -> float:
-        """Cycles that a fetched word costs a load whose items are written one a cycle.
+    def fetch_stall(self, packing: Packing) -> int:
+        """Cycles that a fetched command costs a load whose items are written one a cycle.
 
-        The words of a command arrive together; the items of one loaded word hide that only
-        as long as they last.
+        The words of a command arrive together; the items of the loaded words that are there
+        already, one of them being unpacked, hide that only as long as they last.
         """
-        together = self.command_packing.words_per_item
-        return max(0, together + 1 - packing.items_per_word) / together
+        hidden = (1 + ARRIVED) * (packing.items_per_word - 1)
+        return max(0, self.command_packing.words_per_item - hidden)
 
     def stored(self, raw: int) -> Packing:
         """Packing of what a store moves."""
@@ -161,12 +173,9 @@ class Timing:
             first=cycles - beats, last=cycles - 1, beats=beats, cycles=cycles, active=cycles - 1
         )
 
-    def taking(self, count: int, packing: Packing) -> int:
-        """Cycles from the first to the last of `count` vectors that wait for their store.
-
-        Two wait where the store takes its own; the next ones come through a queue.
-        """
-        return max(packing.words_per_item * (count - 1), STORE_INTERVAL * (count - 1) - 1)
+    def packing_latency(self, packing: Packing) -> int:
+        """Cycles from packing a vector to its word, beyond those that words of it take."""
+        return 1 if packing.words_per_item == 1 else 0
 
     def interval(self, command: Command) -> int:
         """Cycles from one command to the next of its kind, if no other unit holds them up.
@@ -184,15 +193,16 @@ class Timing:
                 return self._emitted(self.transform(command))
             case Store():
                 packing = self.stored(command.raw)
-                return self.taking(command.count, packing) + packing.words_per_item + RESTART
+                packed = packing.words_per_item * command.count
+                return packed + self.packing_latency(packing) + RESTART
 
     def _load_interval(self, command: Load) -> int:
         packing = self.packing(command.target)
         words = packing.words(command.count)
-        asking = max(READ_INTERVAL * words, words + 1)
-        stall = self.command_packing.words_per_item * self.fetch_stall(packing)
-        writing = 1 + (command.count + round(stall) if packing.words_per_item == 1 else words)
-        return max(asking + READ_INTERVAL * self.command_packing.words(1), writing)
+        asking = words + 1 + self.command_packing.words(1)
+        if packing.words_per_item > 1:
+            return asking
+        return max(asking, 1 + command.count + self.fetch_stall(packing))
 
     def _emitted(self, issue: Issue) -> int:
         return max(issue.cycles, issue.beats + PREPARE)

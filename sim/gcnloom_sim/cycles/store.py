@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Timeline of the store unit: the vectors it takes, packs and writes."""
+
+from dataclasses import dataclass
+
+from gcnloom_sim.cycles.flow import NEVER
+from gcnloom_sim.cycles.timing import RESTART, Timing
+from gcnloom_spec.commands import Store
+
+__all__ = ["StoreUnit"]
+
+
+@dataclass
+class _Pending:
+    """A store that still waits for vectors."""
+
+    command: Store
+    ready: float
+    remaining: int
+    taken: float = NEVER
+    packed: float = NEVER
+
+
+class StoreUnit:
+    """Takes vectors for the oldest store; packs and writes them."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._pending: list[_Pending] = []
+        self._free = 0.0
+        self.active = 0.0
+        self.stalled = 0.0
+
+    def expect(self, command: Store, ready: float) -> None:
+        """Queue a store; the command that emits to it comes later in the program."""
+        self._pending.append(_Pending(command, ready, command.count))
+
+    def covers(self, source: int, count: int) -> bool:
+        """Return whether the stores that are queued take so many vectors of a source."""
+        return count <= sum(
+            store.remaining for store in self._pending if store.command.source == source
+        )
+
+    def take(
+        self, source: int, count: int, first: float, last: float
+    ) -> tuple[float, float, list[tuple[Store, float]]]:
+        """Take vectors that arrive from `first` to `last`.
+
+        Returns when the first and the last were taken, and the stores that ended, with when.
+        Two wait to be packed: the next is taken when the last but one has been.
+        """
+        step = (last - first) / max(count - 1, 1)
+        done, ended = 0, []
+        first_taken = last_taken = 0.0
+        while done < count:
+            store = self._next(source)
+            words = self._timing.stored(store.command.raw).words_per_item
+            some = min(count - done, store.remaining)
+            if store.remaining == store.command.count:
+                store.ready = max(store.ready, self._free) + 1
+            begin = max(first + done * step, store.ready, store.taken + 1, store.packed - words + 1)
+            packed = max(begin, store.packed) + words * some
+            last_taken = max(first + (done + some - 1) * step, begin + some - 1)
+            if some > 1:
+                last_taken = max(last_taken, packed - 2 * words + 1)
+            first_taken = first_taken if done else begin
+            done += some
+            store.remaining -= some
+            store.taken = last_taken
+            store.packed = max(packed, last_taken + words)
+            if not store.remaining:
+                ended.append((store.command, self._finish(store)))
+        return first_taken, last_taken, ended
+
+    def _next(self, source: int) -> _Pending:
+        return next(store for store in self._pending if store.command.source == source)
+
+    def _finish(self, store: _Pending) -> float:
+        end = store.packed + self._timing.packing_latency(self._timing.stored(store.command.raw))
+        self._pending.remove(store)
+        self._free = end + RESTART - 1
+        self.active += store.command.count
+        self.stalled += end - store.ready + 1 - store.command.count
+        return end
