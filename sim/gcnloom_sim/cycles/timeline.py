@@ -11,7 +11,7 @@ from gcnloom_sim.cycles.compute import ComputeUnit
 from gcnloom_sim.cycles.gates import Gate, Tokens
 from gcnloom_sim.cycles.reading import Fetch, LoadUnit, Port
 from gcnloom_sim.cycles.store import StoreUnit
-from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, QUEUE, REQUESTS, Issue, Timing
+from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, GATE_READ, QUEUE, REQUESTS, Issue, Timing
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
@@ -105,8 +105,9 @@ class _Timeline:
         for gate in self.gates:
             passed, left = gate.step(now)
             moved |= left or passed is not None
-            if isinstance(passed, Store):
-                self._expect(passed)
+            if isinstance(passed, Store) and passed.waits:
+                self.store.expect(self.unexpected.popleft(), now + QUEUE)
+                self._expect()
         command = self.undealt[0] if self.fetch.command else None
         deals = command is not None and rooms[command.unit]
         asks, changed = self.fetch.step(deal=deals, arrives=answer == FETCH, room=asking[FETCH])
@@ -128,12 +129,13 @@ class _Timeline:
         self.end = max(self.end, self.now)
         if isinstance(command, Store):
             self.unexpected.append(command)
-            self._expect(None)
+            self._expect()
 
-    def _expect(self, passed: Store | None) -> None:
-        """Announce stores, in their order, as soon as their tokens are known to be there."""
-        while self.unexpected and (self.unexpected[0] is passed or not self.unexpected[0].waits):
-            self.store.expect(self.unexpected.popleft(), self.now + QUEUE)
+    def _expect(self) -> None:
+        """Announce stores, in their order, up to one that has to wait for tokens."""
+        while self.unexpected and not self.unexpected[0].waits:
+            ready = self.now + QUEUE + GATE_READ + QUEUE
+            self.store.expect(self.unexpected.popleft(), ready)
 
     def _execute(self, free: bool) -> Load | None:
         """Let units begin the commands that have come to them; return the load that does."""
