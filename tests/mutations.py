@@ -125,8 +125,8 @@ MUTATIONS = [
     Mutation(f"{HW}/control/gate.py", "& ~self.available", "& 0", SMALLEST),
     Mutation(
         f"{HW}/control/sequencer.py",
-        "unpack.items.ready.eq(dealt | self.fault)",
-        "unpack.items.ready.eq(dealt)",
+        "offer.ready.eq(dealt | self.fault)",
+        "offer.ready.eq(dealt)",
         ("tests/system/test_transport_faults.py",),
     ),
     Mutation(

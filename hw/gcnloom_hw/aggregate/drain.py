@@ -20,7 +20,7 @@ class Drain(wiring.Component):
     """Add the selected words up to `last`, and queue one vector of sums for each row.
 
     Accepts one entry a cycle. Whoever starts an entry does so while `available` is high and
-    raises `take`; entries that end no row give their place back. A vector leaves 4 cycles after
+    raises `take`; entries that end no row give their place back. A vector leaves 3 cycles after
     the last of its parts, or later. Sums wrap modulo ``2 ** sum_width``.
 
     Parameters

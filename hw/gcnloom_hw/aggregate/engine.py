@@ -28,7 +28,7 @@ class AggregateEngine(wiring.Component):
 
     Accepts a command every ``count`` plus :attr:`aggregate_overhead` or :attr:`drain_overhead`
     cycles: one beat of edges or one drain entry a cycle. Produces the drained vectors, and one
-    beat without `emit` for a command that emits nothing. That beat leaves 9 cycles after the
+    beat without `emit` for a command that emits nothing. That beat leaves 8 cycles after the
     last edge's issue or later, when its sum is in memory. A drain waits for room at the output,
     an Aggregate only with its last beat. Sums wrap modulo ``2 ** sum_width``.
 

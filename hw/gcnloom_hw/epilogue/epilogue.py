@@ -15,7 +15,7 @@ from gcnloom_hw.epilogue.random_bytes import RandomBytes
 from gcnloom_hw.epilogue.sequence import Sequence
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.streams.queue import CreditedQueue
+from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import EMISSION
 from gcnloom_spec.registers import STATISTICS
@@ -94,7 +94,7 @@ class Epilogue(wiring.Component):
     """
 
     pipeline = Gate.latency + Requantise.latency
-    latency = pipeline + 2
+    latency = pipeline + Queue.latency
 
     emissions: stream.Interface
     sums: stream.Interface

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.threefry import PAIR, Threefry
-from gcnloom_hw.streams.queue import CreditedQueue
+from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import EMISSION
 from gcnloom_spec.random import BLOCK_FEATURES, DROPOUT, ROUNDING
@@ -55,7 +55,7 @@ class RandomBytes(wiring.Component):
     """
 
     pipeline = Threefry.latency + 1
-    latency = pipeline + 2
+    latency = pipeline + Queue.latency
 
     key: data.View
     requests: stream.Interface
