@@ -42,8 +42,8 @@ lint: setup  ## style and format
 	$(call stage,style,$(BIN)/ruff check $(CODE))
 	$(call stage,format,$(BIN)/ruff format --check $(CODE))
 
-bench: setup  ## measure cycles and utilisation of CONFIG (demo)
-	$(call stage,bench $(CONFIG),$(BIN)/gcnloom bench --config $(CONFIG))
+bench: setup  ## simulated cycles a second of CONFIG (demo)
+	$(call stage,bench $(CONFIG),$(BIN)/python -m gcnloom_sim.measure speed --config $(CONFIG))
 
 synth: $(FPGA)  ## place and route CONFIG (demo) for an ECP5 with SEED (1); report in build/
 	$(call stage,route $(CONFIG),$(BIN)/python -m gcnloom_fpga route $(CONFIG) --seed $(SEED) \

@@ -159,8 +159,13 @@ def test_a_real_interrupt_signal_leaves_a_checkpoint_that_resumes(capsys, folder
     code = "import sys; from gcnloom.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, *TRAIN, "--epochs", "5000", "-v"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def heed() -> None:
+        # A shell's background job, such as a CI's, starts its children deaf to the signal.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed
     ) as process:
         lines = []
         for line in process.stderr:

@@ -79,7 +79,7 @@ def _cycles(document: dict[str, Any]) -> list[str]:
 def _units(document: dict[str, Any]) -> list[str]:
     """Return a table of what each unit does in how many of all cycles."""
     total = document["cycles"]["total"]
-    lines = ["", f"  {'unit':<10} {'active':>7} {'stalled':>8}  waits for"]
+    lines = ["", f"  {'unit':<10} {'active':>7} {'stalled':>8}  next waits for"]
     for unit, cycles in document["units"].items():
         waits = [
             f"{name.removeprefix('wait_')} {100 * count / total:.0f} %"
