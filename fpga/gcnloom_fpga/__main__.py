@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gcnloom_fpga.part import LFE5U_85F
+from gcnloom_fpga.paths import Path as SlowPath
+from gcnloom_fpga.paths import longest_paths
 from gcnloom_fpga.report import report, table
-from gcnloom_fpga.route import ROUTERS, route
+from gcnloom_fpga.route import ROUTERS, place, route
 from gcnloom_fpga.synth import synthesise
 from gcnloom_hw.top import Top
 from gcnloom_spec.config import AcceleratorConfig, named_configs
@@ -23,16 +25,30 @@ def _parser() -> argparse.ArgumentParser:
     stages = parser.add_subparsers(dest="stage", required=True)
     for name, purpose in (
         ("synth", "resources after synthesis"),
+        ("place", "the longest paths after placement, as estimated"),
         ("route", "resources and clock rate after placement and routing"),
     ):
         stage = stages.add_parser(name, help=purpose, description=purpose)
         stage.add_argument("config", help=f"a .toml file or one of {', '.join(named_configs())}")
-        stage.add_argument("-o", "--output", type=Path, help="folder to write report.json to")
-        if name == "route":
+        if name != "place":
+            stage.add_argument("-o", "--output", type=Path, help="folder to write report.json to")
+        if name != "synth":
             stage.add_argument("--seed", type=int, default=1, help="placer seed (1)")
             stage.add_argument("--freq", type=float, default=100.0, help="target in MHz (100)")
+        if name == "place":
+            stage.add_argument("--most", type=int, default=10, help="paths to print (10)")
+        if name == "route":
             stage.add_argument("--router", choices=ROUTERS, default=ROUTERS[0])
     return parser
+
+
+def _listing(paths: Sequence[SlowPath]) -> str:
+    """Lines for the terminal: a group of paths, then the nets of its slowest with fan-outs."""
+    lines = []
+    for path in paths:
+        lines.append(f"{path.nanoseconds:5.1f} ns  to {path.end}, {path.ends} ends too slow")
+        lines += [f"   {time:6.2f}  {name} ({fanout})" for time, name, fanout in path.steps]
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = AcceleratorConfig.from_toml(options.config)
         netlist = synthesise(Top(config))
+        if options.stage == "place":
+            design = place(netlist, part, seed=options.seed, freq=options.freq)
+            print(_listing(longest_paths(design, most=options.most, slow=1000 / options.freq)))
+            return 0
         routed = None
         if options.stage == "route":
             routed = route(

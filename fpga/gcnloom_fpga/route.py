@@ -12,9 +12,10 @@ from gcnloom_fpga.synth import NETLIST, Netlist
 from gcnloom_fpga.tools import cached, run
 from gcnloom_spec.toolchain import NEXTPNR, Tool
 
-__all__ = ["ROUTERS", "Routed", "critical_path", "route", "utilisation"]
+__all__ = ["ROUTERS", "Routed", "critical_path", "place", "route", "utilisation"]
 
 REPORT = "report.json"
+PLACED = "placed.json"
 PINS = "shell.lpf"
 ROUTERS = ("router1", "router2")
 CELLS: dict[str, dict[str, int]] = {
@@ -94,22 +95,7 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
         ``router1`` for figures, ``router2`` to see quickly whether a design fits.
     """
     tool = NEXTPNR.find()
-    text = (netlist.folder / NETLIST).read_text(encoding="utf-8")
-    options = (
-        *part.options,
-        *("--seed", str(seed), "--freq", str(freq), "--router", router),
-        # A missed target is a result to report, not a failure; pins but the clock go anywhere.
-        *("--timing-allow-fail", "--lpf", PINS, "--lpf-allow-unconstrained"),
-    )
-    pins = f'LOCATE COMP "clk" SITE "{part.clock_pin}";\n'
-
-    def produce(folder: Path) -> None:
-        (folder / NETLIST).write_text(text, encoding="utf-8")
-        (folder / PINS).write_text(pins, encoding="utf-8")
-        run(tool, ("--json", NETLIST, "--report", REPORT, *options), folder=folder)
-        (folder / NETLIST).unlink()
-
-    folder = cached((text, pins, tool.version, *options), produce)
+    folder = _run(netlist, part, seed=seed, freq=freq, more=("--router", router), write=REPORT)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return Routed(
         folder=folder,
@@ -118,3 +104,34 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
         used=utilisation(report),
         critical=critical_path(report),
     )
+
+
+def place(netlist: Netlist, part: Part, *, seed: int, freq: float) -> Mapping[str, Any]:
+    """Place only, in a third of the time; return the design as nextpnr writes it."""
+    folder = _run(netlist, part, seed=seed, freq=freq, more=("--no-route",), write=PLACED)
+    design: Mapping[str, Any] = json.loads((folder / PLACED).read_text(encoding="utf-8"))
+    return design
+
+
+def _run(
+    netlist: Netlist, part: Part, *, seed: int, freq: float, more: tuple[str, ...], write: str
+) -> Path:
+    """Run nextpnr in a folder cached by digest; `write` is the product."""
+    tool = NEXTPNR.find()
+    text = (netlist.folder / NETLIST).read_text(encoding="utf-8")
+    options = (
+        *part.options,
+        *("--seed", str(seed), "--freq", str(freq), *more),
+        # A missed target is a result to report, not a failure; pins but the clock go anywhere.
+        *("--timing-allow-fail", "--lpf", PINS, "--lpf-allow-unconstrained"),
+    )
+    pins = f'LOCATE COMP "clk" SITE "{part.clock_pin}";\n'
+
+    def produce(folder: Path) -> None:
+        (folder / NETLIST).write_text(text, encoding="utf-8")
+        (folder / PINS).write_text(pins, encoding="utf-8")
+        product = "--report" if write == REPORT else "--write"
+        run(tool, ("--json", NETLIST, product, write, *options), folder=folder)
+        (folder / NETLIST).unlink()
+
+    return cached((text, pins, tool.version, *options), produce)
