@@ -101,6 +101,7 @@ class Sequencer(wiring.Component):
     def _deal(self, m, unpack):
         """Decode each command, then offer it to its unit."""
         undecoded = Signal(32)
+        final = Signal()
         decoding = Signal()
         known = Signal(len(Unit))
         item = unpack.items.payload
@@ -115,11 +116,11 @@ class Sequencer(wiring.Component):
             decoded.i.p.command.eq(item),
             decoded.i.p.unit.eq(known),
             unpack.items.ready.eq(decoded.i.ready & decoding),
-            unpack.flush.eq(unpack.items.valid & unpack.items.ready & (undecoded == 1)),
+            unpack.flush.eq(unpack.items.valid & unpack.items.ready & final),
         ]
         with m.If(unpack.items.valid & unpack.items.ready):
-            m.d.sync += undecoded.eq(undecoded - 1)
-            with m.If(undecoded == 1):
+            m.d.sync += [undecoded.eq(undecoded - 1), final.eq(undecoded == 2)]
+            with m.If(final):
                 m.d.sync += decoding.eq(0)
 
         offer = decoded.o
@@ -143,6 +144,7 @@ class Sequencer(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 undecoded.eq(self.count),
+                final.eq(self.count == 1),
                 decoding.eq(self.count != 0),
                 self.fault.eq(0),
             ]

@@ -102,7 +102,10 @@ class Load(wiring.Component):
         address = Signal(len(command.address), reset_less=True)
         items = Signal(LOCAL_BITS)
         word = Signal(range(max(2, max(packing.words_per_item for packing in packings))))
-        gives = Array(packing.items_per_word for packing in packings)[_kind(target)]
+        per_word = Array(packing.items_per_word for packing in packings)
+        gives = per_word[_kind(target)]
+        # Whether a word holds all items left; found a word ahead, as comparing takes long.
+        near = Signal()
         takes = Array(packing.words_per_item for packing in packings)[_kind(target)]
         item_done = Signal()
         m.d.comb += [
@@ -119,13 +122,14 @@ class Load(wiring.Component):
             item_done.eq(word + 1 == takes),
             self.requests.valid.eq(asking),
             self.requests.p.address.eq(address),
-            self.requests.p.last.eq(item_done & (items <= gives)),
+            self.requests.p.last.eq(item_done & near),
         ]
         with m.If(self.commands.valid & self.commands.ready):
             m.d.sync += [
                 asking.eq(1),
                 address.eq(command.address),
                 items.eq(command.count),
+                near.eq(command.count <= per_word[_kind(command.target)]),
                 word.eq(0),
                 target.eq(command.target),
             ]
@@ -133,7 +137,7 @@ class Load(wiring.Component):
             m.d.comb += self.asked.eq(Const(1, len(Target)) << target)
             m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
             with m.If(item_done):
-                m.d.sync += [word.eq(0), items.eq(items - gives)]
+                m.d.sync += [word.eq(0), items.eq(items - gives), near.eq(items <= 2 * gives)]
             with m.If(self.requests.p.last):
                 m.d.sync += asking.eq(0)
         return asking

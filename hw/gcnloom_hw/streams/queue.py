@@ -8,6 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["CreditedQueue", "Queue"]
 
+ROW = 16
+"""Items of a LUT memory."""
+
 
 class Queue(wiring.Component):
     """First in, first out.
@@ -42,7 +45,10 @@ class Queue(wiring.Component):
         m = Module()
         depth = self._depth
         width = Shape.cast(self._shape).width
-        m.submodules.storage = storage = Memory(shape=width, depth=depth, init=[])
+        # With a slot to spare every cycle may write, and no enable reaches all of the memory;
+        # where that would take another row of LUT memories, writing stops when full.
+        slots = depth + bool(depth % ROW)
+        m.submodules.storage = storage = Memory(shape=width, depth=slots, init=[])
         write, read = storage.write_port(), storage.read_port(domain="comb")
         level = Signal(range(depth + 1))
         valid, ready = Signal(), Signal(init=1)
@@ -52,15 +58,15 @@ class Queue(wiring.Component):
             self.o.valid.eq(valid),
             push.eq(self.i.valid & ready),
             pop.eq(self.o.ready & valid),
-            # What is written while not ready is written again before it counts.
-            write.en.eq(ready),
+            # What is written before it is valid is written again before it counts.
+            write.en.eq(1 if slots > depth else ready),
             write.data.eq(Value.cast(self.i.payload)),
             Value.cast(self.o.payload).eq(read.data),
         ]
         for port, moved in ((write, push), (read, pop)):
             with m.If(moved):
                 m.d.sync += port.addr.eq(port.addr + 1)
-                with m.If(port.addr == depth - 1):
+                with m.If(port.addr == slots - 1):
                     m.d.sync += port.addr.eq(0)
         with m.If(push & ~pop):
             m.d.sync += [level.eq(level + 1), valid.eq(1), ready.eq(level != depth - 1)]
