@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m gcnloom_fpga synth|route CONFIG`: fit an accelerator into an ECP5 and report."""
+"""`python -m gcnloom_fpga synth|place|route CONFIG`: fit an accelerator into an ECP5 and report."""
 
 import argparse
 import json

@@ -95,7 +95,7 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
         ``router1`` for figures, ``router2`` to see quickly whether a design fits.
     """
     tool = NEXTPNR.find()
-    folder = _run(netlist, part, seed=seed, freq=freq, more=("--router", router), write=REPORT)
+    folder = _run(tool, netlist, part, seed, freq, "--router", router, "--report", REPORT)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return Routed(
         folder=folder,
@@ -108,16 +108,13 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
 
 def place(netlist: Netlist, part: Part, *, seed: int, freq: float) -> Mapping[str, Any]:
     """Place only, in a third of the time; return the design as nextpnr writes it."""
-    folder = _run(netlist, part, seed=seed, freq=freq, more=("--no-route",), write=PLACED)
+    folder = _run(NEXTPNR.find(), netlist, part, seed, freq, "--no-route", "--write", PLACED)
     design: Mapping[str, Any] = json.loads((folder / PLACED).read_text(encoding="utf-8"))
     return design
 
 
-def _run(
-    netlist: Netlist, part: Part, *, seed: int, freq: float, more: tuple[str, ...], write: str
-) -> Path:
-    """Run nextpnr in a folder cached by digest; `write` is the product."""
-    tool = NEXTPNR.find()
+def _run(tool: Tool, netlist: Netlist, part: Part, seed: int, freq: float, *more: str) -> Path:
+    """Run nextpnr in a folder cached by digest; `more` options say how far, and to what file."""
     text = (netlist.folder / NETLIST).read_text(encoding="utf-8")
     options = (
         *part.options,
@@ -130,8 +127,7 @@ def _run(
     def produce(folder: Path) -> None:
         (folder / NETLIST).write_text(text, encoding="utf-8")
         (folder / PINS).write_text(pins, encoding="utf-8")
-        product = "--report" if write == REPORT else "--write"
-        run(tool, ("--json", NETLIST, product, write, *options), folder=folder)
+        run(tool, ("--json", NETLIST, *options), folder=folder)
         (folder / NETLIST).unlink()
 
     return cached((text, pins, tool.version, *options), produce)

@@ -149,7 +149,7 @@ def test_an_interruption_before_training_is_one_line(capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gcnloom.cli.train.datasets.load", interrupt)
+    monkeypatch.setattr("gcnloom.cli.options.datasets.load", interrupt)
     done = run(capsys, *TRAIN, "--epochs", 6, "-q")
     assert (done.code, done.err) == (130, "gcnloom: interrupted\n")
 

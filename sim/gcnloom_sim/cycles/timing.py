@@ -100,8 +100,8 @@ class Timing:
     config: AcceleratorConfig
 
     settle = SETTLE
-    epilogue_latency = Epilogue.pipeline + QUEUE
-    random_latency = RandomBytes.pipeline + QUEUE
+    epilogue_latency = Epilogue.latency
+    random_latency = RandomBytes.latency
     random_depth = RandomBytes.pipeline + 4
     fetch_depth = FETCH_DEPTH
     aggregate_depth = DrainStage.depth

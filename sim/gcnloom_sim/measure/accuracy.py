@@ -2,7 +2,7 @@
 """Accuracy of training on a device beside the same training in 32-bit floating point."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def compare(
     """
     rows = []
     for seed in range(seeds):
-        chosen = Options(**options.as_dict() | {"seed": seed})
+        chosen = replace(options, seed=seed)
         graph = datasets.load(data, seed=seed)
         progress(f"{data}, seed {seed}: {device}")
         with open_device(device) as opened:

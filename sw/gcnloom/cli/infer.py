@@ -13,12 +13,13 @@ from gcnloom.cli.options import (
     add_data,
     add_device,
     check_writable,
+    load_graph,
     open_device,
+    prints,
     write_json,
 )
 from gcnloom.cli.progress import Progress
 from gcnloom.errors import ConfigError
-from gcnloom.graphs import datasets
 from gcnloom.training.checkpoint import load_checkpoint
 from gcnloom.training.inference import Inference
 from gcnloom.training.loss import accuracy
@@ -44,8 +45,7 @@ def _run(options: argparse.Namespace) -> int:
     check_writable(options, output=options.output)
     checkpoint = load_checkpoint(options.checkpoint)
     progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
-    seed = checkpoint.meta["options"]["seed"]
-    graph = datasets.load(options.data, seed=seed, row_normalise=options.row_normalise)
+    graph = load_graph(options, checkpoint.meta["options"]["seed"])
     with open_device(options, progress) as device:
         progress.stage("inferring")
         inference = Inference(graph, checkpoint, device)
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     write_json(options, document)
     if options.output:
         _write_classes(options.output, classes)
-    if not options.quiet and options.json != "-":
+    if prints(options):
         known = {split: value for split, value in document["accuracy"].items() if value is not None}
         parts = [f"{split} {100 * value:.1f} %" for split, value in known.items()]
         print(f"{graph.nodes:,} nodes; accuracy {', '.join(parts) or 'unknown'}")

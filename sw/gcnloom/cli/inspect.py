@@ -11,13 +11,14 @@ from gcnloom.cli.options import (
     add_data,
     add_network,
     check_writable,
+    load_graph,
+    prints,
     write_json,
 )
 from gcnloom.doctor import checks
 from gcnloom.doctor import listing as checks_listing
 from gcnloom.errors import ConfigError, ProgramError
-from gcnloom.graphs import datasets
-from gcnloom.lower.graph import lower_graph
+from gcnloom.lower.graph import ADDRESSABLE, lower_graph
 from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import Allocator
 from gcnloom.training.engine import PASSES
@@ -76,7 +77,7 @@ def _info(options: argparse.Namespace) -> int:
             "configurations": {name: configuration(name).multipliers for name in named_configs()}
         }
     write_json(options, document)
-    if not options.quiet and options.json != "-":
+    if prints(options):
         for heading, values in document.items():
             unit = ", by their multipliers" if heading == "configurations" else ""
             print(f"{heading}{unit}")
@@ -103,7 +104,7 @@ def _configuration(name: str) -> dict[str, Any]:
 
 
 def _graph(options: argparse.Namespace) -> dict[str, Any]:
-    graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
+    graph = load_graph(options, options.seed)
     degrees = (graph.adjacency != 0).sum(axis=1)
     values = graph.features.nnz if hasattr(graph.features, "nnz") else (graph.features != 0).sum()
     return {
@@ -138,7 +139,7 @@ def _listing(options: argparse.Namespace) -> int:
         "digest": program.digest,
     }
     write_json(options, document)
-    if not options.quiet and options.json != "-":
+    if prints(options):
         print(program.listing(names))
     return 0
 
@@ -159,9 +160,9 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
         **{name: getattr(options, name) for name in ("hidden", "layers", "dropout", "rounding")}
     )
     config = configuration(options.config or DEFAULT_CONFIG)
-    graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
+    graph = load_graph(options, options.seed)
     network = settings.network(graph.features.shape[1], graph.classes)
-    memory = Allocator(1 << 32, config.memory_bytes)
+    memory = Allocator(ADDRESSABLE, config.memory_bytes)
     lowered = lower_graph(graph, network, config, memory).lowered
     program: Program = getattr(lowered, options.name)
     return program, network.tensor_names()
@@ -170,6 +171,6 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
 def _doctor(options: argparse.Namespace) -> int:
     found = checks()
     write_json(options, {"checks": [asdict(check) for check in found]})
-    if not options.quiet and options.json != "-":
+    if prints(options):
         print(checks_listing(found))
     return 0 if all(check.ok for check in found) else 1

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from gcnloom.cli import infer as inference
 from gcnloom.cli import inspect, train
+from gcnloom.cli.options import INTERRUPTED
 from gcnloom.errors import LoomError
 
 __all__ = ["main", "parser"]
 
-INTERRUPTED = 130
 EPILOG = "exit codes: 0 done, 1 doctor found something, 2 a mistake to mend, 130 interrupted"
 
 

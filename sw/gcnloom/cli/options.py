@@ -11,20 +11,29 @@ from typing import Any
 from gcnloom.cli.progress import Progress
 from gcnloom.device import Device, open
 from gcnloom.errors import ConfigError
-from gcnloom.training.options import Options
+from gcnloom.graphs import datasets
+from gcnloom.graphs.graph import Graph
+from gcnloom.training.options import ROUNDINGS, Options
 from gcnloom.transport import configuration
 
 __all__ = [
+    "DEFAULTS",
+    "INTERRUPTED",
     "add_common",
     "add_data",
     "add_device",
     "add_network",
+    "add_numbers",
     "check_writable",
+    "load_graph",
     "open_device",
+    "prints",
     "write_json",
 ]
 
 DEFAULTS = Options()
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -65,27 +74,35 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add the network's shape and its draws."""
-    for name, meaning in (
-        ("hidden", "features of hidden layers"),
-        ("layers", "graph convolutions"),
-        ("seed", "seed of splits, first weights and device draws"),
-    ):
-        default = getattr(DEFAULTS, name)
-        parser.add_argument(
-            f"--{name}",
-            type=int,
-            default=default,
-            metavar="N",
-            help=f"{meaning}; default {default}",
-        )
+    add_numbers(
+        parser,
+        hidden="features of hidden layers",
+        layers="graph convolutions",
+        seed="seed of splits, first weights and device draws",
+        dropout="probability of dropping a hidden element",
+    )
     parser.add_argument(
-        "--dropout", type=float, default=DEFAULTS.dropout, metavar="P",
-        help=f"probability of dropping a hidden element; default {DEFAULTS.dropout:g}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rounding", default=DEFAULTS.rounding, choices=("nearest", "stochastic"),
+        "--rounding", default=DEFAULTS.rounding, choices=ROUNDINGS,
         help=f"of gradients on the device; default {DEFAULTS.rounding}",
     )  # fmt: skip
+
+
+def add_numbers(parser: argparse.ArgumentParser, **meanings: str) -> None:
+    """Add options of a training that are numbers, by their names, with their defaults."""
+    for name, meaning in meanings.items():
+        default = getattr(DEFAULTS, name)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=type(default),
+            default=default,
+            metavar="N" if isinstance(default, int) else "X",
+            help=f"{meaning}; default {default:g}",
+        )
+
+
+def load_graph(options: argparse.Namespace, seed: int) -> Graph:
+    """Load the graph that the options name."""
+    return datasets.load(options.data, seed=seed, row_normalise=options.row_normalise)
 
 
 def open_device(options: argparse.Namespace, progress: Progress) -> Device:
@@ -126,6 +143,11 @@ def _obstacle(path: Path) -> str | None:
     if there.is_file() and there != path.absolute():
         return f"{there} is no folder"
     return None if os.access(there, os.W_OK) else f"{there} is not writable"
+
+
+def prints(options: argparse.Namespace) -> bool:
+    """Whether a result is to be printed: not if quiet, nor where JSON goes to the same place."""
+    return not options.quiet and options.json != "-"
 
 
 def write_json(options: argparse.Namespace, document: dict[str, Any]) -> None:

@@ -10,27 +10,29 @@ from typing import Any
 
 from gcnloom.cli.options import (
     DEFAULTS,
+    INTERRUPTED,
     add_common,
     add_data,
     add_device,
     add_network,
+    add_numbers,
     check_writable,
+    load_graph,
     open_device,
+    prints,
     write_json,
 )
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.report import report
 from gcnloom.errors import CheckpointError, ConfigError
-from gcnloom.graphs import datasets
 from gcnloom.training.baseline import logistic_regression
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
-from gcnloom.training.options import Options
+from gcnloom.training.options import OPTIMISERS, Options
 from gcnloom.training.result import result
 from gcnloom.training.trainer import Epoch, Trainer
 
 __all__ = ["add_commands"]
 
-INTERRUPTED = 130
 PLAIN = str.maketrans(":/", "--")
 EXAMPLE = """examples:
   gcnloom train --data digits --epochs 100
@@ -48,19 +50,15 @@ def add_commands(commands: Any) -> None:
     add_data(parser)
     add_device(parser)
     add_network(parser)
-    parser.add_argument("--optimiser", default=DEFAULTS.optimiser, choices=("adam", "sgd"))
-    for name, kind, meaning in (
-        ("epochs", int, "full-batch steps"),
-        ("lr", float, "learning rate"),
-        ("momentum", float, "of sgd"),
-        ("weight-decay", float, "of the first layer"),
-        ("patience", int, "stop after so many epochs without smaller validation loss, 0 never"),
-    ):
-        default = getattr(DEFAULTS, name.replace("-", "_"))
-        parser.add_argument(
-            f"--{name}", type=kind, default=default, metavar="N" if kind is int else "X",
-            help=f"{meaning}; default {default:g}",
-        )  # fmt: skip
+    parser.add_argument("--optimiser", default=DEFAULTS.optimiser, choices=OPTIMISERS)
+    add_numbers(
+        parser,
+        epochs="full-batch steps",
+        lr="learning rate",
+        momentum="of sgd",
+        weight_decay="of the first layer",
+        patience="stop after so many epochs without smaller validation loss, 0 never",
+    )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE",
         help="written at the end and on Ctrl-C; default gcnloom-GRAPH.npz",
@@ -79,9 +77,7 @@ def add_commands(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
-    settings = Options(
-        **{name: getattr(options, name) for name in DEFAULTS.as_dict()},
-    )
+    settings = Options(**{name: getattr(options, name) for name in DEFAULTS.as_dict()})
     if options.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")
     path = _checkpoint_path(options)
@@ -91,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
         sys.stderr, epochs=options.epochs, quiet=options.quiet, verbose=options.verbose
     )
     progress.stage(f"loading {options.data}")
-    graph = datasets.load(options.data, seed=options.seed, row_normalise=options.row_normalise)
+    graph = load_graph(options, options.seed)
     with open_device(options, progress) as device:
         progress.stage("partitioning, scheduling and lowering")
         trainer = Trainer(graph, settings, device)
@@ -112,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.report:
         document["baseline"] = {"logistic_regression": logistic_regression(graph)}
     write_json(options, document)
-    if not options.quiet and options.json != "-":
+    if prints(options):
         print(report(document, full=options.report, json=options.json))
     return 0
 

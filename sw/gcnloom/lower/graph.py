@@ -19,9 +19,10 @@ from gcnloom.tensors.quantised import quantised
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES
 
-__all__ = ["LoweredGraph", "lower_graph"]
+__all__ = ["ADDRESSABLE", "LoweredGraph", "lower_graph"]
 
 ADDRESSABLE = 1 << 32
+"""Words of the largest device memory that commands can address."""
 MIB = 1 << 20
 
 

@@ -2,10 +2,11 @@
 """The three products of GCN training as commands: SpMM, GEMM and transposed GEMM."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gcnloom.lower.builder import Builder, Output, Tensor, aligned
 from gcnloom.lower.matrix import StoredMatrix
-from gcnloom_spec.commands import Aggregate, Drain, Emission, Transform
+from gcnloom_spec.commands import Aggregate, Drain, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode, Source, Target
 
@@ -80,17 +81,10 @@ def gemm(builder: Builder, left: Tensor, weights: Tensor, output: Output, group:
             left_base = builder.rows(Target.LEFT, left, left_group, rows)
             right_base = _weights(builder, weights, group, step)
             last = step == len(steps) - 1
-            emission = (
-                builder.emission(Source.TRANSFORM, output, group * config.right_banks, rows)
-                if last
-                else Emission(vectors=0)
-            )
-            builder.add(Transform(
+            _multiply(builder, output, group, rows, Transform(
                 mode=Mode.WEIGHT_STATIONARY, slice=piece, left_base=left_base,
                 right_base=right_base, count=len(rows), first=int(step == 0), last=int(last),
-                emission=emission,
             ))  # fmt: skip
-        _other_banks(builder, output, group, rows, len(rows))
 
 
 def gemm_transposed(
@@ -109,25 +103,24 @@ def gemm_transposed(
             left_base = builder.rows(Target.LEFT, left, left_group, rows)
             right_base = builder.rows(Target.RIGHT, right, group, rows)
             last = number == len(tiles) - 1
-            emission = (
-                builder.emission(Source.TRANSFORM, output, group * config.right_banks, block)
-                if last
-                else Emission(vectors=0)
-            )
-            builder.add(Transform(
+            _multiply(builder, output, group, block, Transform(
                 mode=Mode.OUTPUT_STATIONARY, slice=piece, left_base=left_base,
                 right_base=right_base, count=len(rows), first=int(number == 0), last=int(last),
-                emission=emission,
             ))  # fmt: skip
-        _other_banks(builder, output, group, block, config.rows)
 
 
-def _other_banks(builder: Builder, output: Output, group: int, rows: range, count: int) -> None:
-    """Emit what the array's further columns summed, a panel a pass."""
-    panels = _panels(output, group, builder.config)
-    for bank, panel in enumerate(panels[1:], start=1):
+def _multiply(
+    builder: Builder, output: Output, group: int, rows: range, command: Transform
+) -> None:
+    """Add a step of a product; the last one emits `rows`, and a pass each the further panels."""
+    if not command.last:
+        builder.add(command)
+        return
+    for bank, panel in enumerate(_panels(output, group, builder.config)):
         emission = builder.emission(Source.TRANSFORM, output, panel, rows)
-        builder.add(Transform(mode=Mode.PASS, count=count, first=0, bank=bank, emission=emission))
+        if bank:
+            command = Transform(mode=Mode.PASS, count=len(rows), first=0, bank=bank)
+        builder.add(replace(command, emission=emission))
 
 
 def _panels(output: Output, group: int, config: AcceleratorConfig) -> range:

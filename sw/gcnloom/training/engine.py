@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.device import Device, RunResult
+from gcnloom.device import Device
 from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.lower.graph import lower_graph
@@ -43,8 +43,6 @@ class Engine:
         Sum of the device's counters, by pass.
     runs : Counter[str]
         How often each pass ran.
-    saturations : Counter[str]
-        Clipped results of all runs, by tensor.
     clipped : dict[str, int]
         Clipped results of the last run of each pass.
     seconds : float
@@ -64,7 +62,6 @@ class Engine:
         self.scales = {name: Scales(self._width) for name in PASSES}
         self.counters: dict[str, Counter[str]] = {name: Counter() for name in PASSES}
         self.runs: Counter[str] = Counter()
-        self.saturations: Counter[str] = Counter()
         self.clipped = dict.fromkeys(PASSES, 0)
         self.seconds = 0.0
         self._settled: set[str] = set()
@@ -141,7 +138,7 @@ class Engine:
         """Whether the last run of a pass used the shifts that its own results call for."""
         return name in self._settled
 
-    def _run(self, name: str, step: int) -> RunResult:
+    def _run(self, name: str, step: int) -> None:
         scales = self.scales[name]
         program: Program = getattr(self.lowered, name)
         begin = time.perf_counter()
@@ -153,9 +150,6 @@ class Engine:
         self.counters[name].update(result.counters)
         self.runs[name] += 1
         self.clipped[name] = int(result.saturations.sum())
-        for identifier, tensor in self.network.tensor_names().items():
-            self.saturations[tensor] += int(result.saturations[identifier])
-        return result
 
     def _write_weights(self, weights: list[Array], *, training: bool) -> list[int]:
         exponents = []

@@ -11,9 +11,10 @@ from gcnloom.errors import ConfigError
 from gcnloom.layers import Network
 from gcnloom.training.optimiser import SGD, Adam, Optimiser
 
-__all__ = ["Options"]
+__all__ = ["OPTIMISERS", "ROUNDINGS", "Options"]
 
 OPTIMISERS = ("adam", "sgd")
+ROUNDINGS = ("nearest", "stochastic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Options:
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
             raise ConfigError(f"seed={self.seed!r} is outside 0..2**32-1; try 0")
         self._among("optimiser", OPTIMISERS)
-        self._among("rounding", ("nearest", "stochastic"))
+        self._among("rounding", ROUNDINGS)
         for name in ("lr", "momentum", "weight_decay", "dropout"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not isfinite(value):

@@ -94,6 +94,7 @@ class Trainer:
         self.best = self.weights
         self.history: list[Epoch] = []
         self._best_rank: tuple[float, float] | None = None
+        self._graph_digest = graph_digest(graph)
         self._state = self._snapshot()
 
     @property
@@ -122,7 +123,9 @@ class Trainer:
     def checkpoint(self) -> Checkpoint:
         """State after the last whole epoch, and the weights kept so far."""
         kept = {f"model{i}": array for i, array in enumerate(self.best)}
-        return Checkpoint(arrays=self._state.arrays | kept, meta=self._state.meta)
+        meta = self._state.meta
+        history = [asdict(epoch) for epoch in meta["history"]]
+        return Checkpoint(arrays=self._state.arrays | kept, meta=meta | {"history": history})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where another trainer of the same graph and options was.
@@ -201,22 +204,22 @@ class Trainer:
         return Checkpoint(
             arrays=arrays,
             meta={
-                "graph": graph_digest(self.graph),
+                "graph": self._graph_digest,
                 "data": self.graph.name,
                 "widths": list(network.widths),
                 "operand_width": self.engine.device.config.operand_width,
                 "options": self.options.as_dict(),
-                "history": [asdict(epoch) for epoch in self.history],
+                "history": tuple(self.history),
                 "best_rank": self._best_rank,
                 "scales": {name: self.engine.scales[name].state(network) for name in PASSES},
             },
         )
 
     def _require_same(self, meta: Mapping[str, Any]) -> None:
-        if meta["graph"] != graph_digest(self.graph):
+        if meta["graph"] != self._graph_digest:
             raise CheckpointError(
                 f"the checkpoint is of graph {meta['data']!r} ({meta['graph']}), this is "
-                f"{self.graph.name!r} ({graph_digest(self.graph)}); try the data it was trained on"
+                f"{self.graph.name!r} ({self._graph_digest}); try the data it was trained on"
             )
         width = self.engine.device.config.operand_width
         if meta["operand_width"] != width:
