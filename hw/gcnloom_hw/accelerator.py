@@ -73,6 +73,7 @@ class Accelerator(wiring.Component):
             self.running.eq(core.running | resetting),
             status.running.eq(self.running),
             status.fault.eq(core.fault),
+            status.hazard.eq(core.hazard),
             status.envelope.eq(core.envelope),
             status.saturations.eq(core.saturations),
         ]

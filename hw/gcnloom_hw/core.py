@@ -2,7 +2,7 @@
 """Units, fabric and sequencer: everything of the accelerator but its registers."""
 
 from amaranth import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.aggregate.engine import AggregateEngine
@@ -19,14 +19,15 @@ from gcnloom_hw.memory.port import ADDRESS_BITS, ReadArbiter
 from gcnloom_hw.memory.store import Store, write_request
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.transform.engine import TransformEngine
+from gcnloom_spec.commands import COMMANDS
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, Opcode, Target, Unit
+from gcnloom_spec.isa import EMISSION, Target, Unit
 
 __all__ = ["RESET_STAGES", "Core"]
 
 QUIET_CYCLES = 8
 """A program has ended when nothing has moved for so long."""
-RESET_STAGES = 16
+RESET_STAGES = 18
 """A reset travels from unit to unit: a single register would be far from most of them."""
 
 
@@ -50,7 +51,8 @@ class Core(wiring.Component):
     program_address, program_count, seed, step : In(32)
     statistic : In(6)
     envelope, saturations : Out
-    running, fault : Out(1)
+    running, fault, hazard : Out(1)
+        The last two stay up until the next start.
     counts : Out
         Increment of each counter, by name.
     """
@@ -79,6 +81,7 @@ class Core(wiring.Component):
                 "saturations": Out(32),
                 "running": Out(1),
                 "fault": Out(1),
+                "hazard": Out(1),
                 **counts,
             }
         )
@@ -128,11 +131,13 @@ class Core(wiring.Component):
         gates = self._gates(m, resets, sequencer, tokens)
         wiring.connect(m, gate=gates[Unit.LOAD].o, unit=load.commands)
         wiring.connect(m, gate=gates[Unit.STORE].o, unit=store.commands)
-        self._aggregate_commands(m, resets, gates[Unit.AGGREGATE].o, aggregate, aggregate_epilogue)
+        self._aggregate_commands(m, gates[Unit.AGGREGATE].o, aggregate)
+        self._drain_commands(m, resets, gates[Unit.DRAIN].o, aggregate, aggregate_epilogue)
         self._transform_commands(m, resets, gates[Unit.TRANSFORM].o, transform, transform_epilogue)
         for unit, signals in (
             (Unit.LOAD, load.signals),
-            (Unit.AGGREGATE, fabric.aggregate_signals),
+            (Unit.AGGREGATE, aggregate.signals),
+            (Unit.DRAIN, fabric.aggregate_signals),
             (Unit.TRANSFORM, fabric.transform_signals),
             (Unit.STORE, store.signals),
         ):
@@ -150,15 +155,33 @@ class Core(wiring.Component):
             self.envelope.eq(aggregate_epilogue.envelope | transform_epilogue.envelope),
             self.saturations.eq(aggregate_epilogue.saturations + transform_epilogue.saturations),
         ]
-        parts = (sequencer, load, store, aggregate, transform, *epilogues, *gates.values())
-        self._run(m, sequencer, parts)
-        units = {
-            Unit.LOAD: load,
-            Unit.AGGREGATE: aggregate,
-            Unit.TRANSFORM: transform,
-            Unit.STORE: store,
+        idle = Cat(
+            *(part.idle for part in (sequencer, load, store, transform, *epilogues)),
+            *(gate.idle for gate in gates.values()),
+            aggregate.aggregate_idle,
+            aggregate.drain_idle,
+        ).all()
+        self._run(m, sequencer, idle, aggregate.hazard)
+        moves = {
+            Unit.LOAD: (load.active, load.stalled),
+            Unit.AGGREGATE: (aggregate.beats, 0),
+            Unit.DRAIN: (aggregate.entries, aggregate.stalled),
+            Unit.TRANSFORM: (transform.active, transform.stalled),
+            Unit.STORE: (store.active, store.stalled),
         }
-        self._count(m, sequencer, units, gates)
+        for unit, (active, stalled) in moves.items():
+            name = unit.name.lower()
+            m.d.comb += [
+                getattr(self, f"count_{name}_active").eq(active),
+                getattr(self, f"count_{name}_stalled").eq(stalled),
+                *(
+                    getattr(self, f"count_{name}_wait_{other.name.lower()}").eq(
+                        gates[unit].waiting[other]
+                    )
+                    for other in Unit
+                ),
+            ]
+        self._count(m, sequencer, load, store, aggregate, transform)
         return m
 
     def _unit(self, m, resets, name, unit):
@@ -167,14 +190,9 @@ class Core(wiring.Component):
         return unit
 
     def _gates(self, m, resets, sequencer, tokens):
-        """One queue and gate a unit; the aggregate unit's holds its longer command."""
+        """One queue and gate a unit."""
         commands = Shapes(self.config).commands
-        shapes = {
-            Unit.LOAD: commands[Opcode.LOAD],
-            Unit.AGGREGATE: commands[Opcode.DRAIN],
-            Unit.TRANSFORM: commands[Opcode.TRANSFORM],
-            Unit.STORE: commands[Opcode.STORE],
-        }
+        shapes = {command.unit: commands[opcode] for opcode, command in COMMANDS.items()}
         gates = {}
         for unit, shape in shapes.items():
             gate = Gate(shape, depth=self.config.command_depth)
@@ -190,23 +208,29 @@ class Core(wiring.Component):
         m.d.comb += tokens.clear.eq(self.start)
         return gates
 
-    def _aggregate_commands(self, m, resets, commands, engine, epilogue):
-        shape = commands.payload.shape()
-        fork = self._unit(m, resets, "aggregate_fork", Fork(shape, outputs=2))
+    def _aggregate_commands(self, m, commands, engine):
+        m.d.comb += [
+            engine.aggregates.valid.eq(commands.valid),
+            commands.ready.eq(engine.aggregates.ready),
+            *(
+                engine.aggregates.p[name].eq(commands.p[name])
+                for name in engine.aggregates.payload.shape().members
+            ),
+        ]
+
+    def _drain_commands(self, m, resets, commands, engine, epilogue):
+        fork = self._unit(m, resets, "drain_fork", Fork(commands.payload.shape(), outputs=2))
         wiring.connect(m, gate=commands, fork=fork.i)
-        drains = fork.o0.p.opcode == Opcode.DRAIN
-        plain = Shapes(self.config).commands[Opcode.AGGREGATE]
-        bits = fork.o0.payload.as_value()[: plain.size]
         m.d.comb += [
             fork.choose.eq(0b11),
-            engine.commands.valid.eq(fork.o0.valid),
-            fork.o0.ready.eq(engine.commands.ready),
-            engine.commands.p.drain.eq(drains),
-            engine.commands.p.base.eq(fork.o0.p.order_base),
-            engine.commands.p.count.eq(fork.o0.p.count),
-            engine.commands.p.operand_base.eq(data.View(plain, bits).operand_base),
+            engine.drains.valid.eq(fork.o0.valid),
+            fork.o0.ready.eq(engine.drains.ready),
+            *(
+                engine.drains.p[name].eq(fork.o0.p[name])
+                for name in engine.drains.payload.shape().members
+            ),
         ]
-        self._emission(m, fork.o1, epilogue, fork.o1.p.opcode == Opcode.DRAIN)
+        self._emission(m, fork.o1, epilogue, 1)
 
     def _transform_commands(self, m, resets, commands, engine, epilogue):
         fork = self._unit(m, resets, "transform_fork", Fork(commands.payload.shape(), outputs=2))
@@ -231,7 +255,7 @@ class Core(wiring.Component):
             *(epilogue.emissions.p[name].eq(Mux(emits, source.p[name], 0)) for name in EMISSION),
         ]
 
-    def _run(self, m, sequencer, parts):
+    def _run(self, m, sequencer, idle_now, hazard):
         m.d.comb += [
             sequencer.start.eq(self.start),
             sequencer.address.eq(self.program_address),
@@ -239,22 +263,22 @@ class Core(wiring.Component):
             self.fault.eq(sequencer.fault),
         ]
         idle = Signal()
-        m.d.sync += idle.eq(Cat(part.idle for part in parts).all())
+        m.d.sync += idle.eq(idle_now)
         quiet = Signal(range(QUIET_CYCLES))
         with m.If(self.start):
-            m.d.sync += [self.running.eq(1), quiet.eq(0)]
+            m.d.sync += [self.running.eq(1), quiet.eq(0), self.hazard.eq(0)]
         with m.Elif(idle):
             m.d.sync += quiet.eq(quiet + 1)
             with m.If(quiet == QUIET_CYCLES - 1):
                 m.d.sync += self.running.eq(0)
         with m.Else():
             m.d.sync += quiet.eq(0)
+        with m.If(hazard):
+            m.d.sync += self.hazard.eq(1)
         with m.If(self.reset):
             m.d.sync += [self.running.eq(0), quiet.eq(0)]
 
-    def _count(self, m, sequencer, units, gates):
-        load, store = units[Unit.LOAD], units[Unit.STORE]
-        aggregate, transform = units[Unit.AGGREGATE], units[Unit.TRANSFORM]
+    def _count(self, m, sequencer, load, store, aggregate, transform):
         counts = {
             "cycles": 1,
             "commands": sequencer.dispatched,
@@ -265,12 +289,6 @@ class Core(wiring.Component):
             "transform_rows": transform.rows,
             "store_words": store.wrote,
         }
-        for unit, part in units.items():
-            name = unit.name.lower()
-            counts[f"{name}_active"] = part.active
-            counts[f"{name}_stalled"] = part.stalled
-            for other in Unit:
-                counts[f"{name}_wait_{other.name.lower()}"] = gates[unit].waiting[other]
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]
         for name, amount in counts.items():

@@ -10,7 +10,7 @@ from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.streams.merge import Merge
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination
+from gcnloom_spec.isa import Destination, Unit
 
 __all__ = ["Fabric", "Router"]
 
@@ -32,7 +32,7 @@ class Router(wiring.Component):
     vectors : In(stream.Signature(epilogue_output(config)))
     stored : Out(stream.Signature(Shapes.sums))
     operand_writes, left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
-    signals : Out(4)
+    signals : Out(len(Unit))
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -46,7 +46,7 @@ class Router(wiring.Component):
                 "operand_writes": write,
                 "left_writes": write,
                 "right_writes": write,
-                "signals": Out(4),
+                "signals": Out(len(Unit)),
             }
         )
 
@@ -94,7 +94,7 @@ class Fabric(wiring.Component):
     aggregate_stored, transform_stored : Out(stream.Signature(Shapes.sums))
     load_operand, load_left, load_right : In(stream.Signature(Shapes.vector_write))
     operand, left, right : Out(stream.Signature(Shapes.vector_write))
-    aggregate_signals, transform_signals : Out(4)
+    aggregate_signals, transform_signals : Out(len(Unit))
     """
 
     latency = Merge.latency
@@ -115,8 +115,8 @@ class Fabric(wiring.Component):
                 "operand": Out(write),
                 "left": Out(write),
                 "right": Out(write),
-                "aggregate_signals": Out(4),
-                "transform_signals": Out(4),
+                "aggregate_signals": Out(len(Unit)),
+                "transform_signals": Out(len(Unit)),
             }
         )
 

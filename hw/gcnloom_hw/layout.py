@@ -5,7 +5,7 @@ from amaranth import signed, unsigned
 from amaranth.lib import data
 
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, WORDS, edge_word, order_word
+from gcnloom_spec.isa import EMISSION, WORDS, Unit, edge_word, order_word
 from gcnloom_spec.words import Word
 
 __all__ = ["Shapes", "layout"]
@@ -60,5 +60,5 @@ class Shapes:
             {"address": LOCAL_BITS, "data": data.ArrayLayout(self.edge, config.pes)}
         )
         self.order_write = data.StructLayout({"address": LOCAL_BITS, "data": self.order})
-        self.emission = layout(Word("emission", {"signals": 4, **EMISSION}))
+        self.emission = layout(Word("emission", {"signals": len(Unit), **EMISSION}))
         self.commands = {opcode: layout(word) for opcode, word in WORDS.items()}

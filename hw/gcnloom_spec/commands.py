@@ -97,11 +97,12 @@ class Aggregate:
             for p in range(pes):                                  # in parallel
                 e = edges[edge_base + t][p]
                 if e.valid:
-                    old = 0 if e.first else sums[p][e.slot]
-                    sums[p][e.slot] = old + e.weight * operand[operand_base + e.column]
+                    s = slot_base + e.slot
+                    old = 0 if e.first else sums[p][s]
+                    sums[p][s] = old + e.weight * operand[operand_base + e.column]
 
-    Two edges of one PE that name the same slot are at least
-    :data:`~gcnloom_spec.isa.HAZARD_DISTANCE` beats apart.
+    Two edges of one PE that name the same sum are at least
+    :data:`~gcnloom_spec.isa.HAZARD_DISTANCE` beats apart, counted through the commands.
     """
 
     opcode: ClassVar[Opcode] = Opcode.AGGREGATE
@@ -109,6 +110,7 @@ class Aggregate:
     edge_base: int
     count: int
     operand_base: int
+    slot_base: int = 0
     waits: int = 0
     signals: int = 0
 
@@ -122,17 +124,19 @@ class Drain:
         total = 0
         for t in range(count):
             o = order[order_base + t]
-            total += sums[o.pe][o.slot]
+            total += sums[o.pe][slot_base + o.slot]
             if o.last: emit(total); total = 0
 
-    The last entry has `last` set, and `emission.vectors` entries have.
+    The last entry has `last` set, and `emission.vectors` entries have. Runs beside aggregates:
+    a PE's sums are read in beats in which the PE itself reads none.
     """
 
     opcode: ClassVar[Opcode] = Opcode.DRAIN
-    unit: ClassVar[Unit] = Unit.AGGREGATE
+    unit: ClassVar[Unit] = Unit.DRAIN
     order_base: int
     count: int
     emission: Emission
+    slot_base: int = 0
     waits: int = 0
     signals: int = 0
 

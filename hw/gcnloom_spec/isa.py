@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands: 256-bit words for four decoupled units, ordered by dependence tokens.
+"""Commands: 256-bit words for five decoupled units, ordered by dependence tokens.
 
-Each unit (load, aggregate, transform, store) executes its own commands in program order. Bit
+Each unit (load, aggregate, drain, transform, store) executes its own commands in program order. Bit
 ``v`` of a command's `waits` takes a token that unit ``v`` left for this command's unit; bit
 ``v`` of `signals` leaves a token for unit ``v`` once every effect of the command is visible.
 A program is legal if executing it in program order finds every token it waits for.
@@ -29,19 +29,21 @@ __all__ = [
     "order_word",
 ]
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 COMMAND_BYTES = 32
 HAZARD_DISTANCE = 4
-"""Beats between two edges of one PE that name the same accumulator slot: at least this many."""
+"""Beats between two edges of one PE that name the same accumulator slot: at least this many,
+also where they belong to two commands, for these follow each other without a pause."""
 
 
 class Unit(IntEnum):
-    """The four command queues; also bit positions in `waits` and `signals`."""
+    """The five command queues; also bit positions in `waits` and `signals`."""
 
     LOAD = 0
     AGGREGATE = 1
-    TRANSFORM = 2
-    STORE = 3
+    DRAIN = 2
+    TRANSFORM = 3
+    STORE = 4
 
 
 class Opcode(IntEnum):
@@ -90,7 +92,7 @@ class Source(IntEnum):
     TRANSFORM = 1
 
 
-HEADER = {"opcode": 4, "waits": 4, "signals": 4}
+HEADER = {"opcode": 4, "waits": len(Unit), "signals": len(Unit)}
 EMISSION = {
     "vectors": LOCAL_BITS,
     "raw": 1,
@@ -116,10 +118,19 @@ WORDS = {
     ),
     Opcode.AGGREGATE: Word(
         "aggregate",
-        HEADER | {"edge_base": LOCAL_BITS, "count": LOCAL_BITS, "operand_base": LOCAL_BITS},
+        HEADER
+        | {
+            "edge_base": LOCAL_BITS,
+            "count": LOCAL_BITS,
+            "operand_base": LOCAL_BITS,
+            "slot_base": LOCAL_BITS,
+        },
     ),
     Opcode.DRAIN: Word(
-        "drain", HEADER | {"order_base": LOCAL_BITS, "count": LOCAL_BITS} | EMISSION
+        "drain",
+        HEADER
+        | {"order_base": LOCAL_BITS, "count": LOCAL_BITS, "slot_base": LOCAL_BITS}
+        | EMISSION,
     ),
     Opcode.TRANSFORM: Word(
         "transform",
@@ -145,7 +156,7 @@ WORDS = {
 
 
 def edge_word(config: AcceleratorConfig) -> Word:
-    """One edge as the PE reads it. `column` counts from the command's operand base."""
+    """One edge as the PE reads it. `column` and `slot` count from the command's bases."""
     return Word(
         "edge",
         {
@@ -159,7 +170,7 @@ def edge_word(config: AcceleratorConfig) -> Word:
 
 
 def order_word(config: AcceleratorConfig) -> Word:
-    """One drain-order entry: which PE's slot to add, and whether the row ends with it."""
+    """One drain-order entry: a PE's slot, from the command's base on; whether its row ends."""
     return Word(
         "order",
         {

@@ -42,7 +42,12 @@ REGISTERS = {
         "bit 0: run the program, counters and statistics start at zero; bit 1: abandon it, "
         "after which it still runs until its last read is answered",
     ),
-    "status": Register(5, Access.READ, "bit 0: running; bit 1: stopped at an unknown opcode"),
+    "status": Register(
+        5,
+        Access.READ,
+        "bit 0: running; bit 1: stopped at an unknown opcode; bit 2: an edge came too soon after "
+        "one of the same sum, which no legal program does",
+    ),
     "program_address": Register(6, Access.WRITE, "first memory word of the program"),
     "program_count": Register(7, Access.WRITE, "commands in the program"),
     "seed": Register(8, Access.WRITE, "first word of the random key"),

@@ -9,7 +9,9 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
 from gcnloom_spec.number import limits
 
-__all__ = ["EdgeShadow", "random_beats", "random_order"]
+__all__ = ["EdgeShadow", "random_beats", "random_order", "touching"]
+
+NOWHERE = -1
 
 BUSY_SLOTS = 6
 """Most edges go to few slots, so that sums have many parts and hazards are near."""
@@ -52,9 +54,19 @@ def random_order(config: AcceleratorConfig, rng: Generator, count: int) -> NDArr
 
 
 def _slots(config: AcceleratorConfig, rng: Generator, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    depth = config.accumulator_depth
+    # Half of what there is, so that commands may have different bases.
+    depth = config.accumulator_depth // 2
     busy = rng.integers(0, min(BUSY_SLOTS, depth), shape)
     return np.where(rng.random(shape) < 0.8, busy, rng.integers(0, depth, shape))
+
+
+def touching(before: NDArray[np.int64], after: NDArray[np.int64]) -> bool:
+    """Whether beats `after` name a slot too soon after the beats `before` them."""
+    return any(
+        bool(((before[-early] == after[late]) & (after[late] != NOWHERE)).any())
+        for late in range(min(len(after), HAZARD_DISTANCE - 1))
+        for early in range(1, min(len(before), HAZARD_DISTANCE - 1 - late) + 1)
+    )
 
 
 class EdgeShadow:
@@ -93,6 +105,12 @@ class EdgeShadow:
             if len(close):
                 end = min(end, int(close[0]) + distance)
         return end
+
+    def slots(self, base: int, count: int) -> NDArray[np.int64]:
+        """Slot of each PE in these beats, -1 without an edge."""
+        fields = edge_word(self.config).unpack(self._beats[base : base + count, :, np.newaxis])
+        slots: NDArray[np.int64] = np.where(fields["valid"] != 0, fields["slot"], NOWHERE)
+        return slots
 
     def columns(self, base: int, count: int) -> int:
         """Operand vectors that the valid edges of these beats reach over."""

@@ -6,20 +6,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import Generator
 
-from gcnloom.programs.access import Access
-from gcnloom.programs.dependence import accesses_of, insert_tokens
+from gcnloom.programs.access import Access, Reach, accesses_of
+from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order
 from gcnloom_sim.random_choices import Dice
-from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order
+from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Mode, Source, Target
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target
 
 __all__ = ["MEMORY_BYTES", "random_program"]
 
 MEMORY_BYTES = 1 << 16
 MOST_BEATS, MOST_ENTRIES = 160, 300
+MOST_TRIES = 8
 UNKNOWN = -1
 
 
@@ -69,8 +70,8 @@ class _Author:
         self.memory = edges + order + rng.bytes(MEMORY_BYTES - len(edges) - len(order))
         self._edges = EdgeShadow(config)
         self._order_last = np.full(config.order_depth, UNKNOWN)
-        # What an engine emitted to a memory it reads itself: (unit, where).
-        self._own: list[tuple[int, Access]] = []
+        # Slots of the last beats before the next aggregate.
+        self._before = np.zeros((0, config.pes), dtype=np.int64)
 
     def fill(self) -> None:
         """Load something into every memory, so that few results are zero."""
@@ -89,9 +90,9 @@ class _Author:
         makers.append(self._pass)
         makers[self.rng.choice(len(makers), p=[0.35, 0.15, 0.15, 0.15, 0.1, 0.1])]()
 
-    def _append(self, command: Command, operand_rows: int | None = None) -> None:
+    def _append(self, command: Command, reach: Reach | None = None) -> None:
         self.commands.append(command)
-        self.accesses.append(accesses_of(command, self.config, operand_rows))
+        self.accesses.append(accesses_of(command, self.config, reach))
 
     def _data(self, words: int) -> int:
         return self._data_address + self._dice.place(self._end - self._data_address, words)
@@ -157,12 +158,26 @@ class _Author:
         count = self._edges.legal(base, self._dice.count(config.edge_depth))
         rows = self._edges.columns(base, count)
         operand_base = self._dice.place(config.operand_depth, rows)
-        stated = None if self._dice.flag(0.3) else rows
+        slots = self._edges.slots(base, count)
+        for _ in range(MOST_TRIES):
+            slot_base = self._slot_base()
+            moved = np.where(slots < 0, slots, slots + slot_base)
+            if not touching(self._before, moved):
+                break
+        else:
+            return
+        self._before = np.concatenate([self._before, moved])[1 - HAZARD_DISTANCE :]
         command = Aggregate(
-            edge_base=base, count=count, operand_base=min(operand_base, config.operand_depth - 1)
+            edge_base=base,
+            count=count,
+            operand_base=min(operand_base, config.operand_depth - 1),
+            slot_base=slot_base,
         )
-        self._settle(command, stated)
-        self._append(command, stated)
+        reach = Reach(rows=rows, slots=int(slots.max()) + 1)
+        self._append(command, None if self._dice.flag(0.3) else reach)
+
+    def _slot_base(self) -> int:
+        return self._dice.place(self.config.accumulator_depth, self.config.accumulator_depth // 2)
 
     def _drain(self) -> None:
         ends = np.flatnonzero(self._order_last == 1)
@@ -174,7 +189,10 @@ class _Author:
         count = self._dice.count(end - int(unknown[-1]) - 1 if len(unknown) else end)
         vectors = int(self._order_last[end - count : end].sum())
         emission = self._dice.emission(vectors, self._room)
-        self._emit(Drain(order_base=end - count, count=count, emission=emission), Source.AGGREGATE)
+        command = Drain(
+            order_base=end - count, count=count, emission=emission, slot_base=self._slot_base()
+        )
+        self._emit(command, Source.AGGREGATE)
 
     def _stationary(self) -> None:
         config = self.config
@@ -227,7 +245,6 @@ class _Author:
 
     def _transform(self, command: Transform, vectors: int) -> None:
         if not command.last:
-            self._settle(command)
             self._append(command)
             return
         emitting = replace(command, emission=self._dice.emission(vectors, self._room))
@@ -240,7 +257,6 @@ class _Author:
     def _emit(self, command: Drain | Transform, source: Source) -> None:
         """Append an emitting command, with its store before it."""
         emission = command.emission
-        self._settle(command)
         if emission.store:
             packing = self.config.sums if emission.raw else self.config.vector
             address = self._data(packing.words(emission.vectors))
@@ -248,35 +264,6 @@ class _Author:
                 Store(source=source, count=emission.vectors, address=address, raw=emission.raw)
             )
         self._append(command)
-        mine = "operand" if source == Source.AGGREGATE else ("left", "right")
-        self._own += [
-            (int(command.unit), access)
-            for access in self.accesses[-1]
-            if access.write and access.space.startswith(mine)
-        ]
-
-    def _settle(self, command: Command, operand_rows: int | None = None) -> None:
-        """Order `command` behind what its own unit emitted to where it reads.
-
-        Units have no tokens for themselves, but a load that overwrites a part of it waits for
-        the emission and is waited for.
-        """
-        for read in accesses_of(command, self.config, operand_rows):
-            if read.write:
-                continue
-            for unit, written in list(self._own):
-                if unit == command.unit and _conflict(read, written):
-                    self._own.remove((unit, written))
-                    name, _, bank = read.space.partition(".")
-                    self._append(
-                        Load(
-                            target=Target[name.upper()],
-                            base=max(read.low, written.low),
-                            count=1,
-                            address=self._data(1),
-                            bank=int(bank or 0),
-                        )
-                    )
 
 
 def _conflict(one: Access, other: Access) -> bool:

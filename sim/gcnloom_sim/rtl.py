@@ -162,6 +162,11 @@ class RtlTransport:
                 f"the device stopped at an unknown opcode after {self._counter('commands')} of "
                 f"{commands} commands ({COMMAND_BYTES} bytes each); lower the program again"
             )
+        if self._register("status") & 4:
+            raise DeviceError(
+                "an edge came too soon after one of the same sum, so that sums may be wrong; "
+                "schedule the matrix again for this configuration"
+            )
         fault = self._library.gcnloom_fault_address(self._handle)
         if fault != (1 << 64) - 1:
             raise DeviceError(

@@ -110,7 +110,7 @@ class SlowMachine:
                     continue
                 self.counters["edges"] += 1
                 for lane in range(config.lanes):
-                    key = pe, e["slot"], lane
+                    key = pe, c["slot_base"] + e["slot"], lane
                     old = 0 if e["first"] else self.accumulators[key]
                     x = self.chip[Target.OPERAND, c["operand_base"] + e["column"], lane]
                     self.accumulators[key] = signed(old + e["weight"] * x, config.sum_width)
@@ -122,7 +122,7 @@ class SlowMachine:
         for t in range(c["count"]):
             o = self.order.get(c["order_base"] + t, {"pe": 0, "slot": 0, "last": 0})
             for lane in range(config.lanes):
-                part = self.accumulators[o["pe"], o["slot"], lane]
+                part = self.accumulators[o["pe"], c["slot_base"] + o["slot"], lane]
                 total[lane] = signed(total[lane] + part, config.sum_width)
             if o["last"]:
                 rows.append(total)

@@ -21,7 +21,7 @@ ODD = AcceleratorConfig.from_toml("odd")
 def interleaved(commands, rng):
     """Another order in which the units could execute the commands, given their tokens."""
     queues = [[c for c in commands if c.unit == unit] for unit in Unit]
-    tokens = np.zeros((4, 4), dtype=int)
+    tokens = np.zeros((len(Unit), len(Unit)), dtype=int)
     pending, order = [], []
 
     def ready(command):

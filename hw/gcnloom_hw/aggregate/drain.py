@@ -1,27 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way out of the sparse engine: pick accumulator rows, add the parts of a row, queue."""
+"""The way out of the sparse engine, first half: which element's word is asked for when."""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.arithmetic.delay import delay_line
-from gcnloom_hw.layout import Shapes
-from gcnloom_hw.streams.queue import Queue
-from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_hw.layout import Shapes, layout
+from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.words import Word
 
-__all__ = ["ENTRY", "Drain"]
+__all__ = ["DRAIN_WORK", "DrainControl", "part"]
 
-ENTRY = data.StructLayout({"valid": 1, "last": 1, "end": 1})
-"""An entry on its way out: `valid`: add a part; `last`: of its row; `end`: of its command."""
+DRAIN_WORK = layout(
+    Word(
+        "drain work",
+        {name: WORDS[Opcode.DRAIN].fields[name] for name in ("order_base", "count", "slot_base")},
+    )
+)
+"""The fields of a drain command that the engine computes with."""
 
 
-class Drain(wiring.Component):
-    """Add the selected words up to `last`, and queue one vector of sums for each row.
+def part(config: AcceleratorConfig) -> data.StructLayout:
+    """Layout of one entry on its way: whose word to add (one-hot), to which row's end.
 
-    Accepts one entry a cycle. Whoever starts an entry does so while `available` is high and
-    raises `take`; entries that end no row give their place back. A vector leaves 3 cycles after
-    the last of its parts, or later. Sums wrap modulo ``2 ** sum_width``.
+    `valid`: a word is added; `last`: of its row; `end`: of its command.
+    """
+    return data.StructLayout({"select": config.pes, "valid": 1, "last": 1, "end": 1})
+
+
+class DrainControl(wiring.Component):
+    """Read the drain order, ask the elements for their words, say in which order they come.
+
+    Asks for one word a cycle while the element that has it, and the list of what was asked for,
+    have room. A command may follow the one before it without a pause.
 
     Parameters
     ----------
@@ -29,85 +45,146 @@ class Drain(wiring.Component):
 
     Attributes
     ----------
-    take : In(1)
-        An entry starts that will arrive with `valid` or `end` set.
-    available : Out(1)
-    empty : Out(1)
-        Every entry that started has left.
-    entry : In(ENTRY)
-        Without `valid` an `end` queues a beat that only says so.
-    select : In(pes)
-        One-hot: whose word the entry adds.
-    words : In(data.ArrayLayout(Shapes.sums, pes))
-    sums : Out(stream.Signature(Shapes.engine_sums))
+    commands : In(stream.Signature(DRAIN_WORK))
+    order_writes : In(stream.Signature(Shapes.order_write))
+        Always ready. A command that is accepted in the next cycle already sees the write.
+    asks : Out(pes)
+        The element that is asked for the word in `slot`, one-hot.
+    slot : Out(range(accumulator_depth))
+    taken : In(pes)
+        The element whose word was taken, one-hot.
+    parts : Out(stream.Signature(part(config)))
+        What was asked for, in order.
+    entries, stalled, idle : Out(1)
     """
 
-    depth = 16
-    """Beats queued or on their way: more than the 10 cycles a place is occupied at least."""
+    ahead = 8
+    """Entries that have been read, or are being read."""
+    outstanding = 64
+    """Words asked for and not taken: enough for several of each element."""
 
-    sums: stream.Interface
+    commands: stream.Interface
+    order_writes: stream.Interface
+    parts: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         shapes = Shapes(config)
         super().__init__(
             {
-                "take": In(1),
-                "available": Out(1),
-                "empty": Out(1),
-                "entry": In(ENTRY),
-                "select": In(config.pes),
-                "words": In(data.ArrayLayout(shapes.sums, config.pes)),
-                "sums": Out(stream.Signature(shapes.engine_sums)),
+                "commands": In(stream.Signature(DRAIN_WORK)),
+                "order_writes": In(stream.Signature(shapes.order_write)),
+                "asks": Out(config.pes),
+                "slot": Out(range(max(2, config.accumulator_depth))),
+                "taken": In(config.pes),
+                "parts": Out(stream.Signature(part(config))),
+                "entries": Out(1),
+                "stalled": Out(1),
+                "idle": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        shapes = Shapes(self.config)
-        entry = delay_line(m, self.entry, 1, name="entry", reset_less=False)[1]
-        word = Signal(shapes.sums, reset_less=True)
-        gated = [
-            Mux(self.select[pe], self.words[pe].as_value(), 0) for pe in range(self.config.pes)
-        ]
-        m.d.sync += word.as_value().eq(
-            Cat(Cat(part[bit] for part in gated).any() for bit in range(len(word.as_value())))
-        )
+        entry = data.StructLayout({"part": part(self.config), "slot": self.slot.shape()})
+        m.submodules.ahead = ahead = CreditedQueue(entry, depth=self.ahead)
+        m.submodules.pending = pending = Queue(part(self.config), depth=self.outstanding)
+        wiring.connect(m, inner=pending.o, outer=wiring.flipped(self.parts))
+        running = self._read(m, ahead)
 
-        # `total` restarts by the registers' reset, not by a gate in the adder's carry chain; by a
-        # flip-flop of its own, as it is wide.
-        total = Signal(shapes.sums, reset_less=True)
-        restart = Signal(init=1)
-        beat = Signal(shapes.engine_sums, reset_less=True)
-        push = Signal()
-        pushed = Signal()
-        m.d.comb += push.eq((entry.valid & entry.last) | entry.end)
-        m.d.sync += restart.eq((self.entry.valid & self.entry.last) | self.entry.end)
-        for lane in range(self.config.lanes):
-            m.d.sync += beat.sums[lane].eq(total[lane] + word[lane])
-            with m.If(restart):
-                m.d.sync += total[lane].eq(0)
-            with m.Elif(entry.valid):
-                m.d.sync += total[lane].eq(total[lane] + word[lane])
+        head = ahead.o.p
+        go = Signal()
+        m.d.comb += [
+            go.eq(ahead.o.valid & ((head.part.select & self._open(m)).any() | ~head.part.valid)),
+            pending.i.valid.eq(go),
+            pending.i.payload.eq(head.part),
+            ahead.o.ready.eq(go & pending.i.ready),
+        ]
+        asked = Signal()
+        m.d.comb += asked.eq(ahead.o.ready & head.part.valid)
         m.d.sync += [
-            beat.emit.eq(entry.valid & entry.last),
-            beat.last.eq(entry.end),
-            pushed.eq(push),
+            self.asks.eq(Mux(asked, head.part.select, 0)),
+            self.slot.eq(head.slot),
+            self.entries.eq(asked),
+            self.stalled.eq(ahead.o.valid & ~ahead.o.ready),
         ]
-
-        m.submodules.queue = queue = Queue(shapes.engine_sums, depth=self.depth)
-        m.d.comb += [queue.i.valid.eq(pushed), queue.i.payload.eq(beat)]
-        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.sums))
-        self._count_places(m, returned=entry.valid & ~push)
+        m.d.comb += self.idle.eq(~running & ahead.empty & ~pending.o.valid)
         return m
 
-    def _count_places(self, m, *, returned):
-        """Keep `places`, the entries that may still start."""
-        places = Signal(range(self.depth + 1), init=self.depth)
-        released = Signal()
+    def _read(self, m, ahead):
+        """Present one address a cycle to the order memory; queue what it names."""
+        config = self.config
+        shapes = Shapes(config)
+        m.submodules.order = memory = Scratchpad(width=shapes.order.size, depth=config.order_depth)
+        bits = len(memory.read_address)
         m.d.comb += [
-            released.eq(self.sums.valid & self.sums.ready),
-            self.available.eq(places != 0),
-            self.empty.eq(places == self.depth),
+            self.order_writes.ready.eq(1),
+            memory.write_enable.eq(self.order_writes.valid),
+            memory.write_address.eq(self.order_writes.p.address[:bits]),
+            memory.write_data.eq(self.order_writes.p.data),
         ]
-        m.d.sync += places.eq(places - self.take + released + returned)
+        running, final, void = Signal(), Signal(), Signal()
+        address = Signal(LOCAL_BITS, reset_less=True)
+        slot_base = Signal(LOCAL_BITS, reset_less=True)
+        remaining = Signal(LOCAL_BITS, reset_less=True)
+        issue = Signal()
+        work = self.commands.p
+        m.d.comb += [
+            issue.eq(running & ahead.available),
+            ahead.take.eq(issue),
+            self.commands.ready.eq(~running | (issue & final)),
+            memory.read_address.eq(address[:bits]),
+        ]
+        with m.If(issue):
+            m.d.sync += [
+                address.eq(address + 1),
+                remaining.eq(remaining - 1),
+                final.eq(remaining == 2),
+                running.eq(~final),
+            ]
+        with m.If(self.commands.valid & self.commands.ready):
+            m.d.sync += [
+                running.eq(1),
+                address.eq(work.order_base),
+                slot_base.eq(work.slot_base),
+                remaining.eq(work.count),
+                final.eq(work.count[1:] == 0),
+                void.eq(work.count == 0),
+            ]
+
+        # One cycle after its issue the entry is read, two after it is complete.
+        kind = data.StructLayout({"issued": 1, "valid": 1, "end": 1})
+        step = Signal(kind)
+        m.d.comb += [step.issued.eq(issue), step.valid.eq(~void), step.end.eq(final)]
+        steps = delay_line(m, step, 2, name="step", reset_less=False)
+        base = delay_line(m, slot_base, 1, name="base")[1]
+        order = data.View(shapes.order, memory.read_data)
+        entry = Signal(ahead.i.payload.shape(), reset_less=True)
+        m.d.sync += [
+            entry.part.select.eq(1 << order.pe),
+            entry.part.valid.eq(steps[1].valid),
+            entry.part.last.eq(order.last),
+            entry.part.end.eq(steps[1].end),
+            entry.slot.eq(base + order.slot),
+        ]
+        m.d.comb += [ahead.i.valid.eq(steps[2].issued), ahead.i.payload.eq(entry)]
+        return running
+
+    def _open(self, m):
+        """Say which elements have room for another word."""
+        room = []
+        for pe in range(self.config.pes):
+            places = Signal(
+                range(ProcessingElement.depth + 1), init=ProcessingElement.depth, name=f"places{pe}"
+            )
+            free = Signal(name=f"free{pe}", init=1)
+            asked = Signal(name=f"asked{pe}")
+            m.d.comb += asked.eq(self.asks[pe])
+            with m.If(asked & ~self.taken[pe]):
+                m.d.sync += places.eq(places - 1)
+            with m.Elif(self.taken[pe] & ~asked):
+                m.d.sync += places.eq(places + 1)
+            # Two asks may be under way that `places` does not know of.
+            m.d.sync += free.eq(places > 2)
+            room.append(free)
+        return Cat(room)

@@ -1,36 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sparse engine: executes Aggregate and Drain."""
+"""The sparse engine: executes Aggregate and, beside it, Drain."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.aggregate.drain import ENTRY, Drain
+from gcnloom_hw.aggregate.collect import Collector
+from gcnloom_hw.aggregate.drain import DRAIN_WORK, DrainControl
 from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import Unit
 
 __all__ = ["AGGREGATE_WORK", "AggregateEngine"]
 
 AGGREGATE_WORK = data.StructLayout(
-    {"drain": 1, "base": LOCAL_BITS, "count": LOCAL_BITS, "operand_base": LOCAL_BITS}
+    {
+        "edge_base": LOCAL_BITS,
+        "count": LOCAL_BITS,
+        "operand_base": LOCAL_BITS,
+        "slot_base": LOCAL_BITS,
+        "signals": len(Unit),
+    }
 )
-"""The compute fields of an Aggregate (`base`: its edge base) or a Drain (its order base)."""
-
-STEP = data.StructLayout({"beat": 1, "entry": 1, "end": 1})
-"""What was issued in a cycle: a beat of edges, a drain entry; the end of a command."""
+"""What the engine needs of an Aggregate."""
 
 
 class AggregateEngine(wiring.Component):
-    """Execute Aggregate and Drain commands in order.
+    """Execute Aggregate and Drain commands, each kind in its own order.
 
-    Accepts a command every ``count`` plus :attr:`aggregate_overhead` or :attr:`drain_overhead`
-    cycles: one beat of edges or one drain entry a cycle. Produces the drained vectors, and one
-    beat without `emit` for a command that emits nothing. That beat leaves 8 cycles after the
-    last edge's issue or later, when its sum is in memory. A drain waits for room at the output,
-    an Aggregate only with its last beat. Sums wrap modulo ``2 ** sum_width``.
+    A beat of edges is issued every cycle, without a pause between two commands: an Aggregate
+    takes its count of cycles (one, if that is zero), and signals one cycle after its last beat
+    was issued. Its sums are in the accumulators 9 cycles after that beat, and an element reads
+    operands up to 4 cycles after; tokens settle for longer than either.
+
+    A Drain asks for a word a cycle, and gets them in beats in which their elements read no sums
+    for themselves: the first edges of slots, and beats without an edge. It produces a vector for
+    every row, and one beat without `emit` if it has none. Sums wrap modulo ``2 ** sum_width``.
 
     Parameters
     ----------
@@ -38,23 +46,29 @@ class AggregateEngine(wiring.Component):
 
     Attributes
     ----------
-    commands : In(stream.Signature(AGGREGATE_WORK))
+    aggregates : In(stream.Signature(AGGREGATE_WORK))
+    drains : In(stream.Signature(DRAIN_WORK))
     edge_writes, order_writes, operand_writes : In(stream.Signature(...))
         Always ready. A command that is accepted in the next cycle already sees the write.
     sums : Out(stream.Signature(Shapes.engine_sums))
+    signals : Out(len(Unit))
+        Of an Aggregate that ends.
     edges : Out(range(pes + 1))
         Valid edges that entered the processing elements in a cycle.
-    beats, entries, active, stalled : Out(1)
-        In the cycle before, a beat of edges, a drain entry, either of them was issued, or no
-        room at the output forbade it.
-    idle : Out(1)
-        No command executes and no beat is on its way out.
+    beats, entries, stalled : Out(1)
+        In the cycle before, a beat of edges was issued; a word was asked for; an order entry
+        waited because that was not possible.
+    hazard : Out(1)
+        An edge came too soon after one of the same slot; its sum may be wrong.
+    aggregate_idle, drain_idle : Out(1)
+        No command of the kind executes; no sums are on their way out.
     """
 
-    aggregate_overhead = 5
-    drain_overhead = 1
+    drain_latency = 20
+    """Cycles from accepting a Drain to its first vector at `sums`, at least."""
 
-    commands: stream.Interface
+    aggregates: stream.Interface
+    drains: stream.Interface
     edge_writes: stream.Interface
     order_writes: stream.Interface
     operand_writes: stream.Interface
@@ -65,153 +79,121 @@ class AggregateEngine(wiring.Component):
         shapes = Shapes(config)
         super().__init__(
             {
-                "commands": In(stream.Signature(AGGREGATE_WORK)),
+                "aggregates": In(stream.Signature(AGGREGATE_WORK)),
+                "drains": In(stream.Signature(DRAIN_WORK)),
                 "edge_writes": In(stream.Signature(shapes.edge_write)),
                 "order_writes": In(stream.Signature(shapes.order_write)),
                 "operand_writes": In(stream.Signature(shapes.vector_write)),
                 "sums": Out(stream.Signature(shapes.engine_sums)),
+                "signals": Out(len(Unit)),
                 "edges": Out(range(config.pes + 1)),
                 "beats": Out(1),
                 "entries": Out(1),
-                "active": Out(1),
                 "stalled": Out(1),
-                "idle": Out(1),
+                "hazard": Out(1),
+                "aggregate_idle": Out(1),
+                "drain_idle": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.drain = drain = Drain(self.config)
-        address = Signal(LOCAL_BITS, reset_less=True)
-        operand_base = Signal(LOCAL_BITS, reset_less=True)
-        step = Signal(STEP)
-        self._issue(m, drain, address, operand_base, step)
+        m.submodules.drain = drain = DrainControl(self.config)
+        m.submodules.collector = collector = Collector(self.config)
+        address, bases, beat = self._issue(m)
+        elements = self._elements(m, self._fetch(m, address, beat), bases, drain)
 
-        # Steps in cycles after their issue: 2 at the elements, 5 at the drain.
-        steps = delay_line(m, step, 5, name="step", reset_less=False)
-        edges, order = self._fetch(m, address, steps[1])
-        elements = self._elements(m, operand_base, edges, order.slot, steps[2].entry)
-        select = Signal(self.config.pes, reset_less=True)
-        m.d.sync += select.eq(1 << order.pe)
-        entry = Signal(ENTRY)
+        wiring.connect(m, outer=wiring.flipped(self.drains), inner=drain.commands)
+        wiring.connect(m, outer=wiring.flipped(self.order_writes), inner=drain.order_writes)
+        wiring.connect(m, drain=drain.parts, collector=collector.parts)
+        wiring.connect(m, inner=collector.sums, outer=wiring.flipped(self.sums))
         m.d.comb += [
-            entry.valid.eq(steps[5].entry),
-            entry.last.eq(delay_line(m, order.last, 3, name="row_end")[3]),
-            entry.end.eq(steps[5].end),
-            drain.entry.eq(entry),
-            drain.select.eq(delay_line(m, select, 2, name="select")[2]),
+            drain.taken.eq(collector.taken),
+            collector.present.eq(Cat(element.words.valid for element in elements)),
+            self.entries.eq(drain.entries),
+            self.stalled.eq(drain.stalled),
+            self.drain_idle.eq(drain.idle & collector.empty),
         ]
         for pe, element in enumerate(elements):
-            m.d.comb += drain.words[pe].eq(element.word)
-        wiring.connect(m, inner=drain.sums, outer=wiring.flipped(self.sums))
+            m.d.comb += [
+                collector.words[pe].eq(element.words.payload),
+                element.words.ready.eq(collector.taken[pe]),
+            ]
+        m.d.sync += self.hazard.eq(Cat(element.hazard for element in elements).any())
         return m
 
-    def _issue(self, m, drain, address, operand_base, step):
-        """Control: take a command, issue its steps, let its last sums reach the memories."""
-        draining, void, final, issue = Signal(), Signal(), Signal(), Signal()
+    def _issue(self, m):
+        """Issue a beat a cycle; return its address, its bases and whether it is one."""
+        running, final, void = Signal(), Signal(), Signal()
+        address = Signal(LOCAL_BITS, reset_less=True)
         remaining = Signal(LOCAL_BITS, reset_less=True)
-        work = self.commands.p
-        self._report(m, drain, step, issue=issue, draining=draining, void=void, final=final)
-        # The next command's first read comes at least 6 cycles after the last edge's issue: a
-        # drain reads sums 3 cycles after its issue, an edge writes them 8 cycles after its own.
-        settle = Signal(range(self.aggregate_overhead - 1))
-
-        m.d.sync += self.stalled.eq(0)
-        with m.FSM(name="control"):
-            with m.State("Wait for command"):
-                m.d.comb += self.commands.ready.eq(1)
-                m.d.comb += self.idle.eq(drain.empty)
-                m.d.sync += [
-                    draining.eq(work.drain),
-                    address.eq(work.base),
-                    operand_base.eq(work.operand_base),
-                    remaining.eq(work.count),
-                    void.eq(work.count == 0),
-                    final.eq(work.count[1:] == 0),
-                    settle.eq(self.aggregate_overhead - 2),
-                ]
-                with m.If(self.commands.valid):
-                    m.next = "Issue"
-            with m.State("Issue"):
-                # Only steps that may push a beat need room for it.
-                m.d.comb += issue.eq(drain.available | ~(draining | final))
-                m.d.sync += self.stalled.eq(~issue)
-                with m.If(issue):
-                    m.d.sync += [
-                        address.eq(address + 1),
-                        remaining.eq(remaining - 1),
-                        final.eq(remaining == 2),
-                    ]
-                    with m.If(final & draining):
-                        m.next = "Wait for command"
-                    with m.Elif(final):
-                        m.next = "Settle"
-            with m.State("Settle"):
-                m.d.sync += settle.eq(settle - 1)
-                with m.If(settle == 0):
-                    m.next = "Wait for command"
-
-    def _report(self, m, drain, step, *, issue, draining, void, final):
-        """Say what was issued: to the pipeline, to the drain's place keeper, to the counters."""
+        signals = Signal(len(Unit), reset_less=True)
+        bases = Signal(
+            data.StructLayout({"operand": LOCAL_BITS, "slot": LOCAL_BITS}), reset_less=True
+        )
+        work = self.aggregates.p
+        beat = Signal()
         m.d.comb += [
-            step.beat.eq(issue & ~draining & ~void),
-            step.entry.eq(issue & draining & ~void),
-            step.end.eq(issue & final),
-            drain.take.eq(issue & (draining | final)),
+            self.aggregates.ready.eq(~running | final),
+            self.aggregate_idle.eq(~running),
+            beat.eq(running & ~void),
         ]
         m.d.sync += [
-            self.beats.eq(step.beat),
-            self.entries.eq(step.entry),
-            self.active.eq(step.beat | step.entry),
+            self.beats.eq(beat),
+            self.signals.eq(Mux(running & final, signals, 0)),
+            address.eq(address + 1),
+            remaining.eq(remaining - 1),
+            final.eq(remaining == 2),
         ]
+        with m.If(self.aggregates.ready):
+            m.d.sync += [
+                running.eq(self.aggregates.valid),
+                address.eq(work.edge_base),
+                bases.operand.eq(work.operand_base),
+                bases.slot.eq(work.slot_base),
+                signals.eq(work.signals),
+                remaining.eq(work.count),
+                final.eq(work.count[1:] == 0),
+                void.eq(work.count == 0),
+            ]
+        return address, bases, beat
 
-    def _fetch(self, m, address, step):
-        """Return the edges and the order entry that `address` named 2 cycles ago.
-
-        The edges' `valid` survives only if `step`, 1 cycle after `address`, is a beat.
-        """
-        shapes = Shapes(self.config)
-        beat = data.ArrayLayout(shapes.edge, self.config.pes)
-        raw_edges = self._memory(
-            m, "edge_memory", self.edge_writes, beat, self.config.edge_depth, address
+    def _fetch(self, m, address, beat):
+        """Return the edges that `address` named 2 cycles ago; none are valid without `beat`."""
+        shape = data.ArrayLayout(Shapes(self.config).edge, self.config.pes)
+        m.submodules.edge_memory = memory = Scratchpad(
+            width=shape.size, depth=self.config.edge_depth
         )
-        raw_order = self._memory(
-            m, "order_memory", self.order_writes, shapes.order, self.config.order_depth, address
-        )
-        words = Signal(beat, reset_less=True)
-        order = Signal(shapes.order, reset_less=True)
+        bits = len(memory.read_address)
+        m.d.comb += [
+            self.edge_writes.ready.eq(1),
+            memory.write_enable.eq(self.edge_writes.valid),
+            memory.write_address.eq(self.edge_writes.p.address[:bits]),
+            memory.write_data.eq(self.edge_writes.p.data),
+            memory.read_address.eq(address[:bits]),
+        ]
+        raw = data.View(shape, memory.read_data)
+        words = Signal(shape, reset_less=True)
         valid = Signal(self.config.pes)
+        beats = delay_line(m, beat, 1, name="beat", reset_less=False)
         m.d.sync += [
-            words.eq(raw_edges),
-            order.eq(raw_order),
-            valid.eq(Cat(edge.valid & step.beat for edge in raw_edges)),
+            words.eq(raw),
+            valid.eq(Cat(edge.valid & beats[1] for edge in raw)),
             self.edges.eq(sum(valid)),
         ]
-        edges = Signal(beat)
+        edges = Signal(shape)
         m.d.comb += edges.eq(words)
         for pe in range(self.config.pes):
             m.d.comb += edges[pe].valid.eq(valid[pe])
-        return edges, order
+        return edges
 
-    def _memory(self, m, name, writes, shape, depth, address):
-        """Return the word of `shape` that `address` named 1 cycle ago, filled by `writes`."""
-        m.submodules[name] = memory = Scratchpad(width=shape.size, depth=depth)
-        bits = len(memory.read_address)
-        m.d.comb += [
-            writes.ready.eq(1),
-            memory.write_enable.eq(writes.valid),
-            memory.write_address.eq(writes.p.address[:bits]),
-            memory.write_data.eq(writes.p.data),
-            memory.read_address.eq(address[:bits]),
-        ]
-        return data.View(shape, memory.read_data)
-
-    def _elements(self, m, operand_base, edges, slot, peek):
-        """Build the processing elements and feed them edges, drained slots and operand writes."""
+    def _elements(self, m, edges, bases, drain):
+        """Build the processing elements; feed them edges, operands and what is asked of them."""
         enable = Signal()
         write = Signal(Shapes(self.config).vector_write, reset_less=True)
         m.d.comb += self.operand_writes.ready.eq(1)
         m.d.sync += [enable.eq(self.operand_writes.valid), write.eq(self.operand_writes.p)]
+        base = delay_line(m, bases, 2, name="base")[2]
         elements = []
         for pe in range(self.config.pes):
             m.submodules[f"pe{pe}"] = element = ProcessingElement(self.config)
@@ -219,9 +201,10 @@ class AggregateEngine(wiring.Component):
                 element.write_enable.eq(enable),
                 element.write.eq(write),
                 element.edge.eq(edges[pe]),
-                element.operand_base.eq(operand_base[: len(element.operand_base)]),
-                element.slot.eq(slot),
-                element.peek.eq(peek),
+                element.operand_base.eq(base.operand[: len(element.operand_base)]),
+                element.slot_base.eq(base.slot[: len(element.slot_base)]),
+                element.slots.valid.eq(drain.asks[pe]),
+                element.slots.payload.eq(drain.slot),
             ]
             elements.append(element)
         return elements

@@ -2,13 +2,15 @@
 """One processing element of the sparse engine."""
 
 from amaranth import Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import HAZARD_DISTANCE
 
 __all__ = ["ProcessingElement"]
 
@@ -18,9 +20,12 @@ class ProcessingElement(wiring.Component):
 
     Accepts one edge a cycle and never stalls. The accumulator row is read 3 cycles after the
     edge arrives and written 3 cycles after that, so an edge that names the same slot may follow
-    4 cycles later. A row to be drained is named by `peek` and appears at `word`
-    :attr:`peek_latency` cycles later, as long as no edge arrived 1 to 6 cycles before. Products
-    are exact; sums wrap modulo ``2 ** sum_width``.
+    4 cycles later. Products are exact; sums wrap modulo ``2 ** sum_width``.
+
+    The first edge of a slot reads no accumulator, and neither does a beat without an edge: in
+    such a beat the oldest of the `slots` asked for is read instead. Its word can be taken from
+    `words` 5 cycles after the beat or later, in the order of asking. No more than
+    :attr:`depth` may be asked for and not taken.
 
     Parameters
     ----------
@@ -33,27 +38,34 @@ class ProcessingElement(wiring.Component):
         is presented 2 cycles later sees it.
     edge : In(Shapes.edge)
         Nothing happens unless its `valid` is set.
-    operand_base : In
-        Added to the edge's column.
-    peek, slot : In
-        Read accumulator row `slot`.
-    word : Out(Shapes.sums)
+    operand_base, slot_base : In
+        Added to the edge's column and slot.
+    slots : In(stream.Signature(range(accumulator_depth)))
+        Always ready.
+    words : Out(stream.Signature(Shapes.sums))
+    hazard : Out(1)
+        An edge names a slot that an edge less than 4 cycles before it named.
     """
 
-    peek_latency = 3
+    depth = 16
+
+    slots: stream.Interface
+    words: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         shapes = Shapes(config)
+        slot = range(max(2, config.accumulator_depth))
         super().__init__(
             {
                 "write_enable": In(1),
                 "write": In(shapes.vector_write),
                 "edge": In(shapes.edge),
-                "operand_base": In(range(config.operand_depth)),
-                "peek": In(1),
-                "slot": In(range(config.accumulator_depth)),
-                "word": Out(shapes.sums),
+                "operand_base": In(range(max(2, config.operand_depth))),
+                "slot_base": In(slot),
+                "slots": In(stream.Signature(slot)),
+                "words": Out(stream.Signature(shapes.sums)),
+                "hazard": Out(1),
             }
         )
 
@@ -66,24 +78,28 @@ class ProcessingElement(wiring.Component):
         m.submodules.sums = memory = Scratchpad(
             width=self.config.lanes * self.config.sum_width, depth=self.config.accumulator_depth
         )
-        slots = delay_line(m, self.edge.slot, 6, name="slot")
+        slot = Signal.like(self.slot_base, reset_less=True)
+        m.d.sync += slot.eq(self.slot_base + self.edge.slot)
+        slots = [None, *delay_line(m, slot, 5, name="slot")]
         valids = delay_line(m, self.edge.valid, 6, name="valid", reset_less=False)
         clears = delay_line(m, self.edge.valid & self.edge.first, 4, name="clear", reset_less=False)
+        needs = delay_line(m, self.edge.valid & ~self.edge.first, 2, name="need", reset_less=False)
+        self._watch(m, slots, valids)
 
-        read_slot = Signal.like(self.slot, reset_less=True)
-        with m.If(self.peek):
-            m.d.sync += read_slot.eq(self.slot)
-        with m.Else():
+        read_slot = Signal.like(slot, reset_less=True)
+        asked = self._read_out(m, memory.read_data, free=~needs[2])
+        with m.If(needs[2]):
             m.d.sync += read_slot.eq(slots[2])
+        with m.Else():
+            m.d.sync += read_slot.eq(asked)
         m.d.comb += memory.read_address.eq(read_slot)
 
         # Clearing in front of the register keeps the adder's carry chain bare.
-        word = Signal.like(self.word, reset_less=True)
+        word = Signal(Shapes(self.config).sums, reset_less=True)
         with m.If(clears[4]):
             m.d.sync += word.as_value().eq(0)
         with m.Else():
             m.d.sync += word.as_value().eq(memory.read_data)
-        m.d.comb += self.word.eq(word)
 
         total = Signal.like(word, reset_less=True)
         for lane in range(self.config.lanes):
@@ -96,6 +112,32 @@ class ProcessingElement(wiring.Component):
             memory.write_data.eq(total),
         ]
         return m
+
+    def _read_out(self, m, read_data, *, free):
+        """Return the slot to read in a `free` cycle; queue what is read."""
+        m.submodules.asked = asked = Queue(self.slots.payload.shape(), depth=self.depth)
+        m.submodules.read = read = Queue(Shapes(self.config).sums, depth=self.depth)
+        wiring.connect(m, outer=wiring.flipped(self.slots), inner=asked.i)
+        granted = delay_line(m, asked.o.valid & free, 3, name="granted", reset_less=False)
+        word = Signal(len(read_data), reset_less=True)
+        m.d.comb += [
+            asked.o.ready.eq(free),
+            read.i.valid.eq(granted[3]),
+            read.i.payload.as_value().eq(word),
+        ]
+        m.d.sync += word.eq(read_data)
+        wiring.connect(m, inner=read.o, outer=wiring.flipped(self.words))
+        return asked.o.payload
+
+    def _watch(self, m, slots, valids):
+        """Compare each edge with those just before it."""
+        close = [
+            valids[1] & valids[1 + distance] & (slots[1] == slots[1 + distance])
+            for distance in range(1, HAZARD_DISTANCE)
+        ]
+        hazards = Signal(len(close))
+        m.d.sync += [hazards[index].eq(each) for index, each in enumerate(close)]
+        m.d.comb += self.hazard.eq(hazards.any())
 
     def _products(self, m):
         """Operand memory and multipliers: a product for each lane, 4 cycles after its edge."""

@@ -23,11 +23,11 @@ class Gate(wiring.Component):
     Attributes
     ----------
     i, o : stream of commands
-    available : In(4)
+    available : In(len(Unit))
         Tokens that wait, by giving unit.
-    take : Out(4)
+    take : Out(len(Unit))
         Tokens taken in this cycle.
-    waiting : Out(4)
+    waiting : Out(len(Unit))
         One-hot: the unit whose token the oldest command lacks (the lowest of them).
     idle : Out(1)
     """

@@ -34,7 +34,7 @@ class Sequencer(wiring.Component):
         First memory word and number of commands; read at `start`.
     requests : Out(stream.Signature(read_request()))
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
-    commands0 ... commands3 : Out(stream.Signature(8 * COMMAND_BYTES))
+    commands0, commands1, ... : Out(stream.Signature(8 * COMMAND_BYTES))
         To the units, in the order of :class:`gcnloom_spec.isa.Unit`.
     fetched, dispatched : Out(1)
     idle : Out(1)

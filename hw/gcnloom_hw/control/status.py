@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The register bank: controls, identity, performance counters."""
 
-from amaranth import C, Module, Signal
+from amaranth import C, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,7 +31,7 @@ class Status(wiring.Component):
     write_data : In(32)
     read_data : Out(32)
     start, reset : Out(1)
-    running, fault : In(1)
+    running, fault, hazard : In(1)
     program_address, program_count, seed, step : Out(32)
     statistic : Out(6)
     envelope : In(sum_width)
@@ -53,6 +53,7 @@ class Status(wiring.Component):
                 "reset": Out(1),
                 "running": In(1),
                 "fault": In(1),
+                "hazard": In(1),
                 "program_address": Out(32),
                 "program_count": Out(32),
                 "seed": Out(32),
@@ -75,7 +76,7 @@ class Status(wiring.Component):
             "isa_version": C(ISA_VERSION, 32),
             "digest_low": C(digest & 0xFFFFFFFF, 32),
             "digest_high": C(digest >> 32, 32),
-            "status": self.running | self.fault << 1,
+            "status": Cat(self.running, self.fault, self.hazard),
             "envelope_low": self.envelope[:32],
             "envelope_high": self.envelope[32:],
             "saturations": self.saturations,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dependence tokens between the four units."""
+"""Dependence tokens between the units."""
 
 from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
@@ -19,11 +19,11 @@ class Tokens(wiring.Component):
 
     Attributes
     ----------
-    signals0 ... signals3 : In(4)
+    signals0, signals1, ... : In(len(Unit))
         Pulses of unit i: bit j leaves a token for unit j, available :data:`SETTLE` cycles later.
-    take0 ... take3 : In(4)
+    take0, take1, ... : In(len(Unit))
         Unit j takes the tokens of the units set here; they must be available.
-    available0 ... available3 : Out(4)
+    available0, available1, ... : Out(len(Unit))
         For unit j: bit i is set while a token of unit i waits.
     clear : In(1)
     """

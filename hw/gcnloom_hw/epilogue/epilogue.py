@@ -17,7 +17,7 @@ from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import EMISSION
+from gcnloom_spec.isa import EMISSION, Unit
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Epilogue", "epilogue_output"]
@@ -31,7 +31,7 @@ TAG = data.StructLayout(
         "destination": EMISSION["destination"],
         "address": LOCAL_BITS,
         "bank": EMISSION["destination_bank"],
-        "signals": 4,
+        "signals": len(Unit),
         "shift": EMISSION["shift"],
         "stochastic": 1,
         "tensor": EMISSION["tensor"],
@@ -56,7 +56,7 @@ def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
             "address": LOCAL_BITS,
             "bank": EMISSION["destination_bank"],
             "last": 1,
-            "signals": 4,
+            "signals": len(Unit),
         }
     )
 

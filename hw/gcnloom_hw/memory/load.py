@@ -10,7 +10,7 @@ from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import Opcode, Target
+from gcnloom_spec.isa import Opcode, Target, Unit
 
 __all__ = ["Load"]
 
@@ -37,7 +37,7 @@ class Load(wiring.Component):
     mask_aggregate_writes, mask_transform_writes : Out(stream.Signature(Shapes.mask_write))
     edge_writes : Out(stream.Signature(Shapes.edge_write))
     order_writes : Out(stream.Signature(Shapes.order_write))
-    signals : Out(4)
+    signals : Out(len(Unit))
     asked : Out(len(Target))
         The target for which a word was asked in this cycle, one-hot.
     active, stalled, idle : Out(1)
@@ -60,7 +60,7 @@ class Load(wiring.Component):
                 "mask_transform_writes": mask,
                 "edge_writes": Out(stream.Signature(shapes.edge_write)),
                 "order_writes": Out(stream.Signature(shapes.order_write)),
-                "signals": Out(4),
+                "signals": Out(len(Unit)),
                 "asked": Out(len(Target)),
                 "active": Out(1),
                 "stalled": Out(1),
@@ -77,7 +77,7 @@ class Load(wiring.Component):
                 "bank": 4,
                 "base": LOCAL_BITS,
                 "final": LOCAL_BITS,
-                "signals": 4,
+                "signals": len(Unit),
             }
         )
         m.submodules.transfers = transfers = Queue(transfer, depth=4)
@@ -150,7 +150,7 @@ class Load(wiring.Component):
                 "bank": 4,
                 "address": LOCAL_BITS,
                 "data": max(self._item_bits()),
-                "signals": 4,
+                "signals": len(Unit),
             }
         )
 

@@ -10,7 +10,7 @@ from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.streams.gearbox import Packer
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import Opcode, Source
+from gcnloom_spec.isa import Opcode, Source, Unit
 
 __all__ = ["Store", "write_request"]
 
@@ -38,7 +38,7 @@ class Store(wiring.Component):
     aggregate, transform : In(stream.Signature(Shapes.sums))
         Vectors to store: raw sums, or operands sign-extended to sums.
     writes : Out(stream.Signature(write_request(config.memory_bytes)))
-    signals : Out(4)
+    signals : Out(len(Unit))
     wrote, active, stalled, idle : Out(1)
     """
 
@@ -51,7 +51,7 @@ class Store(wiring.Component):
                 "aggregate": In(stream.Signature(shapes.sums)),
                 "transform": In(stream.Signature(shapes.sums)),
                 "writes": Out(stream.Signature(write_request(config.memory_bytes))),
-                "signals": Out(4),
+                "signals": Out(len(Unit)),
                 "wrote": Out(1),
                 "active": Out(1),
                 "stalled": Out(1),

@@ -54,6 +54,7 @@ class Model:
         self._tokens = Tokens()
         self._stores = Stores(self._write_items, self._tokens.signal)
         self._counters: Counter[str] = Counter()
+        self._sparse.begin()
 
     def identity(self) -> Identity:
         """Return version, configuration and memory of the device."""

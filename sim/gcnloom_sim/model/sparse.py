@@ -18,6 +18,7 @@ from gcnloom_spec.number import wrap
 __all__ = ["SparseEngine"]
 
 REMEMBERED_EDGES = 4_000_000
+NOWHERE = -1
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class _Plan:
     """What a range of edge beats does, whatever the operands are."""
 
     edges: int
+    slots: NDArray[np.int32]
+    reach: int
     targets: NDArray[np.int64]
     cleared: NDArray[np.bool_]
     weights: csr_array
@@ -43,6 +46,12 @@ class SparseEngine:
         self._sums = np.zeros((config.pes * config.accumulator_depth, config.lanes), np.int64)
         self._plans: OrderedDict[bytes, _Plan] = OrderedDict()
         self._remembered = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a program; its first beats follow none."""
+        # Slot of each PE in the beats just before, oldest first; NOWHERE without an edge.
+        self._before = np.full((HAZARD_DISTANCE - 1, self.config.pes), NOWHERE)
 
     def aggregate(
         self, command: Aggregate, edges: NDArray[np.uint64], operand: NDArray[np.int64]
@@ -50,14 +59,17 @@ class SparseEngine:
         """Execute an :class:`Aggregate`; return how many edges were valid."""
         beats = edges[check_range("edges", command.edge_base, command.count, len(edges))]
         plan = self._plan(beats)
+        self._check_border(plan, command.slot_base)
         if plan.edges:
+            check_range("slot", command.slot_base, plan.reach, self.config.accumulator_depth)
             vectors = operand[
                 check_range("operand", command.operand_base, plan.columns, len(operand))
             ]
-            old = self._sums[plan.targets]
+            targets = plan.targets + command.slot_base
+            old = self._sums[targets]
             old[plan.cleared] = 0
             new: NDArray[np.int64] = old + plan.weights @ vectors
-            self._sums[plan.targets] = wrap(new, self.config.sum_width)
+            self._sums[targets] = wrap(new, self.config.sum_width)
         return plan.edges
 
     def drain(self, command: Drain, order: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -68,11 +80,29 @@ class SparseEngine:
         if not len(last) or last[-1] != command.count - 1:
             raise ProgramError("the last drain-order entry lacks `last`; try ending with a row")
         check_range("PE", int(fields["pe"].max()), 1, self.config.pes)
-        check_range("slot", int(fields["slot"].max()), 1, self.config.accumulator_depth)
-        parts = self._sums[fields["pe"] * self.config.accumulator_depth + fields["slot"]]
+        slots = command.slot_base + fields["slot"]
+        check_range("slot", int(slots.max()), 1, self.config.accumulator_depth)
+        parts = self._sums[fields["pe"] * self.config.accumulator_depth + slots]
         starts = np.concatenate([[0], last[:-1] + 1])
         totals: NDArray[np.int64] = np.add.reduceat(parts, starts, axis=0)
         return wrap(totals, self.config.sum_width)
+
+    def _check_border(self, plan: _Plan, slot_base: int) -> None:
+        """Beats of two commands follow each other as those of one do."""
+        slots = np.where(plan.slots == NOWHERE, NOWHERE, plan.slots + slot_base)
+        first = slots[: HAZARD_DISTANCE - 1]
+        joined = np.concatenate([self._before, first])
+        start = len(self._before)
+        for beat in range(start, len(joined)):
+            recent = joined[beat - HAZARD_DISTANCE + 1 : start]
+            same = (recent == joined[beat]) & (recent != NOWHERE)
+            if same.any():
+                pe = int(np.argwhere(same)[0][1])
+                raise ProgramError(
+                    f"PE {pe} adds to slot {joined[beat, pe]} in beat {beat - start}, too soon "
+                    f"after the command before; try {HAZARD_DISTANCE} beats between them"
+                )
+        self._before = np.concatenate([self._before, slots])[1 - HAZARD_DISTANCE :]
 
     def _plan(self, beats: NDArray[np.uint64]) -> _Plan:
         key = beats.tobytes()
@@ -93,10 +123,11 @@ def _plan(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> _Plan:
     """Decode beats: which accumulators they touch, which start anew, and by what weights."""
     fields = edge_word(config).unpack(beats[..., np.newaxis])
     time, pe = np.nonzero(fields["valid"])
+    slots = np.where(fields["valid"] != 0, fields["slot"], NOWHERE).astype(np.int32)
     slot, column = fields["slot"][time, pe], fields["column"][time, pe]
     if not len(time):
         nothing = np.zeros(0, dtype=np.int64)
-        return _Plan(0, nothing, nothing.astype(np.bool_), csr_array((0, 0)), 0)
+        return _Plan(0, slots, 0, nothing, nothing.astype(np.bool_), csr_array((0, 0)), 0)
     check_range("slot", int(slot.max()), 1, config.accumulator_depth)
 
     accumulator = pe * config.accumulator_depth + slot
@@ -122,7 +153,9 @@ def _plan(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> _Plan:
         ),
         shape=(len(starts), columns),
     )
-    return _Plan(len(order), accumulator[starts], last_first >= 0, weights, columns)
+    reach = int(slot.max()) + 1
+    starting = last_first >= 0
+    return _Plan(len(order), slots, reach, accumulator[starts], starting, weights, columns)
 
 
 def _check_hazards(

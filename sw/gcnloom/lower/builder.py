@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Ring
-from gcnloom.programs.dependence import accesses_of, insert_tokens
+from gcnloom.programs.access import Reach, accesses_of
+from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import TensorLayout
 from gcnloom_spec.commands import Command, Emission, Load, Store
@@ -91,14 +92,14 @@ class Builder:
     ----------
     commands : list of Command
         Without tokens.
-    extents : list of int or None
-        Operand rows an :class:`Aggregate` reads; None for the others.
+    reaches : list of Reach or None
+        How far an :class:`Aggregate` or :class:`Drain` goes; None for the others.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.commands: list[Command] = []
-        self.extents: list[int | None] = []
+        self.reaches: list[Reach | None] = []
         self.rings = {
             Target.OPERAND: Ring("operand", config.operand_depth),
             Target.EDGES: Ring("edge", config.edge_depth),
@@ -109,10 +110,10 @@ class Builder:
             Target.MASK_TRANSFORM: Ring("mask", config.mask_depth),
         }
 
-    def add(self, command: Command, extent: int | None = None) -> None:
-        """Append a command; `extent` is the operand rows an aggregate reads."""
+    def add(self, command: Command, reach: Reach | None = None) -> None:
+        """Append a command; `reach` is that of an aggregate or a drain."""
         self.commands.append(command)
-        self.extents.append(extent)
+        self.reaches.append(reach)
 
     def banks(self, target: Target) -> int:
         """Panels that lie side by side in a row of a memory."""
@@ -193,8 +194,8 @@ class Builder:
     def program(self) -> Program:
         """Return the commands with the tokens that keep them in order."""
         accesses = [
-            accesses_of(command, self.config, extent)
-            for command, extent in zip(self.commands, self.extents, strict=True)
+            accesses_of(command, self.config, reach)
+            for command, reach in zip(self.commands, self.reaches, strict=True)
         ]
         return Program.of(insert_tokens(self.commands, accesses), self.config.digest)
 

@@ -7,7 +7,7 @@ from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Sto
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Mode, Target
 
-__all__ = ["DEVICE", "Access", "accesses_of"]
+__all__ = ["DEVICE", "Access", "Reach", "accesses_of"]
 
 DEVICE = "device"
 LEFT = tuple(f"left.{bank}" for bank in range(16))
@@ -34,8 +34,19 @@ class Access(NamedTuple):
     write: bool
 
 
+class Reach(NamedTuple):
+    """How far an Aggregate or a Drain goes from its bases on, which its fields do not say.
+
+    `rows`: operand vectors, one more than the largest `column` of its edges; None: all that
+    follow. `slots`: accumulators of each PE, likewise.
+    """
+
+    rows: int | None = None
+    slots: int | None = None
+
+
 def accesses_of(
-    command: Command, config: AcceleratorConfig, operand_rows: int | None = None
+    command: Command, config: AcceleratorConfig, reach: Reach | None = None
 ) -> list[Access]:
     """List every access of `command` that another unit could conflict with.
 
@@ -43,23 +54,25 @@ def accesses_of(
     ----------
     command : Command
     config : AcceleratorConfig
-    operand_rows : int, optional
-        Operand vectors an :class:`~gcnloom_spec.commands.Aggregate` reads from its base on: one
-        more than the largest `column` of its edges. Left out, all that follow the base.
+    reach : Reach, optional
+        Of an :class:`~gcnloom_spec.commands.Aggregate` or
+        :class:`~gcnloom_spec.commands.Drain`. Left out, all that follows its bases.
     """
     match command:
         case Load():
             return _load(command, config)
         case Aggregate():
-            base = command.operand_base
-            high = config.operand_depth if operand_rows is None else base + operand_rows
+            base, rows = command.operand_base, reach.rows if reach else None
+            high = config.operand_depth if rows is None else base + rows
             return [
                 Access("edges", command.edge_base, command.edge_base + command.count, False),
                 Access("operand", base, high, False),
+                _accumulators(command, config, reach, write=True),
             ]
         case Drain():
             order = Access("order", command.order_base, command.order_base + command.count, False)
-            return [order, *_emission(command.emission, "mask_aggregate")]
+            sums = _accumulators(command, config, reach, write=False)
+            return [order, sums, *_emission(command.emission, "mask_aggregate")]
         case Transform():
             return [
                 *_operands(command, config),
@@ -69,6 +82,14 @@ def accesses_of(
             packing = config.sums if command.raw else config.vector
             end = command.address + packing.words(command.count)
             return [Access(DEVICE, command.address, end, True)]
+
+
+def _accumulators(
+    command: Aggregate | Drain, config: AcceleratorConfig, reach: Reach | None, *, write: bool
+) -> Access:
+    base, slots = command.slot_base, reach.slots if reach else None
+    high = config.accumulator_depth if slots is None else base + slots
+    return Access("accumulators", base, high, write)
 
 
 def _load(command: Load, config: AcceleratorConfig) -> list[Access]:

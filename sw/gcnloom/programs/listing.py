@@ -35,10 +35,12 @@ def _operands(command: Command, tensors: Mapping[int, str]) -> str:
             bank = f".{command.bank}" if command.target in (Target.LEFT, Target.RIGHT) else ""
             return f"{target}{bank} {command.base}+{command.count}  from {command.address:#x}"
         case Aggregate():
-            return f"edges {command.edge_base}+{command.count}  operand {command.operand_base}"
+            edges = f"edges {command.edge_base}+{command.count}"
+            return f"{edges}  operand {command.operand_base}  slots {command.slot_base}"
         case Drain():
             emission = _emission(command.emission, tensors)
-            return f"order {command.order_base}+{command.count}  -> {emission}"
+            order = f"order {command.order_base}+{command.count}"
+            return f"{order}  slots {command.slot_base}  -> {emission}"
         case Transform():
             return _transform(command, tensors)
         case Store():
