@@ -5,41 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE
+from gcnloom.scheduling.edges import Edges, rank_within
+from gcnloom.scheduling.levelling import Pieces, level
 
-__all__ = ["LEAST_CHUNK", "Deal", "Edges", "chunk_counts", "deal", "edges_of"]
-
-LEAST_CHUNK = 4
-"""Rows are not split finer than this many edges of a tile: each chunk costs a drain entry."""
+__all__ = ["Deal", "deal"]
 
 Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edges:
-    """Edges of a row block, sorted by row and column.
-
-    Parameters
-    ----------
-    row : NDArray[np.int64]
-        Counts from the block's first row.
-    column : NDArray[np.int64]
-        Counts from the tile's first column.
-    weight : NDArray[np.int64]
-    tile : NDArray[np.int64]
-        Index in `spans`.
-    spans : tuple of range
-        Columns of each tile; column blocks without edges are left out.
-    """
-
-    row: Index
-    column: Index
-    weight: Index
-    tile: Index
-    spans: tuple[range, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,81 +32,81 @@ class Deal:
     last: Index
 
 
-def edges_of(weights: csr_array, rows: range, max_columns: int) -> Edges:
-    """Edges of some rows of a canonical matrix; an empty row gets one of weight zero.
-
-    Without an edge nothing would clear the accumulator that is drained for the row.
-    """
-    part = slice(weights.indptr[rows.start], weights.indptr[rows.stop])
-    degree = np.diff(weights.indptr[rows.start : rows.stop + 1])
-    row = np.repeat(np.arange(len(rows), dtype=np.int64), degree)
-    column = weights.indices[part].astype(np.int64)
-    empty = np.flatnonzero(degree == 0)
-    # Column 0 would touch an operand block of its own where the first blocks have no edges.
-    spare = int(column.min(initial=weights.shape[1] - 1)) // max_columns * max_columns
-    where = np.searchsorted(row, empty)
-    row = np.insert(row, where, empty)
-    column = np.insert(column, where, spare)
-    weight = np.insert(weights.data[part], where, 0)
-    present, tile = np.unique(column // max_columns, return_inverse=True)
-    starts = [int(block) * max_columns for block in present]
-    spans = tuple(range(low, min(low + max_columns, weights.shape[1])) for low in starts)
-    return Edges(row=row, column=column % max_columns, weight=weight, tile=tile, spans=spans)
-
-
-def chunk_counts(row: Index, tile: Index, rows: int, pes: int) -> Index:
-    """Into how many chunks to split each row, so that no slot holds up a tile.
-
-    A tile of `n` edges takes about ``n / pes`` beats. A slot with more than that over the
-    hazard distance would take longer; one more in the divisor leaves room to balance PEs.
-    """
-    tiles = int(tile.max()) + 1
-    limit = np.bincount(tile, minlength=tiles) // (pes * (HAZARD_DISTANCE + 1))
-    limit = np.maximum(limit, LEAST_CHUNK)
-    cell, size = np.unique(row * tiles + tile, return_counts=True)
-    counts = np.ones(rows, dtype=np.int64)
-    np.maximum.at(counts, cell // tiles, -(-size // limit[cell % tiles]))
-    return counts
-
-
-def deal(row: Index, tile: Index, counts: Index, config: AcceleratorConfig) -> Deal:
-    """Deal edges, sorted by row and column, to chunks, and chunks to PEs and slots.
+def deal(
+    edges: Edges, counts: Index, bounds: Index, limits: Index, pes: int, room: int, entries: int
+) -> Deal:
+    """Deal the edges of a row block to chunks, and chunks to PEs and slots.
 
     The edges of a row go to its chunks in turn, so that every chunk has its share of every
     tile. Chunks go to PEs largest first, each to where it meets the least load in the tiles it
-    takes part in.
+    takes part in. Where a PE is then left with more edges of a tile than the tile's bound,
+    the rest moves to other PEs.
+
+    Parameters
+    ----------
+    edges : Edges
+    counts : NDArray[np.int64]
+        Chunks to split each row into.
+    bounds, limits : NDArray[np.int64]
+        For each tile: beats it should take, and edges that a chunk should have in it at most.
+    pes : int
+    room : int
+        Slots of each PE.
+    entries : int
+        Chunks that there may be in all, at least the sum of `counts`.
     """
     start = np.cumsum(counts) - counts
-    edges = np.bincount(row, minlength=len(counts))
-    turn = np.arange(len(row)) - np.repeat(np.cumsum(edges) - edges, edges)
-    chunk = start[row] + turn % counts[row]
-    last = np.zeros(int(counts.sum()), dtype=np.int64)
-    last[start + counts - 1] = 1
-    pe, slot = _place(chunk, tile, len(last), config)
-    return Deal(chunk=chunk, pe=pe, slot=slot, last=last)
+    degree = np.bincount(edges.row, minlength=len(counts))
+    turn = np.arange(len(edges.row)) - np.repeat(np.cumsum(degree) - degree, degree)
+    chunk = start[edges.row] + turn % counts[edges.row]
+    row = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    tiles = len(bounds)
+    cell, size = np.unique(chunk * tiles + edges.tile, return_counts=True)
+    pieces = Pieces(chunk=cell // tiles, tile=cell % tiles, size=size, row=row)
+    pieces.pe = _place(pieces, tiles, pes, room)
+    level(pieces, bounds, limits, pes, room, entries)
+    return _numbered(pieces, len(counts), pes)
 
 
-def _place(
-    chunk: Index, tile: Index, chunks: int, config: AcceleratorConfig
-) -> tuple[Index, Index]:
+def _place(pieces: Pieces, tiles: int, pes: int, room: int) -> Index:
     """Greedy balance of every tile at once: least growth of the sum of squared loads."""
-    tiles = int(tile.max()) + 1
-    cell, size = np.unique(chunk * tiles + tile, return_counts=True)
-    bounds = np.searchsorted(cell, np.arange(chunks + 1) * tiles)
-    cell_tile = cell % tiles
-    load = np.zeros((tiles, config.pes), dtype=np.int64)
-    used = np.zeros(config.pes, dtype=np.int64)
+    chunks = len(pieces.row)
+    bounds = np.searchsorted(pieces.chunk, np.arange(chunks + 1)).tolist()
+    load = np.zeros((tiles, pes), dtype=np.int64)
+    used = np.zeros(pes, dtype=np.int64)
+    full = np.zeros(pes, dtype=np.int64)
     pe = np.empty(chunks, dtype=np.int64)
-    slot = np.empty(chunks, dtype=np.int64)
-    full = np.iinfo(np.int64).max
-    for index in np.argsort(-np.bincount(chunk, minlength=chunks), kind="stable"):
-        mine = slice(bounds[index], bounds[index + 1])
-        cost = size[mine] @ load[cell_tile[mine]]
+    total = np.bincount(pieces.chunk, pieces.size, chunks)
+    for index in np.argsort(-total, kind="stable").tolist():
+        low, high = bounds[index], bounds[index + 1]
+        mine, size = pieces.tile[low:high], pieces.size[low:high]
+        if high - low == 1:
+            cost = load[mine[0]] * size[0]
+        else:
+            cost = size @ load[mine]
         # Between equals the PE with the emptier accumulators, so that slots last.
-        cost = cost * config.accumulator_depth + used
-        cost[used == config.accumulator_depth] = full
-        chosen = int(np.argmin(cost))
-        pe[index], slot[index] = chosen, used[chosen]
+        chosen = int((cost * room + used + full).argmin())
+        pe[index] = chosen
         used[chosen] += 1
-        load[cell_tile[mine], chosen] += size[mine]
-    return pe, slot
+        if used[chosen] == room:
+            full[chosen] = np.iinfo(np.int64).max // 2
+        load[mine, chosen] += size
+    return pe
+
+
+def _numbered(pieces: Pieces, rows: int, pes: int) -> Deal:
+    """Chunks in row order, without those that lost all their edges."""
+    kept, chunk = np.unique(pieces.chunk, return_inverse=True)
+    order = np.argsort(pieces.row[kept], kind="stable")
+    number = np.empty(len(kept), dtype=np.int64)
+    number[order] = np.arange(len(kept))
+    row, pe = pieces.row[kept][order], pieces.pe[kept][order]
+    chunk = number[chunk]
+    # Edges are sorted by row and tile; so are the pieces that they are handed out to.
+    by_row = np.lexsort((chunk, pieces.tile, row[chunk]))
+    return Deal(
+        chunk=np.repeat(chunk[by_row], pieces.size[by_row]),
+        pe=pe,
+        slot=rank_within(pe, np.bincount(pe, minlength=pes)),
+        last=np.append(row[1:] != row[:-1], True).astype(np.int64),
+    )

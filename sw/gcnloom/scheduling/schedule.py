@@ -1,110 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sparse engine's schedule: which PE multiplies which non-zero in which beat."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from gcnloom.scheduling.dealing import Deal, Edges, chunk_counts, deal, edges_of
-from gcnloom.scheduling.spacing import issue_times
+from gcnloom.scheduling.dealing import Deal, deal
+from gcnloom.scheduling.edges import Edges, chunk_counts, chunk_limits, edges_of
+from gcnloom.scheduling.placing import place, unevenness
+from gcnloom.scheduling.result import Excess, RowBlock, Schedule, Tile
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import edge_word, order_word
 from gcnloom_spec.number import limits
 
-__all__ = ["RowBlock", "Schedule", "Tile", "schedule"]
+__all__ = ["Excess", "RowBlock", "Schedule", "Tile", "schedule"]
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tile:
-    """The non-zeros of one row block in one column block, beat by beat.
-
-    Parameters
-    ----------
-    columns : range
-        Columns of the matrix (rows of the operand) that the tile reads.
-    beats : NDArray[np.uint64]
-        Packed edges, shape ``(beats, pes)``; their `column` counts from ``columns.start``.
-    edges : int
-        Valid edges among them.
-    """
-
-    columns: range
-    beats: NDArray[np.uint64]
-    edges: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RowBlock:
-    """Rows accumulated together: aggregate every tile in order, then drain.
-
-    Parameters
-    ----------
-    rows : range
-        Rows of the matrix.
-    order : NDArray[np.uint64]
-        Packed drain order: the rows in turn, the chunks of a split row side by side.
-    tiles : tuple of Tile
-        In the order they must execute; column blocks without edges are left out.
-    """
-
-    rows: range
-    order: NDArray[np.uint64]
-    tiles: tuple[Tile, ...]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Schedule:
-    """A sparse matrix as the sparse engine executes it.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the matrix.
-    pes : int
-        Processing elements it was scheduled for.
-    nnz : int
-        Non-zeros of the matrix.
-    blocks : tuple of RowBlock
-        In row order.
-    """
-
-    shape: tuple[int, int]
-    pes: int
-    nnz: int
-    blocks: tuple[RowBlock, ...]
-
-    @property
-    def length(self) -> int:
-        """Beats of all tiles."""
-        return sum(len(tile.beats) for block in self.blocks for tile in block.tiles)
-
-    @property
-    def lower_bound(self) -> int:
-        """Beats below which no schedule of the same tiles gets, however rows are split.
-
-        Each tile needs ``ceil(edges / pes)``, where an empty row counts as one edge: something
-        has to clear its accumulator. Hazards add nothing, as rows may be split at will.
-        """
-        return sum(-(-tile.edges // self.pes) for block in self.blocks for tile in block.tiles)
-
-    @property
-    def entries(self) -> int:
-        """Drain-order entries of all row blocks."""
-        return sum(len(block.order) for block in self.blocks)
-
-    def report(self) -> str:
-        """One line about length, bound and splitting."""
-        rows, columns = self.shape
-        ratio = self.length / self.lower_bound
-        tiles = sum(len(block.tiles) for block in self.blocks)
-        return (
-            f"{rows} x {columns}, {self.nnz} non-zeros on {self.pes} PEs: {self.length} beats, "
-            f"bound {self.lower_bound} (x{ratio:.3f}), {len(self.blocks)} row blocks, "
-            f"{tiles} tiles, {self.entries - rows} extra drain entries"
-        )
+Index = NDArray[np.int64]
 
 
 def schedule(
@@ -114,6 +27,7 @@ def schedule(
     max_rows: int,
     max_columns: int,
     max_entries: int | None = None,
+    max_slots: int | None = None,
 ) -> Schedule:
     """Schedule a sparse matrix of integer weights on the sparse engine.
 
@@ -129,6 +43,8 @@ def schedule(
         Columns of a tile, at most ``config.operand_depth``.
     max_entries : int, optional
         Drain-order entries of a block, at most ``config.order_depth``, which is the default.
+    max_slots : int, optional
+        Slots of each PE for a block, at most ``config.accumulator_depth``, which is the default.
 
     Returns
     -------
@@ -148,20 +64,20 @@ def schedule(
     2
     """
     entries = config.order_depth if max_entries is None else max_entries
-    _check_sizes(config, max_rows, max_columns, entries)
-    capacity = min(config.pes * config.accumulator_depth, entries)
+    slots = config.accumulator_depth if max_slots is None else max_slots
+    _check_sizes(config, max_rows, max_columns, entries, slots)
     weights = _checked(matrix, config)
     blocks: list[RowBlock] = []
     start = 0
     while start < weights.shape[0]:
         rows = range(start, min(start + max_rows, weights.shape[0]))
-        blocks.append(_row_block(weights, rows, config, max_columns, capacity))
+        blocks.append(_row_block(weights, rows, config, max_columns, slots, entries))
         start = blocks[-1].rows.stop
     return Schedule(shape=weights.shape, pes=config.pes, nnz=int(weights.nnz), blocks=tuple(blocks))
 
 
 def _check_sizes(
-    config: AcceleratorConfig, max_rows: int, max_columns: int, max_entries: int
+    config: AcceleratorConfig, max_rows: int, max_columns: int, max_entries: int, max_slots: int
 ) -> None:
     """Refuse blocks that the memories cannot hold."""
     multiple = config.vector.items_per_word
@@ -169,6 +85,7 @@ def _check_sizes(
         ("max_rows", max_rows, 1, config.pes * config.accumulator_depth),
         ("max_columns", max_columns, 1, config.operand_depth),
         ("max_entries", max_entries, multiple, config.order_depth),
+        ("max_slots", max_slots, -(-multiple // config.pes), config.accumulator_depth),
     ):
         if not low <= value <= high:
             raise ValueError(f"{name}={value} is outside {low}..{high} of this configuration")
@@ -191,45 +108,55 @@ def _checked(matrix: Any, config: AcceleratorConfig) -> csr_array:
 
 
 def _row_block(
-    weights: csr_array, rows: range, config: AcceleratorConfig, max_columns: int, capacity: int
-) -> RowBlock:
-    """Schedule `rows`, or as many of the first of them as `capacity` chunks are enough for."""
+    weights: csr_array, rows: range, config: AcceleratorConfig, max_columns: int, room: int,
+    entries: int,
+) -> RowBlock:  # fmt: skip
+    """Schedule `rows`, or as many of the first of them as slots and entries are enough for."""
     multiple = config.vector.items_per_word
-    edges = edges_of(weights, rows, max_columns)
-    counts = chunk_counts(edges.row, edges.tile, len(rows), config.pes)
-    while counts.sum() > capacity and len(rows) > multiple:
-        fitting = int(np.searchsorted(np.cumsum(counts), capacity, side="right"))
-        rows = rows[: max(multiple, min(fitting, len(rows) - 1) // multiple * multiple)]
+    capacity = min(config.pes * room, entries)
+    spare = min(capacity // 16, 4 * (config.pes - 1))
+    while True:
         edges = edges_of(weights, rows, max_columns)
-        counts = chunk_counts(edges.row, edges.tile, len(rows), config.pes)
+        sizes = np.bincount(edges.tile)
+        bounds = -(-sizes // config.pes)
+        limits = chunk_limits(bounds)
+        counts = chunk_counts(edges, limits, len(rows))
+        if counts.sum() <= capacity - spare or len(rows) <= multiple:
+            break
+        fitting = int(np.searchsorted(np.cumsum(counts), capacity - spare, side="right"))
+        rows = rows[: max(multiple, min(fitting, len(rows) - 1) // multiple * multiple)]
     if counts.sum() > capacity:
         counts = np.minimum(counts, capacity // len(rows))
-    dealt = deal(edges.row, edges.tile, counts, config)
-    order = order_word(config).pack(pe=dealt.pe, slot=dealt.slot, last=dealt.last)[:, 0]
-    return RowBlock(rows=rows, order=order, tiles=_tiles(edges, dealt, config))
+    dealt = deal(edges, counts, bounds, limits, config.pes, room, capacity)
+    return _packed(rows, edges, dealt, bounds, config)
 
 
-def _tiles(edges: Edges, dealt: Deal, config: AcceleratorConfig) -> tuple[Tile, ...]:
+def _packed(
+    rows: range, edges: Edges, dealt: Deal, bounds: Index, config: AcceleratorConfig
+) -> RowBlock:
     """Place every edge in its beat and pack the beats."""
-    pe, slot = dealt.pe[dealt.chunk], dealt.slot[dealt.chunk]
-    time = issue_times(edges.tile * config.pes + pe, slot)
-    lengths = np.zeros(len(edges.spans), dtype=np.int64)
-    np.maximum.at(lengths, edges.tile, time + 1)
-    starts = np.cumsum(lengths) - lengths
-    time += starts[edges.tile]
+    order = order_word(config).pack(pe=dealt.pe, slot=dealt.slot, last=dealt.last)[:, 0]
+    issue = place(edges, dealt, bounds, config)
     earliest = np.full(len(dealt.pe), np.iinfo(np.int64).max)
-    np.minimum.at(earliest, dealt.chunk, time)
-
-    beats = np.zeros((int(lengths.sum()), config.pes), dtype=np.uint64)
-    beats[time, pe] = edge_word(config).pack(
+    np.minimum.at(earliest, dealt.chunk, issue.beat)
+    pe = dealt.pe[dealt.chunk]
+    beats = np.zeros((int(issue.lengths.sum()), config.pes), dtype=np.uint64)
+    beats[issue.beat, pe] = edge_word(config).pack(
         column=edges.column,
-        slot=slot,
+        slot=dealt.slot[dealt.chunk],
         weight=edges.weight,
-        first=time == earliest[dealt.chunk],
+        first=issue.beat == earliest[dealt.chunk],
         valid=1,
     )[:, 0]
-    sizes = np.bincount(edges.tile)
-    return tuple(
-        Tile(columns=span, beats=beats[start : start + length], edges=int(size))
-        for span, start, length, size in zip(edges.spans, starts, lengths, sizes, strict=True)
-    )
+    ends = np.cumsum(issue.lengths)
+    tiles = tuple(
+        Tile(columns=span, beats=part, edges=int(size), bound=int(bound), busiest=int(busiest))
+        for span, part, size, bound, busiest in zip(
+            edges.spans, np.split(beats, ends[:-1]), np.bincount(edges.tile), bounds,
+            issue.busiest, strict=True,
+        )
+    )  # fmt: skip
+    return RowBlock(
+        rows=rows, order=order, tiles=tiles, slots=int(dealt.slot.max()) + 1,
+        skew=unevenness(earliest, dealt.pe, len(beats)),
+    )  # fmt: skip

@@ -1,76 +1,112 @@
 # SPDX-License-Identifier: Apache-2.0
 """When each edge issues: one PE's edges in the fewest beats that the hazard distance allows."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from gcnloom.scheduling.edges import rank_within
 from gcnloom_spec.isa import HAZARD_DISTANCE
 
-__all__ = ["issue_times"]
+__all__ = ["Queues", "issue_times"]
 
 Index = NDArray[np.int64]
 
 
-def issue_times(queue: Index, slot: Index) -> Index:
-    """Beat at which each edge issues, counted from the start of its queue.
-
-    Edges of one slot must be ``HAZARD_DISTANCE`` (D) beats apart. Let a queue hold `n` edges,
-    the fullest of its slots M of them, and k slots that many. Nothing is shorter than
-    ``max(n, D * (M - 1) + k)`` beats, and this reaches it: M frames; the k fullest slots put
-    one edge in each frame, in the same order; the others, fuller ones first, are dealt cyclically
-    over the first M - 1 frames; frames with fewer than D edges are padded to D, save the last.
-    Edges of a slot that lie in neighbouring frames either sit at the same place of both, D
-    apart, or the slot skips a frame between them.
+@dataclass(frozen=True, kw_only=True)
+class Queues:
+    """Edges in queues, each one PE's share of one tile.
 
     Parameters
     ----------
     queue : NDArray[np.int64]
-        Which queue (one PE's share of one tile) each edge is in.
-    slot : NDArray[np.int64]
-        Which accumulator slot each edge adds to; numbers need be distinct within a queue only.
+        Which queue each edge is in.
+    piece : NDArray[np.int64]
+        Which piece of work, the edges of one queue that share a slot, each edge is of.
+    size, queue_of : NDArray[np.int64]
+        For each piece: its edges and its queue.
+    total, fullest, tied : NDArray[np.int64]
+        For each queue: its edges, those of its fullest piece, and how many pieces have so many.
+    """
+
+    queue: Index
+    piece: Index
+    size: Index
+    queue_of: Index
+    total: Index
+    fullest: Index
+    tied: Index
+
+    @classmethod
+    def of(cls, queue: Index, slot: Index, queues: int) -> "Queues":
+        """Count what is in each queue; slot numbers need be distinct within a queue only."""
+        _, piece, size = np.unique(
+            queue * (slot.max() + 1) + slot, return_inverse=True, return_counts=True
+        )
+        queue_of = np.empty(len(size), dtype=np.int64)
+        queue_of[piece] = queue
+        fullest = np.zeros(queues, dtype=np.int64)
+        np.maximum.at(fullest, queue_of, size)
+        tied = np.bincount(queue_of[size == fullest[queue_of]], minlength=queues)
+        return cls(
+            queue=queue, piece=piece, size=size, queue_of=queue_of,
+            total=np.bincount(queue, minlength=queues), fullest=fullest, tied=tied,
+        )  # fmt: skip
+
+    @property
+    def least(self) -> Index:
+        """Beats that each queue needs: its edges, and its fullest pieces spread out."""
+        spread: Index = HAZARD_DISTANCE * (self.fullest - 1) + self.tied
+        return np.maximum(self.total, spread)
+
+
+def issue_times(queues: Queues, beats: Index, stride: int) -> Index:
+    """Beat at which each edge issues, counted from the start of its queue.
+
+    A queue's beats are read as S lanes: lane r has the beats r, r + S, r + 2 S and so on. Pieces
+    of work are laid into the lanes one after the other, largest first, and wrap around from
+    the end of a lane to the start of the next (McNaughton's rule). Edges of a piece are then at
+    least S beats apart, if no piece is longer than the last lane or if such pieces fill whole
+    lanes. The S of a queue is the most that its fullest piece allows, up to `stride`; it is
+    never below the hazard distance where a queue has its ``least`` beats. As neighbours in a
+    lane are of like size, pieces begin evenly over time.
+
+    Parameters
+    ----------
+    queues : Queues
+    beats : NDArray[np.int64]
+        Beats that each queue has, at least its ``least``.
+    stride : int
+        The most lanes.
 
     Returns
     -------
     NDArray[np.int64]
     """
-    if not len(queue):
-        return np.zeros(0, dtype=np.int64)
-    _, piece, size = np.unique(
-        queue * (slot.max() + 1) + slot, return_inverse=True, return_counts=True
-    )
-    member = _rank_within(piece, size)
-    queue_of = np.empty(len(size), dtype=np.int64)
-    queue_of[piece] = queue
+    slack = (beats - queues.tied) // np.maximum(queues.fullest - 1, 1)
+    lanes = np.where(queues.fullest > 1, np.minimum(slack, stride), stride)
+    lanes = np.clip(lanes, 1, np.maximum(beats, 1))
 
-    queues = int(queue.max()) + 1
-    total = np.bincount(queue, minlength=queues)
-    fullest = np.zeros(queues, dtype=np.int64)
-    np.maximum.at(fullest, queue_of, size)
-    tied = np.bincount(queue_of[size == fullest[queue_of]], minlength=queues)
-
-    by_size = np.lexsort((-size, queue_of))
-    before = np.empty(len(size), dtype=np.int64)
-    before[by_size] = np.cumsum(size[by_size]) - size[by_size]
-    rank = before[piece] + member - (np.cumsum(total) - total)[queue]
-    return _frame_times(rank, total[queue], fullest[queue], tied[queue])
+    member = rank_within(queues.piece, queues.size)
+    by_size = np.lexsort((-queues.size, queues.queue_of))
+    before = np.empty(len(by_size), dtype=np.int64)
+    before[by_size] = np.cumsum(queues.size[by_size]) - queues.size[by_size]
+    rank = before[queues.piece] + member - (np.cumsum(queues.total) - queues.total)[queues.queue]
+    return _lane_times(rank, beats[queues.queue], lanes[queues.queue])
 
 
-def _rank_within(group: Index, sizes: Index) -> Index:
-    """Position of each item among the items of its group, in order of appearance."""
-    order = np.argsort(group, kind="stable")
-    rank = np.empty(len(group), dtype=np.int64)
-    rank[order] = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return rank
+def _lane_times(rank: Index, beats: Index, lanes: Index) -> Index:
+    """Beat of the edge with `rank` in a queue; all arrays are per edge.
 
-
-def _frame_times(rank: Index, total: Index, frames: Index, tied: Index) -> Index:
-    """Beat of the edge with `rank` in a queue of `frames` frames; all arrays are per edge."""
-    rest = rank - tied * frames
-    # With one frame every slot is tied, so that no edge is dealt over these.
-    others = np.maximum(frames - 1, 1)
-    frame = np.where(rest < 0, rank % frames, rest % others)
-    place = np.where(rest < 0, rank // frames, tied + rest // others)
-    short, longer = np.divmod(total - tied * frames, others)
-    length = tied + short
-    packed = frame * length + np.minimum(frame, longer)
-    return place + np.where(length >= HAZARD_DISTANCE, packed, frame * HAZARD_DISTANCE)
+    The longer lanes come first, and in each group the later ones, so that a piece which wraps
+    around is early enough in its second lane.
+    """
+    short, longer = np.divmod(beats, lanes)
+    rest = rank - longer * (short + 1)
+    lane, frame = np.divmod(rank, short + 1)
+    lane = longer - 1 - lane
+    lane_of_rest, frame_of_rest = np.divmod(rest, short)
+    lane = np.where(rest < 0, lane, lanes - 1 - lane_of_rest)
+    frame = np.where(rest < 0, frame, frame_of_rest)
+    return frame * lanes + lane
