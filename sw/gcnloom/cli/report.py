@@ -65,15 +65,17 @@ def _accuracy(document: dict[str, Any], *, full: bool) -> list[str]:
 
 
 def _work(document: dict[str, Any]) -> list[str]:
-    """Lines about what of the graph, and of its multiplications, an epoch of training needs."""
+    """Return a line about what of the graph and of its multiplications an epoch needs."""
     epoch, inputs = document["macs"]["per_epoch"], document["receptive_field"][0]
     share = epoch["necessary"] / epoch["unsampled"]
     if not document["options"]["sampled"]:
         work = f"{epoch['unsampled']:,} MACs an epoch; the loss sees {inputs:,} nodes"
         return [f"sampling     off: {work}"]
     return [
-        f"sampling     {epoch['necessary']:,} MACs an epoch, {100 * share:.1f} % of "
-        f"{epoch['unsampled']:,}; the loss sees {inputs:,} of {document['nodes']:,} nodes"
+        (
+            f"sampling     {epoch['necessary']:,} MACs an epoch, {100 * share:.1f} % of "
+            f"{epoch['unsampled']:,}; the loss sees {inputs:,} of {document['nodes']:,} nodes"
+        )
     ]
 
 

@@ -97,8 +97,8 @@ class Engine:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
         layout = self.lowered.layout("training_logits" if training else "logits")
         logits = np.full((len(self.graph.order), self.network.widths[-1]), np.nan)
-        sums = self.device.read(layout).astype(np.float64)
-        logits[self.graph.order[: layout.rows]] = np.ldexp(sums, hidden[-1])
+        real = np.ldexp(self.device.read(layout).astype(np.float64), hidden[-1])
+        logits[self.graph.order[: layout.rows]] = real
         return logits
 
     def logits(self, weights: list[Array]) -> Array:
