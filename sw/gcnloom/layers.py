@@ -9,7 +9,8 @@ from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Network"]
 
-KINDS = ("product", "hidden", "aggregate_gradient", "gradient")
+FORWARD = ("product", "hidden")
+KINDS = (*FORWARD, "aggregate_gradient", "gradient")
 DRAWS = 256
 MOST_FEATURES = 1 << EMISSION["feature"]
 
@@ -69,6 +70,13 @@ class Network:
         kind = tensor.rstrip("0123456789")
         return 1 + len(KINDS) * (int(tensor[len(kind) :]) - 1) + KINDS.index(kind)
 
+    def outside(self, tensor: str) -> int:
+        """Tensor number of those rows of ``"hidden1"``, for example, that the loss does not see.
+
+        Only the forward pass has some; the numbers of the backward pass are free in it.
+        """
+        return self.identifier(tensor) + len(FORWARD)
+
     def tensor_names(self) -> dict[int, str]:
         """Names by tensor number, of all tensors that are requantised on the device."""
         names = [
@@ -76,3 +84,9 @@ class Network:
             if layer < self.layers or kind in ("product", "aggregate_gradient")
         ]  # fmt: skip
         return {self.identifier(name): name for name in names}
+
+    def forward_names(self) -> dict[int, str]:
+        """Names by tensor number of what a training forward pass requantises."""
+        names = self.tensor_names()
+        inside = {key: name for key, name in names.items() if name.startswith(FORWARD)}
+        return inside | {self.outside(name): f"{name}.outside" for name in inside.values()}

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -23,7 +24,7 @@ TRAIN = ["train", *DATA, *MODEL]
 KEYS = {
     *("data", "nodes", "edges", "layers", "device", "config", "config_digest", "epochs", "seed"),
     *("loss", "accuracy", "cycles", "macs", "effective_utilisation", "saturations", "bytes"),
-    *("weights_sha256", "seconds"),
+    *("weights_sha256", "seconds", "receptive_field"),
 }
 
 
@@ -40,8 +41,10 @@ def test_the_document_has_every_promised_number(capsys):
     assert document.keys() >= KEYS
     assert document["accuracy"].keys() == {"train", "val", "test"}
     assert document["cycles"] == {"total": None, "per_epoch": None}
-    assert document["macs"].keys() == {"necessary", "executed"}
-    assert document["macs"]["executed"] >= document["macs"]["necessary"] > 0
+    macs = document["macs"]
+    assert macs.keys() == {"necessary", "executed", "unsampled", "per_epoch"}
+    assert min(macs["executed"], macs["unsampled"]) >= macs["necessary"] > 0
+    assert macs["per_epoch"]["unsampled"] > macs["per_epoch"]["necessary"] > 0
     assert document["bytes"]["read"] > document["bytes"]["written"] > 0
     assert (document["nodes"], document["epochs"], document["seed"]) == (40, 4, 0)
     assert (document["device"], document["config"]) == ("model", "odd")
@@ -79,6 +82,21 @@ def test_a_report_is_printed_and_progress_goes_to_the_other_stream(capsys):
     assert "gcnloom-sbm-40,2.npz" in done.out
     assert "4/4" in done.err
     assert "Traceback" not in done.err
+
+
+def test_without_sampling_the_weights_are_the_same_and_the_work_is_more(capsys):
+    train = [*TRAIN, "--epochs", 3, "--force", "--json"]
+    sampled, whole = (run(capsys, *train, "-", *more).json() for more in ([], ["--no-sampled"]))
+    differing = {name for name in sampled if sampled[name] != whole[name]}
+    assert differing == {"options", "macs", "bytes", "seconds"}
+    assert sampled["macs"]["executed"] < whole["macs"]["executed"]
+    assert whole["macs"]["necessary"] == whole["macs"]["unsampled"]
+    assert sampled["macs"]["unsampled"] == whole["macs"]["unsampled"]
+    nodes = sampled["receptive_field"][0]
+    for more, words in ([], f" % of .*; the loss sees {nodes} of 40 nodes"), (
+        ["--no-sampled"], f"sampling     off: .*; the loss sees {nodes} nodes"
+    ):  # fmt: skip
+        assert re.search(words, run(capsys, *train, "a.json", "--report", *more).out)
 
 
 def test_quiet_prints_nothing_and_verbose_every_epoch(capsys):

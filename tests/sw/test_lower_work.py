@@ -74,12 +74,16 @@ def test_necessary_multiplications_are_those_of_the_textbook(widths, sparse):
     rng = np.random.default_rng(5)
     adjacency = csr_array(rng.integers(0, 2, (6, 6)))
     features = rng.integers(1, 3, (6, 4)) * (rng.random((6, 4)) < (0.5 if sparse else 2))
-    count = {"forward": 0, "backward": 0}
-    for layer, (inner, outer) in enumerate(pairwise(widths)):
-        entries = np.count_nonzero(features) if layer == 0 else 6 * inner
-        count["forward"] += entries * outer + adjacency.nnz * outer
-        count["backward"] += entries * outer + adjacency.nnz * outer
-        count["backward"] += 6 * inner * outer if layer else 0
-    inputs = csr_array(features) if sparse else features
-    macs = necessary_macs(Network(widths=widths), adjacency, inputs)
-    assert macs == count | {"infer": count["forward"]}
+    # All nodes, and the first so many of the input and of each layer.
+    for rows in ([6] * len(widths), [6, 4, 2, 1][: len(widths)]):
+        count = {"forward": 0, "backward": 0}
+        for layer, (inner, outer) in enumerate(pairwise(widths)):
+            above, below = rows[layer], rows[layer + 1]
+            entries = np.count_nonzero(features[:above]) if layer == 0 else above * inner
+            edges = np.count_nonzero(adjacency.toarray()[:below, :above])
+            count["forward"] += entries * outer + edges * outer
+            count["backward"] += entries * outer + edges * outer
+            count["backward"] += above * inner * outer if layer else 0
+        inputs = csr_array(features) if sparse else features
+        macs = necessary_macs(Network(widths=widths), adjacency, inputs, rows)
+        assert macs == count | {"infer": count["forward"]}

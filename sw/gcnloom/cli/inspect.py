@@ -163,9 +163,10 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
     graph = load_graph(options, options.seed)
     network = settings.network(graph.features.shape[1], graph.classes)
     memory = Allocator(ADDRESSABLE, config.memory_bytes)
-    lowered = lower_graph(graph, network, config, memory).lowered
+    lowered = lower_graph(graph, network, config, memory, sampled=options.sampled).lowered
     program: Program = getattr(lowered, options.name)
-    return program, network.tensor_names()
+    forward = options.name == "forward"
+    return program, network.forward_names() if forward else network.tensor_names()
 
 
 def _doctor(options: argparse.Namespace) -> int:

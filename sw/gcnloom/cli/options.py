@@ -85,6 +85,10 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "--rounding", default=DEFAULTS.rounding, choices=ROUNDINGS,
         help=f"of gradients on the device; default {DEFAULTS.rounding}",
     )  # fmt: skip
+    parser.add_argument(
+        "--sampled", action=argparse.BooleanOptionalAction, default=DEFAULTS.sampled,
+        help="whether training computes only what the loss sees, to the same bits; default yes",
+    )  # fmt: skip
 
 
 def add_numbers(parser: argparse.ArgumentParser, **meanings: str) -> None:

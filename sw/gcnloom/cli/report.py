@@ -15,6 +15,8 @@ def report(document: dict[str, Any], *, full: bool, json: str | None) -> str:
     """Text of a result; `full` adds comparison, units and files."""
     lines = _heading(document) if full else []
     lines += _accuracy(document, full=full)
+    if full:
+        lines += _work(document)
     if document["cycles"]["total"]:
         lines += _cycles(document)
         if full:
@@ -59,6 +61,21 @@ def _accuracy(document: dict[str, Any], *, full: bool) -> list[str]:
     rows += [("logistic regression", document["baseline"]["logistic_regression"])]
     return ["test accuracy"] + [
         f"  {name:<24}{100 * value:5.1f} %  {bar(value, 40)}" for name, value in rows
+    ]
+
+
+def _work(document: dict[str, Any]) -> list[str]:
+    """Return a line about what of the graph and of its multiplications an epoch needs."""
+    epoch, inputs = document["macs"]["per_epoch"], document["receptive_field"][0]
+    share = epoch["necessary"] / epoch["unsampled"]
+    if not document["options"]["sampled"]:
+        work = f"{epoch['unsampled']:,} MACs an epoch; the loss sees {inputs:,} nodes"
+        return [f"sampling     off: {work}"]
+    return [
+        (
+            f"sampling     {epoch['necessary']:,} MACs an epoch, {100 * share:.1f} % of "
+            f"{epoch['unsampled']:,}; the loss sees {inputs:,} of {document['nodes']:,} nodes"
+        )
     ]
 
 

@@ -69,6 +69,10 @@ class Output:
         Threshold of 256 below which an element is dropped.
     direct : Target, optional
         On-chip memory the fabric also carries the vectors to.
+    counted : int, optional
+        Rows from this one on, which the loss does not see, go by the tensor number `outside`,
+        so that they leave no trace in the statistics that shifts follow from.
+    outside : int
     """
 
     tensor: Tensor
@@ -79,6 +83,8 @@ class Output:
     mask: Tensor | None = None
     dropout: int = 0
     direct: Target | None = None
+    counted: int | None = None
+    outside: int = 0
 
 
 class Builder:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A graph for a device: ordered, normalised, quantised, and its network lowered."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from gcnloom.errors import MemoryFullError
 from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.graphs.partition import node_order
+from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
 from gcnloom.lower.network import LoweredNetwork, lower_network
 from gcnloom.lower.products import column_limit
@@ -34,7 +35,9 @@ class LoweredGraph:
     ----------
     lowered : LoweredNetwork
     order : NDArray[np.int64]
-        ``order[row on the device] = node``.
+        ``order[row on the device] = node``. What the loss sees of a layer comes first.
+    seen : tuple of int
+        How many nodes the loss sees of the input and of each layer.
     adjacency_exponent, features_exponent : int
     lost_edges : int
         Edges, self loops included, whose weight is below half of the smallest mantissa.
@@ -42,33 +45,46 @@ class LoweredGraph:
 
     lowered: LoweredNetwork
     order: NDArray[np.int64]
+    seen: tuple[int, ...]
     adjacency_exponent: int
     features_exponent: int
     lost_edges: int
 
 
 def lower_graph(
-    graph: Graph, network: Network, config: AcceleratorConfig, allocator: Allocator
+    graph: Graph,
+    network: Network,
+    config: AcceleratorConfig,
+    allocator: Allocator,
+    *,
+    sampled: bool = True,
 ) -> LoweredGraph:
-    """Order, normalise and quantise a graph, place it in device memory and lower its passes.
+    """Normalise, quantise and order a graph, place it in device memory and lower its passes.
+
+    Training is `sampled` where it computes only what the loss of the training nodes sees.
 
     Raises
     ------
     MemoryFullError
         Graph, tensors and the longest program do not fit; says what would.
     """
-    order = _order(graph, config)
     adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
     features, features_exponent = quantised("features", graph.features, config)
+    field = ReceptiveField.of(adjacency, graph.train, network.layers)
+    order = field.sort(_order(graph, config))
     parts = csr_array(adjacency[order][:, order]), features[order]
+
+    def lower(memory: Allocator) -> LoweredNetwork:
+        return lower_network(network, *parts, config, memory, seen=field.rows, sampled=sampled)
+
     try:
-        lowered = lower_network(network, *parts, config, allocator)
+        lowered = lower(allocator)
     except MemoryFullError:
-        raise _too_large(graph, network, parts, config, allocator) from None
+        raise _too_large(graph, lower, config, allocator, sampled) from None
     if _program_words(lowered) > allocator.free:
-        raise _too_large(graph, network, parts, config, allocator)
+        raise _too_large(graph, lower, config, allocator, sampled)
     return LoweredGraph(
-        lowered=lowered, order=order, adjacency_exponent=adjacency_exponent,
+        lowered=lowered, order=order, seen=field.rows, adjacency_exponent=adjacency_exponent,
         features_exponent=features_exponent,
         lost_edges=int(adjacency.nnz - adjacency.count_nonzero()),
     )  # fmt: skip
@@ -88,19 +104,20 @@ def _program_words(lowered: LoweredNetwork) -> int:
 
 def _too_large(
     graph: Graph,
-    network: Network,
-    parts: tuple[csr_array, Any],
+    lower: Callable[[Allocator], LoweredNetwork],
     config: AcceleratorConfig,
     allocator: Allocator,
+    sampled: bool,
 ) -> MemoryFullError:
     """Return the error with what is needed, found by lowering for a memory without end."""
     endless = Allocator(ADDRESSABLE, config.memory_bytes)
-    lowered = lower_network(network, *parts, config, endless)
+    lowered = lower(endless)
     need = (endless.words - endless.free + _program_words(lowered)) * config.memory_bytes
     there = allocator.words * config.memory_bytes
     return MemoryFullError(
         f"{graph.name}: {graph.nodes:,} nodes and {graph.adjacency.nnz:,} edges need "
         f"{need / MIB:.2f} MiB of device memory and {there / MIB:.2f} MiB are there, enough for "
         f"about {int(graph.nodes * there / need):,} nodes of such a graph; try a device with "
-        f"{-(-need // MIB)} MiB, fewer hidden features or a smaller graph"
+        f"{-(-need // MIB)} MiB, {'no sampling, ' if sampled else ''}fewer hidden features or a "
+        "smaller graph"
     )

@@ -2,7 +2,7 @@
 """A whole GCN: its tensors in device memory and the programs of its passes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,12 @@ from scipy.sparse import csr_array, issparse
 
 from gcnloom.layers import Network
 from gcnloom.lower.builder import Builder, Output, Tensor
-from gcnloom.lower.matrix import StoredMatrix, place_matrix
-from gcnloom.lower.products import (
-    column_limit,
-    gemm,
-    gemm_transposed,
-    padded_inner,
-    row_limit,
-    spmm,
-)
+from gcnloom.lower.matrices import Matrices
+from gcnloom.lower.matrix import StoredMatrix
+from gcnloom.lower.placement import Tensors
+from gcnloom.lower.products import gemm, gemm_transposed, spmm
 from gcnloom.lower.work import check_sums, necessary_macs
 from gcnloom.programs.program import Program
-from gcnloom.scheduling.schedule import schedule
 from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -45,8 +39,9 @@ class LoweredNetwork:
         Training forward pass (drops out, keeps hidden layers), inference, and backward pass.
     features : NDArray[np.int64] or None
         Mantissas of dense features, to be written once.
-    necessary_macs : dict[str, int]
-        By pass: multiplications no exact engine could leave out, sparse ones on non-zeros only.
+    necessary_macs, unsampled_macs : dict[str, int]
+        By pass: multiplications no exact engine could leave out, sparse ones on non-zeros only,
+        of the rows that the pass computes; and of all rows.
     """
 
     network: Network
@@ -58,6 +53,7 @@ class LoweredNetwork:
     backward: Program
     features: NDArray[np.int64] | None
     necessary_macs: dict[str, int]
+    unsampled_macs: dict[str, int]
 
     def layout(self, name: str) -> TensorLayout:
         """Layout of a tensor that lies in device memory."""
@@ -78,6 +74,9 @@ def lower_network(
     features: Any,
     config: AcceleratorConfig,
     allocator: Allocator,
+    *,
+    seen: tuple[int, ...] | None = None,
+    sampled: bool = False,
 ) -> LoweredNetwork:
     """Schedule the graph, place every tensor, and lower the three passes.
 
@@ -91,8 +90,16 @@ def lower_network(
     config : AcceleratorConfig
     allocator : Allocator
         Of the device's memory.
+    seen : tuple of int, optional
+        How many nodes the loss sees of the input and of each layer: the first so many, see
+        :class:`~gcnloom.graphs.receptive.ReceptiveField`. All if left out.
+    sampled : bool
+        Whether training computes those only. Its bits are the same.
     """
-    return _Lowering(network, adjacency, features, config, allocator).result()
+    lowering = _Lowering(network, adjacency, features, config, allocator)
+    every = (adjacency.shape[0],) * (network.layers + 1)
+    seen = every if seen is None else seen
+    return lowering.result(every, seen if sampled else every, seen)
 
 
 class _Lowering:
@@ -106,149 +113,114 @@ class _Lowering:
     ) -> None:
         self.network = network
         self.config = config
-        self.allocator = allocator
         self.sparse_input = issparse(features)
-        self.features = features
-        self.nodes = adjacency.shape[0]
-        self.necessary_macs = necessary_macs(network, adjacency, features)
+        self.adjacency, self.features = adjacency, features
         check_sums(network, adjacency, features, config)
-        self.matrices: dict[str, StoredMatrix] = {}
-        self.tensors: dict[str, Tensor] = {}
-        self._matrix("adjacency", adjacency)
-        transposed = csr_array(adjacency.T)
-        if abs(adjacency - transposed).nnz:
-            self._matrix("adjacency_transposed", transposed)
-        if self.sparse_input:
-            self._matrix("features", features)
-            self._matrix("features_transposed", csr_array(features.T))
-        self._place_tensors()
+        self.matrices = Matrices(adjacency, features, config, allocator)
+        self.tensors = Tensors(network, config, allocator, self.matrices)
 
-    def _matrix(self, name: str, matrix: csr_array) -> None:
-        scheduled = schedule(
-            matrix, self.config, max_rows=row_limit(self.config),
-            max_columns=column_limit(matrix.shape[1], self.config),
-        )  # fmt: skip
-        self.matrices[name] = place_matrix(name, scheduled, self.allocator, self.config)
+    def result(
+        self, every: tuple[int, ...], rows: tuple[int, ...], seen: tuple[int, ...]
+    ) -> LoweredNetwork:
+        """Lower inference for `every` row of each layer, and training for the first `rows`.
 
-    def _place_tensors(self) -> None:
-        network, config = self.network, self.config
-        if not self.sparse_input:
-            self._place("features", self.nodes, network.widths[0])
-        for layer in range(1, network.layers + 1):
-            inner, outer = network.widths[layer - 1], network.widths[layer]
-            sparse = layer == 1 and self.sparse_input
-            self._place(f"weights{layer}", inner if sparse else padded_inner(inner, config), outer)
-            if layer > 1:
-                self._place(f"weights{layer}_transposed", padded_inner(outer, config), inner)
-            # Operands pass from engine to engine where the panels made together fit on chip.
-            # What the sparse engine makes must not be displaced by its own next row block.
-            fits = self.nodes * config.right_banks <= config.operand_depth
-            whole = not sparse or len(self.matrices["features"].schedule.blocks) == 1
-            self._place(f"product{layer}", self.nodes, outer, stored=not (fits and whole))
-            self._place(f"aggregate_gradient{layer}", self.nodes, outer)
-            self._place(
-                f"weight_gradient{layer}", inner if sparse else padded_inner(inner, config), outer,
-                kind="sums", block=None if sparse else config.rows,
-            )  # fmt: skip
-            if layer < network.layers:
-                self._place(f"hidden{layer}", self.nodes, outer)
-                self._place(f"gradient{layer}", self.nodes, outer, stored=not fits)
-        self._place("logits", self.nodes, network.widths[-1], kind="sums")
-        self._place(f"gradient{network.layers}", self.nodes, network.widths[-1])
-
-    def _place(
-        self, name: str, rows: int, columns: int, *, kind: str = "operand",
-        block: int | None = None, stored: bool = True,
-    ) -> None:  # fmt: skip
-        layout = None
-        if stored:
-            layout = TensorLayout(
-                config=self.config, rows=rows, features=columns, kind=kind, block=block
-            )
-            layout = layout.at(self.allocator.allocate(name, layout.words))
-        self.tensors[name] = Tensor(name=name, rows=rows, features=columns, stored=layout)
-
-    def result(self) -> LoweredNetwork:
+        Those that are `seen` by the loss count in the statistics.
+        """
+        self.tensors.place(every[0], rows)
         return LoweredNetwork(
-            network=self.network, config=self.config, tensors=self.tensors,
-            matrices=tuple(self.matrices.values()),
-            forward=self._forward(training=True), infer=self._forward(training=False),
-            backward=self._backward(),
+            network=self.network, config=self.config, tensors=self.tensors.named,
+            forward=self._forward(rows, seen), infer=self._forward(every, None),
+            backward=self._backward(rows), matrices=tuple(self.matrices),
             features=None if self.sparse_input else np.asarray(self.features, dtype=np.int64),
-            necessary_macs=self.necessary_macs,
+            necessary_macs=self._macs(rows) | {"infer": self._macs(every)["infer"]},
+            unsampled_macs=self._macs(every),
         )  # fmt: skip
 
-    def _forward(self, *, training: bool) -> Program:
+    def _macs(self, rows: tuple[int, ...]) -> dict[str, int]:
+        return necessary_macs(self.network, self.adjacency, self.features, rows)
+
+    def _forward(self, rows: tuple[int, ...], seen: tuple[int, ...] | None) -> Program:
+        """Lower a forward pass; that of training says what is `seen` by the loss."""
         builder = Builder(self.config)
-        adjacency = self.matrices["adjacency"]
         for layer in range(1, self.network.layers + 1):
-            product = self.tensors[f"product{layer}"]
+            product = self.tensors.first(f"product{layer}", rows[layer - 1])
+            if self.tensors.passes_through(layer, product.rows):
+                product = replace(product, stored=None)
             through = Output(
                 tensor=product, identifier=self.network.identifier(product.name),
                 direct=Target.OPERAND if product.stored is None else None,
+                counted=seen[layer - 1] if seen else None,
+                outside=self.network.outside(product.name),
             )  # fmt: skip
-            output = self._activation(layer, training)
+            adjacency = self.matrices.adjacency(rows[layer], rows[layer - 1])
+            output = self._activation(layer, rows[layer], seen)
             for panels in self._times_weights(builder, layer, through):
                 for panel in panels:
                     spmm(builder, adjacency, product, output, panel)
         return builder.program()
 
-    def _activation(self, layer: int, training: bool) -> Output:
+    def _activation(self, layer: int, rows: int, seen: tuple[int, ...] | None) -> Output:
         if layer == self.network.layers:
-            return Output(tensor=self.tensors["logits"], raw=True)
-        hidden = self.tensors[f"hidden{layer}"]
+            name = "training_logits" if seen else "logits"
+            return Output(tensor=self.tensors.named[name], raw=True)
+        hidden = self.tensors.first(f"hidden{layer}", rows)
         return Output(
             tensor=hidden, identifier=self.network.identifier(hidden.name), relu=True,
-            dropout=self.network.threshold if training else 0,
-            direct=Target.LEFT,
+            dropout=self.network.threshold if seen else 0,
+            direct=Target.LEFT, counted=seen[layer] if seen else None,
+            outside=self.network.outside(hidden.name),
         )  # fmt: skip
 
     def _times_weights(self, builder: Builder, layer: int, output: Output) -> Iterator[range]:
         """Multiply a layer's input by its weights; yield the panels as they are done."""
-        weights = self.tensors[f"weights{layer}"]
+        weights, rows = self.tensors.named[f"weights{layer}"], output.tensor.rows
         if layer == 1 and self.sparse_input:
             for panel in range(self._panels(weights)):
-                spmm(builder, self.matrices["features"], weights, output, panel)
+                spmm(builder, self.matrices.features(rows), weights, output, panel)
                 yield range(panel, panel + 1)
             return
-        left = self.tensors["features" if layer == 1 else f"hidden{layer - 1}"]
+        left = self.tensors.first("features" if layer == 1 else f"hidden{layer - 1}", rows)
         for group, panels in self._groups(weights):
             gemm(builder, left, weights, output, group)
             yield panels
 
-    def _backward(self) -> Program:
+    def _backward(self, rows: tuple[int, ...]) -> Program:
         builder = Builder(self.config)
-        transposed = self.matrices.get("adjacency_transposed", self.matrices["adjacency"])
         last = self.network.layers
-        for panel in range(self._panels(self.tensors[f"gradient{last}"])):
-            self._spread(builder, transposed, last, panel)
+        transposed = {
+            layer: self.matrices.adjacency_transposed(rows[layer - 1], rows[layer])
+            for layer in range(last, 0, -1)
+        }
+        for panel in range(self._panels(self.tensors.named[f"gradient{last}"])):
+            self._spread(builder, transposed[last], last, panel)
         for layer in range(last, 0, -1):
-            spread = self.tensors[f"aggregate_gradient{layer}"]
+            spread = self.tensors.named[f"aggregate_gradient{layer}"]
             if layer > 1:
-                self._pass_back(builder, transposed, layer, spread)
+                self._pass_back(builder, transposed[layer - 1], layer, spread)
             self._weight_gradient(builder, layer, spread)
         return builder.program()
 
     def _spread(self, builder: Builder, transposed: StoredMatrix, layer: int, panel: int) -> None:
         """Aggregate one panel of a layer's gradient along the transposed edges."""
-        spread = self.tensors[f"aggregate_gradient{layer}"]
+        spread = self.tensors.named[f"aggregate_gradient{layer}"]
         output = Output(
             tensor=spread,
             identifier=self.network.identifier(spread.name),
             stochastic=self.network.stochastic,
             direct=Target.LEFT if layer > 1 else None,
         )
-        spmm(builder, transposed, self.tensors[f"gradient{layer}"], output, panel)
+        spmm(builder, transposed, self.tensors.named[f"gradient{layer}"], output, panel)
 
     def _pass_back(
         self, builder: Builder, transposed: StoredMatrix, layer: int, spread: Tensor
     ) -> None:
         """Gradient of the layer below: through the weights, the activation and the edges."""
-        gradient = self.tensors[f"gradient{layer - 1}"]
-        weights = self.tensors[f"weights{layer}_transposed"]
+        gradient = self.tensors.named[f"gradient{layer - 1}"]
+        weights = self.tensors.named[f"weights{layer}_transposed"]
         output = Output(
             tensor=gradient, identifier=self.network.identifier(gradient.name),
-            mask=self.tensors[f"hidden{layer - 1}"], stochastic=self.network.stochastic,
+            mask=self.tensors.first(f"hidden{layer - 1}", gradient.rows),
+            stochastic=self.network.stochastic,
             direct=Target.OPERAND if gradient.stored is None else None,
         )  # fmt: skip
         for group, panels in self._groups(weights):
@@ -257,12 +229,13 @@ class _Lowering:
                 self._spread(builder, transposed, layer - 1, panel)
 
     def _weight_gradient(self, builder: Builder, layer: int, spread: Tensor) -> None:
-        output = Output(tensor=self.tensors[f"weight_gradient{layer}"], raw=True)
+        output = Output(tensor=self.tensors.named[f"weight_gradient{layer}"], raw=True)
         if layer == 1 and self.sparse_input:
             for panel in range(self._panels(spread)):
-                spmm(builder, self.matrices["features_transposed"], spread, output, panel)
+                matrix = self.matrices.features_transposed(spread.rows)
+                spmm(builder, matrix, spread, output, panel)
             return
-        left = self.tensors["features" if layer == 1 else f"hidden{layer - 1}"]
+        left = self.tensors.first("features" if layer == 1 else f"hidden{layer - 1}", spread.rows)
         for group, _ in self._groups(spread):
             gemm_transposed(builder, left, spread, output, group)
 

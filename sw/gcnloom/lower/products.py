@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gcnloom.lower.builder import Builder, Output, Tensor, aligned
 from gcnloom.lower.matrix import StoredMatrix
+from gcnloom.lower.parts import drains, parts
 from gcnloom_spec.commands import Aggregate, Drain, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode, Source, Target
@@ -58,8 +59,10 @@ def spmm(
         if number == 0:
             # Not before: loading operand rows may take the very place.
             output = builder.reserve(output, range(panel, panel + 1))
-        emission = builder.emission(Source.AGGREGATE, output, panel, block.rows)
-        builder.add(Drain(order_base=order_base, count=len(block.order), emission=emission))
+        whole = builder.emission(Source.AGGREGATE, output, panel, block.rows)
+        for entries, emission in drains(output, whole, block.order, config):
+            base = order_base + entries.start
+            builder.add(Drain(order_base=base, count=len(entries), emission=emission))
 
 
 def gemm(builder: Builder, left: Tensor, weights: Tensor, output: Output, group: int) -> None:
@@ -117,10 +120,19 @@ def _multiply(
         builder.add(command)
         return
     for bank, panel in enumerate(_panels(output, group, builder.config)):
-        emission = builder.emission(Source.TRANSFORM, output, panel, rows)
+        whole = builder.emission(Source.TRANSFORM, output, panel, rows)
         if bank:
             command = Transform(mode=Mode.PASS, count=len(rows), first=0, bank=bank)
-        builder.add(replace(command, emission=emission))
+        for vectors, emission in parts(output, whole):
+            builder.add(replace(_of_rows(command, vectors, len(rows)), emission=emission))
+
+
+def _of_rows(command: Transform, part: range, rows: int) -> Transform:
+    """Restrict a command to a part of the rows that it emits."""
+    if len(part) == rows:
+        return command
+    base = command.left_base + (0 if command.mode == Mode.PASS else part.start)
+    return replace(command, left_base=base, sum_base=part.start, count=len(part))
 
 
 def _panels(output: Output, group: int, config: AcceleratorConfig) -> range:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a network's passes must multiply, and whether its sums fit."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,19 +15,24 @@ from gcnloom_spec.config import AcceleratorConfig
 __all__ = ["check_sums", "necessary_macs", "row_sum_bits"]
 
 
-def necessary_macs(network: Network, adjacency: csr_array, features: Any) -> dict[str, int]:
+def necessary_macs(
+    network: Network, adjacency: csr_array, features: Any, rows: Sequence[int]
+) -> dict[str, int]:
     """Multiplications by pass that no exact engine could leave out.
 
     Sparse matrices count with what is not zero after quantising, dense ones with every element.
+    `rows` are how many nodes count of the input and of each layer: the first so many.
     """
-    inputs = features.count_nonzero() if issparse(features) else features.size
-    edges = adjacency.count_nonzero()
-    nodes, widths = adjacency.shape[0], network.widths
-    hidden = [nodes * inner * outer for inner, outer in pairwise(widths[1:])]
-    forward = inputs * widths[1] + sum(hidden) + edges * sum(widths[1:])
+    inputs = features[: rows[0]]
+    entries = inputs.count_nonzero() if issparse(inputs) else inputs.size
+    hidden = forward = 0
+    for layer, (inner, outer) in enumerate(pairwise(network.widths), start=1):
+        edges = adjacency[: rows[layer], : rows[layer - 1]].count_nonzero()
+        weights = entries if layer == 1 else rows[layer - 1] * inner
+        forward += (weights + edges) * outer
+        hidden += weights * outer if layer > 1 else 0
     # Backward: as much again, and the gradients that pass on to earlier layers.
-    backward = forward + sum(hidden)
-    return {"forward": int(forward), "infer": int(forward), "backward": int(backward)}
+    return {"forward": int(forward), "infer": int(forward), "backward": int(forward + hidden)}
 
 
 def check_sums(

@@ -34,6 +34,8 @@ class Engine:
         Its memory is cleared.
     seed : int
         First word of the key of every random draw.
+    sampled : bool
+        Whether the passes of training compute only what the training nodes' loss sees.
 
     Attributes
     ----------
@@ -49,13 +51,15 @@ class Engine:
         Time the device took for all runs.
     """
 
-    def __init__(self, graph: Graph, network: Network, device: Device, *, seed: int = 0) -> None:
+    def __init__(
+        self, graph: Graph, network: Network, device: Device, *, seed: int = 0, sampled: bool = True
+    ) -> None:
         self.network = network
         self.device = device
         self.seed = seed
         self._width = device.config.operand_width
         device.clear()
-        self.graph = lower_graph(graph, network, device.config, device.memory)
+        self.graph = lower_graph(graph, network, device.config, device.memory, sampled=sampled)
         self.lowered = self.graph.lowered
         for address, data in self.lowered.blobs():
             device.write_bytes(address, data)
@@ -73,6 +77,7 @@ class Engine:
 
         In training, hidden layers drop out and stay on the device for :meth:`backward`. The
         weights of later layers carry the dropout's ``1 / kept``, which need be no power of two.
+        Where training is sampled, all logits but those of the training nodes are NaN.
         """
         name = "forward" if training else "infer"
         exponents = self._write_weights(weights, training=training)
@@ -90,9 +95,11 @@ class Engine:
         self._run(name, step)
         if training:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
-        logits = np.zeros((len(self.graph.order), self.network.widths[-1]))
-        logits[self.graph.order] = self.device.read(self.lowered.layout("logits"))
-        return np.ldexp(logits, hidden[-1])
+        layout = self.lowered.layout("training_logits" if training else "logits")
+        logits = np.full((len(self.graph.order), self.network.widths[-1]), np.nan)
+        real = np.ldexp(self.device.read(layout).astype(np.float64), hidden[-1])
+        logits[self.graph.order[: layout.rows]] = real
+        return logits
 
     def logits(self, weights: list[Array]) -> Array:
         """Logits without dropout, at shifts that fit them."""
@@ -103,13 +110,15 @@ class Engine:
         return logits
 
     def backward(self, gradient: Array, *, step: int) -> list[Array]:
-        """Gradients of all weights from the gradient of the logits of the last forward pass."""
+        """Gradients of all weights from the gradient of the logits of the last forward pass.
+
+        It must be zero but for the training nodes where training is sampled.
+        """
         last = self.network.layers
         exponent = exponent_for(gradient, self._width)
-        self.device.write(
-            self.lowered.layout(f"gradient{last}"),
-            quantise(gradient[self.graph.order], exponent, self._width),
-        )
+        layout = self.lowered.layout(f"gradient{last}")
+        mantissas = quantise(gradient[self.graph.order[: layout.rows]], exponent, self._width)
+        self.device.write(layout, mantissas)
         scales = self.scales["backward"]
         scales.begin()
         spread = {}
@@ -142,14 +151,21 @@ class Engine:
         scales = self.scales[name]
         program: Program = getattr(self.lowered, name)
         begin = time.perf_counter()
-        result = self.device.run(program.with_shifts(scales.shifts), seed=self.seed, step=step)
+        shifts = self._with_outside(scales.shifts) if name == "forward" else scales.shifts
+        result = self.device.run(program.with_shifts(shifts), seed=self.seed, step=step)
         self.seconds += time.perf_counter() - begin
         self._settled.discard(name)
         if not scales.measured(result.envelopes):
             self._settled.add(name)
         self.counters[name].update(result.counters)
         self.runs[name] += 1
-        self.clipped[name] = int(result.saturations.sum())
+        self.clipped[name] = int(result.saturations[list(scales.shifts)].sum())
+
+    def _with_outside(self, shifts: dict[int, int]) -> dict[int, int]:
+        """Shifts of a forward pass, with those of the rows that the loss does not see."""
+        names = self.network.tensor_names()
+        outside = {self.network.outside(names[key]): shift for key, shift in shifts.items()}
+        return shifts | outside
 
     def _write_weights(self, weights: list[Array], *, training: bool) -> list[int]:
         exponents = []

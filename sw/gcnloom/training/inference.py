@@ -33,7 +33,7 @@ class Inference:
                 f"{graph.features.shape[1]}; try the data it was trained on"
             )
         self._weights = checkpoint.group("model")
-        self._engine = Engine(graph, Network(widths=widths), device)
+        self._engine = Engine(graph, Network(widths=widths), device, sampled=False)
 
     def logits(self) -> NDArray[np.float64]:
         """Logits of every node, shape ``(nodes, classes)``."""

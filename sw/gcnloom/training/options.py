@@ -44,6 +44,9 @@ class Options:
         Stop after so many epochs without a smaller validation loss; 0 never stops early.
     seed : int
         Of the first weights and of every draw on the device.
+    sampled : bool
+        Whether training computes only the rows that the loss of the training nodes sees. The
+        weights are the same, bit for bit.
     """
 
     hidden: int = 16
@@ -57,6 +60,7 @@ class Options:
     rounding: str = "nearest"
     patience: int = 0
     seed: int = 0
+    sampled: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -67,6 +71,8 @@ class Options:
             self._at_least(name, least)
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
             raise ConfigError(f"seed={self.seed!r} is outside 0..2**32-1; try 0")
+        if type(self.sampled) is not bool:
+            raise ConfigError(f"sampled={self.sampled!r} is no truth value; try True")
         self._among("optimiser", OPTIMISERS)
         self._among("rounding", ROUNDINGS)
         for name in ("lr", "momentum", "weight_decay", "dropout"):

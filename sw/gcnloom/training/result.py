@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from typing import Any
 
+from gcnloom.training.engine import Engine
 from gcnloom.training.loss import accuracy
 from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
@@ -34,18 +35,20 @@ def result(
     dict
         ``accuracy`` is that of the weights kept, by split; ``cycles.per_epoch`` that of one
         forward and one backward pass; ``macs.necessary`` counts multiplications no exact engine
-        could leave out; ``effective_utilisation`` is their share of what all multipliers could
-        do in all cycles; ``lost_edges`` are too light for the operand width. Cycles and what
-        follows from them are None on a device without a clock.
+        could leave out, ``macs.unsampled`` those were every pass to compute all rows, and
+        ``macs.per_epoch`` both for one forward and one backward pass;
+        ``effective_utilisation`` is the share of the necessary ones in what all multipliers
+        could do in all cycles; ``receptive_field`` counts the nodes that the training loss sees
+        of the input and of each layer; ``lost_edges`` are too light for the operand width.
+        Cycles and what follows from them are None on a device without a clock.
     """
     graph, engine, options = trainer.graph, trainer.engine, trainer.options
     sizes = engine.device.config
     logits = engine.logits(trainer.best)
     splits = {"train": graph.train, "val": graph.val, "test": graph.test}
     total: Counter[str] = sum(engine.counters.values(), Counter())
-    necessary = sum(engine.lowered.necessary_macs[name] * n for name, n in engine.runs.items())
+    macs = _macs(engine, total, sizes)
     cycles = total["cycles"]
-    executed = total["edges"] * sizes.lanes + total["transform_rows"] * sizes.rows * sizes.columns
     capacity = cycles * sizes.multipliers
     seconds = time.perf_counter() - begin
     return {
@@ -67,8 +70,9 @@ def result(
         "validation": [epoch.val for epoch in trainer.history],
         "accuracy": {name: accuracy(logits, graph.labels, nodes) for name, nodes in splits.items()},
         "cycles": {"total": cycles or None, "per_epoch": _per_epoch(trainer) or None},
-        "macs": {"necessary": necessary, "executed": executed},
-        "effective_utilisation": necessary / capacity if capacity else None,
+        "macs": macs,
+        "effective_utilisation": macs["necessary"] / capacity if capacity else None,
+        "receptive_field": list(engine.graph.seen),
         "lost_edges": engine.graph.lost_edges,
         "saturations": sum(epoch.saturations for epoch in trainer.history),
         "bytes": _bytes(total, sizes),
@@ -81,6 +85,23 @@ def result(
             "device": engine.seconds,
             "host": seconds - build - engine.seconds,
         },
+    }
+
+
+def _macs(engine: Engine, total: Counter[str], sizes: AcceleratorConfig) -> dict[str, Any]:
+    """Multiplications of all runs and of an epoch, by how they are counted."""
+    counts = {
+        "necessary": engine.lowered.necessary_macs,
+        "unsampled": engine.lowered.unsampled_macs,
+    }
+    return {
+        **{
+            name: sum(macs[part] * runs for part, runs in engine.runs.items())
+            for name, macs in counts.items()
+        },
+        "executed": total["edges"] * sizes.lanes
+        + total["transform_rows"] * sizes.rows * sizes.columns,
+        "per_epoch": {name: macs["forward"] + macs["backward"] for name, macs in counts.items()},
     }
 
 

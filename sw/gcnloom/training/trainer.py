@@ -22,7 +22,7 @@ from gcnloom.training.options import Options
 __all__ = ["Epoch", "Trainer", "first_weights", "weights_sha256"]
 
 Array = NDArray[np.float64]
-MAY_CHANGE = ("epochs", "patience")
+MAY_CHANGE = ("epochs", "patience", "sampled")
 """Options that a resumed training may have otherwise."""
 
 
@@ -88,7 +88,9 @@ class Trainer:
             )
         self.graph, self.options = graph, options
         network = options.network(graph.features.shape[1], graph.classes)
-        self.engine = Engine(graph, network, device, seed=options.seed)
+        self.engine = Engine(
+            graph, network, device, seed=options.seed, sampled=options.sampled
+        )  # fmt: skip
         self.optimiser = options.make_optimiser()
         self.weights = first_weights(network, options.seed)
         self.best = self.weights
@@ -153,14 +155,16 @@ class Trainer:
         before = self._cycles()
         for _ in range(1 if step else MOST_REPEATS):
             logits = engine.forward(self.weights, step=step, training=True)
-            self._require_finite(step + 1, "logits", [logits])
+            self._require_finite(step + 1, "logits", [logits[graph.train]])
             loss, gradient = cross_entropy(logits, graph.labels, graph.train)
             gradients = engine.backward(gradient, step=step)
             if engine.settled("forward") and engine.settled("backward"):
                 break
         cycles = self._cycles() - before
         saturations = engine.clipped["forward"] + engine.clipped["backward"]
-        if self.options.dropout and len(graph.val):
+        if len(graph.val):
+            # Not the logits of training, even without dropout: its shifts need not fit nodes
+            # that the loss does not see.
             logits = engine.logits(self.weights)
         val, val_loss = self._consider(logits)
         weights = self.optimiser.step(self.weights, gradients)
