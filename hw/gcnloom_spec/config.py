@@ -212,15 +212,10 @@ class AcceleratorConfig:
             + 2
         )
 
-    @property
-    def edge_bytes(self) -> int:
-        """Bytes of one edge in device memory."""
-        return _power_of_two(-(-self.edge_bits // 8))
-
     @cached_property
     def edge_beat(self) -> Packing:
-        """Packing of beats: one edge for each PE, PE 0 in the lowest bytes."""
-        return Packing.of(self.pes * self.edge_bytes, self.memory_bytes)
+        """Packing of beats: one edge for each PE, bit behind bit, PE 0 in the lowest."""
+        return Packing.of(-(-self.pes * self.edge_bits // 8), self.memory_bytes)
 
     @property
     def order_bits(self) -> int:

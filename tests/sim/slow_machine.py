@@ -87,8 +87,9 @@ class SlowMachine:
             if target == Target.ORDER:
                 self.order[row] = unpack(order_word(config), self.integer(at, packing.item_bytes))
             elif target == Target.EDGES:
+                beat = self.integer(at, packing.item_bytes)
                 for pe in range(config.pes):
-                    bits = self.integer(at + pe * config.edge_bytes, config.edge_bytes)
+                    bits = beat >> pe * config.edge_bits
                     self.edges[row, pe] = unpack(edge_word(config), bits)
             else:
                 for lane in range(config.lanes):

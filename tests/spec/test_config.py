@@ -109,6 +109,6 @@ def test_packing_holds_every_item_and_wastes_less_than_it_must(raw, memory_bytes
 @pytest.mark.parametrize("name", named_configs())
 def test_packed_items_have_room_for_their_words(name):
     config = AcceleratorConfig.from_toml(name)
-    assert edge_word(config).width == config.edge_bits <= 8 * config.edge_bytes
+    assert edge_word(config).width == config.edge_bits
     assert order_word(config).width == config.order_bits <= 8 * config.order.item_bytes
-    assert config.edge_beat.item_bytes >= config.pes * config.edge_bytes
+    assert 8 * config.edge_beat.item_bytes >= config.pes * config.edge_bits

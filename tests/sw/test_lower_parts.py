@@ -3,16 +3,13 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from gcnloom.lower.builder import Output, Tensor
-from gcnloom.lower.parts import drains, parts
+from gcnloom.lower.parts import parts
 from gcnloom_spec.commands import Emission
-from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, order_word
+from gcnloom_spec.isa import Destination
 
-CONFIG = AcceleratorConfig.from_toml("odd")
 WHOLE = Emission(
     vectors=10, row=100, tensor=7, mask=1, mask_base=30, destination=Destination.OPERAND,
     destination_base=50, destination_bank=0, store=1, dropout=1, threshold=9, feature=3,
@@ -47,12 +44,3 @@ def test_both_parts_lie_where_the_whole_did(mask, destination):
         whole, vectors=6, row=104, tensor=9, mask_base=34 if mask else 30,
         destination_base=54 if destination else 50,
     )  # fmt: skip
-
-
-def test_a_drain_is_cut_behind_the_last_chunk_of_a_row():
-    last = np.array([1, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1])
-    order = order_word(CONFIG).pack(pe=0, slot=np.arange(13), last=last)[:, 0]
-    spans = [entries for entries, _ in drains(output(104), WHOLE, order, CONFIG)]
-    assert spans == [range(7), range(7, 13)]
-    assert [part.vectors for _, part in drains(output(104), WHOLE, order, CONFIG)] == [4, 6]
-    assert list(drains(output(None), WHOLE, order, CONFIG)) == [(range(13), WHOLE)]

@@ -242,8 +242,7 @@ class Load(wiring.Component):
         return Cat(item[pitch * lane :][:width] for lane in range(self.config.lanes))
 
     def _beat_bits(self, item):
-        pitch = 8 * self.config.edge_bytes
-        return Cat(item[pitch * pe :][: self.config.edge_bits] for pe in range(self.config.pes))
+        return item[: self.config.pes * self.config.edge_bits]
 
 
 def _kind(target):

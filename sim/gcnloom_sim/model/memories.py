@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom.tensors.items import unpack_elements
+from gcnloom.tensors.items import unpack_beats, unpack_elements
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig, Packing
@@ -64,11 +64,11 @@ class Memories:
         target = Target(command.target)
         if target == Target.EDGES:
             part = check_range("edges", command.base, command.count, self.config.edge_depth)
-            self.edges[part] = _words(items, self.config.pes, self.config.edge_bytes)
+            self.edges[part] = unpack_beats(self.config, items)
         elif target == Target.ORDER:
             part = check_range("order", command.base, command.count, self.config.order_depth)
             size = min(8, packing.item_bytes)
-            self.order[part] = _words(items, 1, size)[:, 0]
+            self.order[part] = _words(items, size)
         else:
             width = self.config.operand_width
             vectors = unpack_elements(items, self.config.lanes, self.config.operand_bytes, width)
@@ -96,6 +96,6 @@ class Memories:
         memory[part, bank * lanes : (bank + 1) * lanes] = vectors
 
 
-def _words(items: NDArray[np.uint8], count: int, element_bytes: int) -> NDArray[np.uint64]:
-    raw = np.ascontiguousarray(items[:, : count * element_bytes])
-    return raw.view(f"<u{element_bytes}").astype(np.uint64)
+def _words(items: NDArray[np.uint8], size: int) -> NDArray[np.uint64]:
+    raw = np.ascontiguousarray(items[:, :size])
+    return raw.view(f"<u{size}").astype(np.uint64)[:, 0]

@@ -12,7 +12,7 @@ from gcnloom.errors import ProgramError
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE, Unit, edge_word, order_word
 from gcnloom_spec.number import wrap
 
 __all__ = ["SparseEngine"]
@@ -49,7 +49,7 @@ class SparseEngine:
         self.begin()
 
     def begin(self) -> None:
-        """Start a program; its first beats follow none."""
+        """Start a program, or another part of it: its first beats follow none."""
         # Slot of each PE in the beats just before, oldest first; NOWHERE without an edge.
         self._before = np.full((HAZARD_DISTANCE - 1, self.config.pes), NOWHERE)
 
@@ -59,6 +59,9 @@ class SparseEngine:
         """Execute an :class:`Aggregate`; return how many edges were valid."""
         beats = edges[check_range("edges", command.edge_base, command.count, len(edges))]
         plan = self._plan(beats)
+        if command.waits >> Unit.DRAIN & 1:
+            # What was drained between was added long ago.
+            self.begin()
         self._check_border(plan, command.slot_base)
         if plan.edges:
             check_range("slot", command.slot_base, plan.reach, self.config.accumulator_depth)

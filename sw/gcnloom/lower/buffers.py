@@ -1,27 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies in an on-chip memory while a program is lowered: a ring of cached regions."""
+"""What lies in an on-chip memory while a program is lowered: cached and pinned regions."""
 
 from dataclasses import dataclass
 
 from gcnloom.errors import ConfigError
 
-__all__ = ["Ring"]
+__all__ = ["Arena"]
+
+TURNS = 3
+"""Places that small regions of one size take in turn: in use, waiting, being filled."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Region:
     """Rows `span` of the tensor `key`, from on-chip address `base` on."""
 
     key: str
     span: range
     base: int
+    pinned: bool
+
+    @property
+    def end(self) -> int:
+        return self.base + len(self.span)
 
 
-class Ring:
+class Arena:
     """Place regions one behind the other, over the oldest; find what is still there.
 
-    Two consecutive regions never overlap if neither is longer than half the memory: that is
-    all that double buffering takes, the dependence tokens do the rest.
+    What is pinned stays where it is until it is released; the rest is a cache. Small regions
+    that come and go are placed from the end down, out of the way of large ones. The dependence
+    tokens do what double buffering takes beyond that.
 
     Parameters
     ----------
@@ -36,38 +45,86 @@ class Ring:
         self.depth = depth
         self._regions: list[Region] = []
         self._next = 0
+        self._low = depth
 
     def find(self, key: str, span: range) -> int | None:
         """Address of rows `span` of `key`, or None if they are not all in one region."""
+        region = self._holding(key, span)
+        return None if region is None else region.base + span.start - region.span.start
+
+    def place(self, key: str, span: range, *, pinned: bool = False, high: bool = False) -> int:
+        """Make room for rows `span` of `key`, `high` up or behind the last; return the address.
+
+        Raises
+        ------
+        ConfigError
+            There is no room beside what is pinned.
+        """
+        base = self._turn(len(span)) if high else self._room(len(span))
+        if base is None:
+            held = sum(len(region.span) for region in self._regions if region.pinned)
+            raise ConfigError(
+                f"{key!r} needs {len(span)} rows of the {self.name} memory, of whose "
+                f"{self.depth} rows {held} are in use; try a configuration with {self.name}_depth "
+                f"of at least {len(span) + held}"
+            )
+        end = base + len(span)
+        self._regions = [
+            region for region in self._regions if region.base >= end or region.end <= base
+        ]
+        self._regions.append(Region(key, span, base, pinned))
+        if high:
+            self._low = base
+        else:
+            self._next = end
+        return base
+
+    def fits(self, size: int) -> bool:
+        """Whether a region of `size` rows could be placed beside what is pinned."""
+        return self._room(size) is not None
+
+    def pin(self, key: str, span: range) -> None:
+        """Keep the region that holds rows `span` of `key`, if there is one."""
+        region = self._holding(key, span)
+        if region is not None:
+            region.pinned = True
+
+    def release(self, key: str, span: range) -> None:
+        """Let go of the regions of `key` that begin within `span`."""
+        for region in self._regions:
+            if region.key == key and region.span.start in span:
+                region.pinned = False
+
+    def _holding(self, key: str, span: range) -> Region | None:
         for region in reversed(self._regions):
             if (
                 region.key == key
                 and region.span.start <= span.start
                 and span.stop <= region.span.stop
             ):
-                return region.base + span.start - region.span.start
+                return region
         return None
 
-    def place(self, key: str, span: range) -> int:
-        """Make room for rows `span` of `key`; return the address.
-
-        Raises
-        ------
-        ConfigError
-            The region is longer than the memory.
-        """
-        size = len(span)
-        if size > self.depth:
-            raise ConfigError(
-                f"{key!r} needs {size} rows of the {self.name} memory, which has {self.depth}; "
-                f"try a configuration with {self.name}_depth of at least {size}"
-            )
-        base = self._next if self._next + size <= self.depth else 0
-        self._regions = [
-            region
+    def _turn(self, size: int) -> int | None:
+        """Where a small region goes: below the last one, or at the end again."""
+        base = self._low - size
+        if base < self.depth - TURNS * size:
+            base = self.depth - size
+        clear = all(
+            region.base >= base + size or region.end <= base
             for region in self._regions
-            if region.base >= base + size or region.base + len(region.span) <= base
-        ]
-        self._regions.append(Region(key, span, base))
-        self._next = base + size
-        return base
+            if region.pinned
+        )
+        return base if clear and base >= 0 else self._room(size)
+
+    def _room(self, size: int) -> int | None:
+        """Where `size` rows fit, from the last region on and then from the start."""
+        pinned = sorted((region.base, region.end) for region in self._regions if region.pinned)
+        for start in (self._next, 0):
+            base = start
+            for low, high in pinned:
+                if high > base and low < base + size:
+                    base = high
+            if base + size <= self.depth:
+                return base
+        return None

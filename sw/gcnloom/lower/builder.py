@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 
 from gcnloom.errors import ProgramError
-from gcnloom.lower.buffers import Ring
+from gcnloom.lower.buffers import Arena
 from gcnloom.programs.access import Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
@@ -69,6 +69,8 @@ class Output:
         Threshold of 256 below which an element is dropped.
     direct : Target, optional
         On-chip memory the fabric also carries the vectors to.
+    grid : int
+        Rows that get their room there at once, from a multiple of it on; 0: all.
     counted : int, optional
         Rows from this one on, which the loss does not see, go by the tensor number `outside`,
         so that they leave no trace in the statistics that shifts follow from.
@@ -83,6 +85,7 @@ class Output:
     mask: Tensor | None = None
     dropout: int = 0
     direct: Target | None = None
+    grid: int = 0
     counted: int | None = None
     outside: int = 0
 
@@ -106,15 +109,16 @@ class Builder:
         self.config = config
         self.commands: list[Command] = []
         self.reaches: list[Reach | None] = []
-        self.rings = {
-            Target.OPERAND: Ring("operand", config.operand_depth),
-            Target.EDGES: Ring("edge", config.edge_depth),
-            Target.ORDER: Ring("order", config.order_depth),
-            Target.LEFT: Ring("left", config.left_depth),
-            Target.RIGHT: Ring("right", config.right_depth),
-            Target.MASK_AGGREGATE: Ring("mask", config.mask_depth),
-            Target.MASK_TRANSFORM: Ring("mask", config.mask_depth),
+        self.arenas = {
+            Target.OPERAND: Arena("operand", config.operand_depth),
+            Target.EDGES: Arena("edge", config.edge_depth),
+            Target.ORDER: Arena("order", config.order_depth),
+            Target.LEFT: Arena("left", config.left_depth),
+            Target.RIGHT: Arena("right", config.right_depth),
+            Target.MASK_AGGREGATE: Arena("mask", config.mask_depth),
+            Target.MASK_TRANSFORM: Arena("mask", config.mask_depth),
         }
+        self.accumulators = Arena("accumulator", config.accumulator_depth)
 
     def add(self, command: Command, reach: Reach | None = None) -> None:
         """Append a command; `reach` is that of an aggregate or a drain."""
@@ -128,42 +132,57 @@ class Builder:
 
     def items(self, target: Target, key: str, span: range, address: int) -> int:
         """Have items `span` of `key`, which lie from `address` on, in an on-chip memory."""
-        base = self.rings[target].find(key, span)
+        base = self.arenas[target].find(key, span)
         if base is None:
-            base = self.rings[target].place(key, span)
+            base = self.arenas[target].place(key, span)
             self.add(Load(target=target, base=base, count=len(span), address=address))
         return base
 
     def rows(self, target: Target, tensor: Tensor, group: int, rows: range) -> int:
         """Have rows of a group of panels on chip; a group fills the memory's banks."""
-        span = self._span(tensor, group, rows)
-        base = self.rings[target].find(tensor.name, span)
+        span = self.span(tensor, group, rows)
+        base = self.arenas[target].find(tensor.name, span)
         if base is not None:
             return base
         layout = tensor.layout
-        base = self.rings[target].place(tensor.name, span)
+        base = self.arenas[target].place(tensor.name, span)
         banks = self.banks(target)
         for bank in range(min(banks, layout.panels - group * banks)):
             address = layout.panel_address(group * banks + bank, rows.start)
             self.add(Load(target=target, base=base, count=len(rows), address=address, bank=bank))
         return base
 
-    def reserve(self, output: Output, panels: range) -> Output:
-        """Make room where the fabric carries some panels of an output; call before they leave.
+    def reserve(self, output: Output, panel: int, rows: range) -> Output:
+        """Make room where the fabric carries some rows of a panel; call before they leave.
 
-        Returns the output without its `direct` where earlier panels of the same group are no
-        longer there, or the memory is too small.
+        Panels of one group lie side by side in the memory's banks. What lies in device memory
+        as well is a cache: without its `direct` the output is returned where there is no room,
+        or earlier panels of the group are gone. The rest is pinned until it is released.
         """
         if output.direct is None:
             return output
-        ring, banks = self.rings[output.direct], self.banks(output.direct)
-        groups = range(panels.start // banks, -(-panels.stop // banks))
-        span = range(groups.start * output.tensor.rows, groups.stop * output.tensor.rows)
-        if ring.find(output.tensor.name, span) is None:
-            if panels.start % banks or len(span) > ring.depth:
+        arena = self.arenas[output.direct]
+        group, bank = divmod(panel, self.banks(output.direct))
+        tensor = output.tensor
+        if arena.find(tensor.name, self.span(tensor, group, rows)) is None:
+            start = rows.start - rows.start % output.grid if output.grid else 0
+            cell = range(start, min(start + (output.grid or tensor.rows), tensor.rows))
+            span = self.span(tensor, group, cell)
+            cached = tensor.stored is not None
+            if cached and (bank or not arena.fits(len(span))):
                 return replace(output, direct=None)
-            ring.place(output.tensor.name, span)
+            arena.place(tensor.name, span, pinned=not cached, high=bool(output.grid))
         return output
+
+    def pin(self, target: Target, tensor: Tensor, panel: int, rows: range) -> None:
+        """Keep rows of a panel's group where they are."""
+        span = self.span(tensor, panel // self.banks(target), rows)
+        self.arenas[target].pin(tensor.name, span)
+
+    def release(self, target: Target, tensor: Tensor, panel: int, rows: range) -> None:
+        """Let go of rows of a panel's group."""
+        span = self.span(tensor, panel // self.banks(target), rows)
+        self.arenas[target].release(tensor.name, span)
 
     def emission(self, source: Source, output: Output, panel: int, rows: range) -> Emission:
         """Describe one panel's rows leaving an engine; adds the store that takes them."""
@@ -175,7 +194,7 @@ class Builder:
         base = bank = 0
         if output.direct is not None:
             group, bank = divmod(panel, self.banks(output.direct))
-            found = self.rings[output.direct].find(tensor.name, self._span(tensor, group, rows))
+            found = self.arenas[output.direct].find(tensor.name, self.span(tensor, group, rows))
             if found is None:
                 raise ProgramError(f"no room is reserved on chip for {tensor.name!r}; reserve it")
             base = found
@@ -205,7 +224,7 @@ class Builder:
         ]
         return Program.of(insert_tokens(self.commands, accesses), self.config.digest)
 
-    def _span(self, tensor: Tensor, group: int, rows: range) -> range:
-        """Rows of a panel group as items of one long sequence of groups."""
+    def span(self, tensor: Tensor, group: int, rows: range) -> range:
+        """Return rows of a panel group as items of one long sequence of groups."""
         start = group * tensor.rows
         return range(start + rows.start, start + rows.stop)

@@ -14,7 +14,7 @@ from gcnloom.graphs.partition import node_order
 from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
 from gcnloom.lower.network import LoweredNetwork, lower_network
-from gcnloom.lower.products import column_limit
+from gcnloom.lower.tiling import column_limit
 from gcnloom.tensors.memory import Allocator
 from gcnloom.tensors.quantised import quantised
 from gcnloom_spec.config import AcceleratorConfig

@@ -7,8 +7,8 @@ from typing import Any
 from scipy.sparse import csr_array, issparse
 
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
-from gcnloom.lower.products import column_limit, row_limit
-from gcnloom.scheduling.schedule import schedule
+from gcnloom.lower.tiling import Tiling, tiling
+from gcnloom.scheduling.schedule import Schedule, schedule
 from gcnloom.tensors.memory import Allocator
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -45,37 +45,72 @@ class Matrices:
         self.sparse_input = issparse(features)
         if self.sparse_input:
             self._whole |= {"features": features, "features_transposed": csr_array(features.T)}
+        self._schedules: dict[str, Schedule] = {}
         self._stored: dict[str, StoredMatrix] = {}
 
     def __iter__(self) -> Iterator[StoredMatrix]:
         return iter(self._stored.values())
 
-    def adjacency(self, rows: int, columns: int) -> StoredMatrix:
-        """First rows and columns of the adjacency."""
-        return self._block("adjacency", rows, columns)
+    def adjacency(
+        self, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0
+    ) -> StoredMatrix:
+        """First rows and columns of the adjacency.
 
-    def adjacency_transposed(self, rows: int, columns: int) -> StoredMatrix:
+        `panels` of its operand are multiplied at a time, and made by the array, or out of
+        `beside` rows of another operand by the sparse engine. Results leave `part` rows at a
+        time (0: as is best).
+        """
+        return self._square("adjacency", rows, columns, panels, beside, part)
+
+    def adjacency_transposed(
+        self, rows: int, columns: int, *, panels: int, part: int = 0
+    ) -> StoredMatrix:
         """First rows and columns of its transpose."""
         name = "adjacency" if self._symmetric else "adjacency_transposed"
-        return self._block(name, rows, columns)
+        return self._square(name, rows, columns, panels, 0, part)
 
-    def features(self, rows: int) -> StoredMatrix:
-        """Features of the first nodes."""
-        return self._block("features", rows, self._whole["features"].shape[1])
+    def features(self, rows: int, *, panels: int, part: int) -> StoredMatrix:
+        """Features of the first nodes, in blocks of at most `part` rows."""
+        columns = self._whole["features"].shape[1]
+        plan = tiling(self._config, rows, columns, panels=panels).by_rows(part)
+        return self._block("features", rows, columns, plan)
 
-    def features_transposed(self, columns: int) -> StoredMatrix:
+    def features_transposed(self, columns: int, *, panels: int) -> StoredMatrix:
         """Their transpose."""
-        name = "features_transposed"
-        return self._block(name, self._whole[name].shape[0], columns)
+        return self._square("features_transposed", self.inputs, columns, panels, 0, 0)
 
-    def _block(self, name: str, rows: int, columns: int) -> StoredMatrix:
-        whole, config = self._whole[name], self._config
-        if (rows, columns) != whole.shape:
-            name = f"{name}[:{rows}, :{columns}]"
-        if name not in self._stored:
-            scheduled = schedule(
-                csr_array(whole[:rows, :columns]), config, max_rows=row_limit(config),
-                max_columns=column_limit(columns, config),
+    @property
+    def inputs(self) -> int:
+        """Features of a node."""
+        return int(self._whole["features"].shape[1])
+
+    def _square(
+        self, name: str, rows: int, columns: int, panels: int, beside: int, part: int
+    ) -> StoredMatrix:
+        plan = tiling(self._config, rows, columns, panels=panels, beside=beside, part=part)
+        if plan.streamed:
+            scheduled = self._schedule(name, rows, columns, plan)
+            if not plan.holds(sum(block.slots for block in scheduled.blocks)):
+                plan = plan.by_rows()
+        return self._block(name, rows, columns, plan)
+
+    def _key(self, name: str, rows: int, columns: int, plan: Tiling) -> str:
+        return f"{name}[:{rows}, :{columns}] {plan.rows}x{plan.columns}/{plan.part}"
+
+    def _schedule(self, name: str, rows: int, columns: int, plan: Tiling) -> Schedule:
+        key = self._key(name, rows, columns, plan)
+        if key not in self._schedules:
+            self._schedules[key] = schedule(
+                csr_array(self._whole[name][:rows, :columns]), self._config, max_rows=plan.rows,
+                max_columns=plan.columns, max_slots=plan.slots,
             )  # fmt: skip
-            self._stored[name] = place_matrix(name, scheduled, self._allocator, config)
-        return self._stored[name]
+        return self._schedules[key]
+
+    def _block(self, name: str, rows: int, columns: int, plan: Tiling) -> StoredMatrix:
+        key = self._key(name, rows, columns, plan)
+        if key not in self._stored:
+            self._stored[key] = place_matrix(
+                key, self._schedule(name, rows, columns, plan), self._allocator, self._config,
+                streamed=plan.streamed, columns=plan.columns, part=plan.part,
+            )  # fmt: skip
+        return self._stored[key]

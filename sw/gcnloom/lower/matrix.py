@@ -24,12 +24,22 @@ class StoredMatrix:
         First word of each row block's drain order.
     tiles : tuple of tuple of int
         First word of each tile's beats, by row block.
+    streamed : bool
+        Whether the sums of all rows are to be on chip at once, so that columns may come one tile
+        after the other.
+    columns : int
+        Columns of a tile.
+    part : int
+        Rows that leave the engine with one command.
     """
 
     name: str
     schedule: Schedule
     orders: tuple[int, ...]
     tiles: tuple[tuple[int, ...], ...]
+    streamed: bool
+    columns: int
+    part: int
 
     def blobs(self, config: AcceleratorConfig) -> Iterator[tuple[int, bytes]]:
         """Addresses and bytes to write to the device before any program uses the matrix."""
@@ -40,9 +50,16 @@ class StoredMatrix:
 
 
 def place_matrix(
-    name: str, schedule: Schedule, allocator: Allocator, config: AcceleratorConfig
+    name: str,
+    schedule: Schedule,
+    allocator: Allocator,
+    config: AcceleratorConfig,
+    *,
+    streamed: bool,
+    columns: int,
+    part: int,
 ) -> StoredMatrix:
-    """Reserve device memory for a schedule."""
+    """Reserve device memory for a schedule; see :class:`StoredMatrix`."""
     orders, tiles = [], []
     for number, block in enumerate(schedule.blocks):
         orders.append(
@@ -56,4 +73,7 @@ def place_matrix(
                 for index, tile in enumerate(block.tiles)
             )
         )
-    return StoredMatrix(name=name, schedule=schedule, orders=tuple(orders), tiles=tuple(tiles))
+    return StoredMatrix(
+        name=name, schedule=schedule, orders=tuple(orders), tiles=tuple(tiles),
+        streamed=streamed, columns=columns, part=part,
+    )  # fmt: skip

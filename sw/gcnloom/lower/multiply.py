@@ -11,8 +11,10 @@ from scipy.sparse import csr_array
 
 from gcnloom.errors import ConfigError, DataError
 from gcnloom.lower.builder import Builder, Output, Tensor
+from gcnloom.lower.dense import gemm, groups, padded_inner
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
-from gcnloom.lower.products import column_limit, gemm, padded_inner, row_limit, spmm
+from gcnloom.lower.sparse import exhaust, spmm
+from gcnloom.lower.tiling import tiling
 from gcnloom.lower.work import row_sum_bits
 from gcnloom.programs.program import Program
 from gcnloom.scheduling.schedule import schedule
@@ -47,16 +49,20 @@ def lower_spmm(
 ) -> Multiplication:
     """Lower ``sparse @ dense`` of integer mantissas to the sparse engine."""
     _check(sparse, dense, config)
+    plan = tiling(config, *sparse.shape, panels=1).by_rows()
     scheduled = schedule(
-        sparse, config, max_rows=row_limit(config),
-        max_columns=column_limit(sparse.shape[1], config),
+        sparse, config, max_rows=plan.rows, max_columns=plan.columns, max_slots=plan.slots
+    )
+    matrix = place_matrix(
+        "sparse", scheduled, allocator, config, streamed=False, columns=plan.columns,
+        part=plan.part,
     )  # fmt: skip
-    matrix = place_matrix("sparse", scheduled, allocator, config)
     operand = _placed("dense", dense.shape, "operand", config, allocator)
     result = _placed("result", (sparse.shape[0], dense.shape[1]), "sums", config, allocator)
     builder = Builder(config)
     for panel in range(operand.layout.panels):
-        spmm(builder, matrix, operand, Output(tensor=result, raw=True), panel)
+        panels = range(panel, panel + 1)
+        exhaust(spmm(builder, matrix, operand, Output(tensor=result, raw=True), panels))
     return _multiplication(builder, [(operand, dense)], result, matrix)
 
 
@@ -72,8 +78,8 @@ def lower_gemm(
     weights = _placed("right", padded.shape, "operand", config, allocator)
     result = _placed("result", (left.shape[0], columns), "sums", config, allocator)
     builder = Builder(config)
-    for group in range(-(-columns // config.columns)):
-        gemm(builder, features, weights, Output(tensor=result, raw=True), group)
+    for group in groups(result, config):
+        exhaust(gemm(builder, features, weights, Output(tensor=result, raw=True), group))
     return _multiplication(builder, [(features, left), (weights, padded)], result, None)
 
 

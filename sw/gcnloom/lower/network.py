@@ -2,24 +2,23 @@
 """A whole GCN: its tensors in device memory and the programs of its passes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array
 
 from gcnloom.layers import Network
-from gcnloom.lower.builder import Builder, Output, Tensor
+from gcnloom.lower.builder import Tensor
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
+from gcnloom.lower.passes import PassParts, lower_backward, lower_forward
 from gcnloom.lower.placement import Tensors
-from gcnloom.lower.products import gemm, gemm_transposed, spmm
 from gcnloom.lower.work import check_sums, necessary_macs
 from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Target
 
 __all__ = ["LoweredNetwork", "lower_network"]
 
@@ -96,154 +95,24 @@ def lower_network(
     sampled : bool
         Whether training computes those only. Its bits are the same.
     """
-    lowering = _Lowering(network, adjacency, features, config, allocator)
     every = (adjacency.shape[0],) * (network.layers + 1)
     seen = every if seen is None else seen
-    return lowering.result(every, seen if sampled else every, seen)
+    rows = seen if sampled else every
+    check_sums(network, adjacency, features, config)
+    matrices = Matrices(adjacency, features, config, allocator)
+    tensors = Tensors(network, config, allocator, matrices.sparse_input)
+    tensors.place(every[0], rows)
+    parts = PassParts(network=network, config=config, matrices=matrices, tensors=tensors)
+    forward = lower_forward(parts, rows, seen)
+    infer = lower_forward(parts, every, None)
+    backward = lower_backward(parts, rows)
 
+    def macs(rows: tuple[int, ...]) -> dict[str, int]:
+        return necessary_macs(network, adjacency, features, rows)
 
-class _Lowering:
-    def __init__(
-        self,
-        network: Network,
-        adjacency: csr_array,
-        features: Any,
-        config: AcceleratorConfig,
-        allocator: Allocator,
-    ) -> None:
-        self.network = network
-        self.config = config
-        self.sparse_input = issparse(features)
-        self.adjacency, self.features = adjacency, features
-        check_sums(network, adjacency, features, config)
-        self.matrices = Matrices(adjacency, features, config, allocator)
-        self.tensors = Tensors(network, config, allocator, self.matrices)
-
-    def result(
-        self, every: tuple[int, ...], rows: tuple[int, ...], seen: tuple[int, ...]
-    ) -> LoweredNetwork:
-        """Lower inference for `every` row of each layer, and training for the first `rows`.
-
-        Those that are `seen` by the loss count in the statistics.
-        """
-        self.tensors.place(every[0], rows)
-        return LoweredNetwork(
-            network=self.network, config=self.config, tensors=self.tensors.named,
-            forward=self._forward(rows, seen), infer=self._forward(every, None),
-            backward=self._backward(rows), matrices=tuple(self.matrices),
-            features=None if self.sparse_input else np.asarray(self.features, dtype=np.int64),
-            necessary_macs=self._macs(rows) | {"infer": self._macs(every)["infer"]},
-            unsampled_macs=self._macs(every),
-        )  # fmt: skip
-
-    def _macs(self, rows: tuple[int, ...]) -> dict[str, int]:
-        return necessary_macs(self.network, self.adjacency, self.features, rows)
-
-    def _forward(self, rows: tuple[int, ...], seen: tuple[int, ...] | None) -> Program:
-        """Lower a forward pass; that of training says what is `seen` by the loss."""
-        builder = Builder(self.config)
-        for layer in range(1, self.network.layers + 1):
-            product = self.tensors.first(f"product{layer}", rows[layer - 1])
-            if self.tensors.passes_through(layer, product.rows):
-                product = replace(product, stored=None)
-            through = Output(
-                tensor=product, identifier=self.network.identifier(product.name),
-                direct=Target.OPERAND if product.stored is None else None,
-                counted=seen[layer - 1] if seen else None,
-                outside=self.network.outside(product.name),
-            )  # fmt: skip
-            adjacency = self.matrices.adjacency(rows[layer], rows[layer - 1])
-            output = self._activation(layer, rows[layer], seen)
-            for panels in self._times_weights(builder, layer, through):
-                for panel in panels:
-                    spmm(builder, adjacency, product, output, panel)
-        return builder.program()
-
-    def _activation(self, layer: int, rows: int, seen: tuple[int, ...] | None) -> Output:
-        if layer == self.network.layers:
-            name = "training_logits" if seen else "logits"
-            return Output(tensor=self.tensors.named[name], raw=True)
-        hidden = self.tensors.first(f"hidden{layer}", rows)
-        return Output(
-            tensor=hidden, identifier=self.network.identifier(hidden.name), relu=True,
-            dropout=self.network.threshold if seen else 0,
-            direct=Target.LEFT, counted=seen[layer] if seen else None,
-            outside=self.network.outside(hidden.name),
-        )  # fmt: skip
-
-    def _times_weights(self, builder: Builder, layer: int, output: Output) -> Iterator[range]:
-        """Multiply a layer's input by its weights; yield the panels as they are done."""
-        weights, rows = self.tensors.named[f"weights{layer}"], output.tensor.rows
-        if layer == 1 and self.sparse_input:
-            for panel in range(self._panels(weights)):
-                spmm(builder, self.matrices.features(rows), weights, output, panel)
-                yield range(panel, panel + 1)
-            return
-        left = self.tensors.first("features" if layer == 1 else f"hidden{layer - 1}", rows)
-        for group, panels in self._groups(weights):
-            gemm(builder, left, weights, output, group)
-            yield panels
-
-    def _backward(self, rows: tuple[int, ...]) -> Program:
-        builder = Builder(self.config)
-        last = self.network.layers
-        transposed = {
-            layer: self.matrices.adjacency_transposed(rows[layer - 1], rows[layer])
-            for layer in range(last, 0, -1)
-        }
-        for panel in range(self._panels(self.tensors.named[f"gradient{last}"])):
-            self._spread(builder, transposed[last], last, panel)
-        for layer in range(last, 0, -1):
-            spread = self.tensors.named[f"aggregate_gradient{layer}"]
-            if layer > 1:
-                self._pass_back(builder, transposed[layer - 1], layer, spread)
-            self._weight_gradient(builder, layer, spread)
-        return builder.program()
-
-    def _spread(self, builder: Builder, transposed: StoredMatrix, layer: int, panel: int) -> None:
-        """Aggregate one panel of a layer's gradient along the transposed edges."""
-        spread = self.tensors.named[f"aggregate_gradient{layer}"]
-        output = Output(
-            tensor=spread,
-            identifier=self.network.identifier(spread.name),
-            stochastic=self.network.stochastic,
-            direct=Target.LEFT if layer > 1 else None,
-        )
-        spmm(builder, transposed, self.tensors.named[f"gradient{layer}"], output, panel)
-
-    def _pass_back(
-        self, builder: Builder, transposed: StoredMatrix, layer: int, spread: Tensor
-    ) -> None:
-        """Gradient of the layer below: through the weights, the activation and the edges."""
-        gradient = self.tensors.named[f"gradient{layer - 1}"]
-        weights = self.tensors.named[f"weights{layer}_transposed"]
-        output = Output(
-            tensor=gradient, identifier=self.network.identifier(gradient.name),
-            mask=self.tensors.first(f"hidden{layer - 1}", gradient.rows),
-            stochastic=self.network.stochastic,
-            direct=Target.OPERAND if gradient.stored is None else None,
-        )  # fmt: skip
-        for group, panels in self._groups(weights):
-            gemm(builder, spread, weights, output, group)
-            for panel in panels:
-                self._spread(builder, transposed, layer - 1, panel)
-
-    def _weight_gradient(self, builder: Builder, layer: int, spread: Tensor) -> None:
-        output = Output(tensor=self.tensors.named[f"weight_gradient{layer}"], raw=True)
-        if layer == 1 and self.sparse_input:
-            for panel in range(self._panels(spread)):
-                matrix = self.matrices.features_transposed(spread.rows)
-                spmm(builder, matrix, spread, output, panel)
-            return
-        left = self.tensors.first("features" if layer == 1 else f"hidden{layer - 1}", spread.rows)
-        for group, _ in self._groups(spread):
-            gemm_transposed(builder, left, spread, output, group)
-
-    def _panels(self, tensor: Tensor) -> int:
-        return -(-tensor.features // self.config.lanes)
-
-    def _groups(self, tensor: Tensor) -> Iterator[tuple[int, range]]:
-        """Panel groups as wide as the array, with their panels."""
-        banks, panels = self.config.right_banks, self._panels(tensor)
-        for group in range(-(-panels // banks)):
-            yield group, range(group * banks, min((group + 1) * banks, panels))
+    return LoweredNetwork(
+        network=network, config=config, tensors=tensors.named, forward=forward, infer=infer,
+        backward=backward, matrices=tuple(matrices),
+        features=None if matrices.sparse_input else np.asarray(features, dtype=np.int64),
+        necessary_macs=macs(rows) | {"infer": macs(every)["infer"]}, unsampled_macs=macs(every),
+    )  # fmt: skip

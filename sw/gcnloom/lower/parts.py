@@ -1,18 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Emissions cut where the rows end that count in a tensor's statistics."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gcnloom.lower.builder import Output
 from gcnloom_spec.commands import Emission
-from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import order_word
 
-__all__ = ["drains", "parts"]
+__all__ = ["parts"]
 
 
 def parts(output: Output, emission: Emission) -> list[tuple[range, Emission]]:
@@ -33,17 +27,3 @@ def parts(output: Output, emission: Emission) -> list[tuple[range, Emission]]:
     if not cut:
         return [(range(total), outside)]
     return [(range(cut), replace(emission, vectors=cut)), (range(cut, total), outside)]
-
-
-def drains(
-    output: Output, emission: Emission, order: NDArray[np.uint64], config: AcceleratorConfig
-) -> Iterator[tuple[range, Emission]]:
-    """Entries of a drain order, from 0 on, that make up each part of the emission."""
-    cut = parts(output, emission)
-    if len(cut) == 1:
-        yield range(len(order)), cut[0][1]
-        return
-    last = order_word(config).unpack(order[:, None])["last"]
-    ends = [0, *(np.flatnonzero(last) + 1).tolist()]
-    for vectors, part in cut:
-        yield range(ends[vectors.start], ends[vectors.stop]), part

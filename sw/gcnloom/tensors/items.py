@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.number import wrap
 
-__all__ = ["pack_beats", "pack_elements", "pack_items", "pack_order", "unpack_elements"]
+__all__ = [
+    "pack_beats",
+    "pack_elements",
+    "pack_items",
+    "pack_order",
+    "unpack_beats",
+    "unpack_elements",
+]
 
 
 def pack_elements(
@@ -56,8 +63,27 @@ def pack_items(
 
 
 def pack_beats(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> bytes:
-    """Bytes of edge beats of shape ``(count, pes)``, each edge packed as ``edge_word`` says."""
-    return pack_items(beats, config.edge_bytes, config.edge_beat, config.memory_bytes)
+    """Bytes of edge beats of shape ``(count, pes)``, bit behind bit as ``edge_word`` says."""
+    packing, count = config.edge_beat, len(beats)
+    octets = np.ascontiguousarray(beats).astype("<u8").view(np.uint8).reshape(*beats.shape, 8)
+    bits = np.unpackbits(octets, axis=-1, count=config.edge_bits, bitorder="little")
+    raw = np.packbits(bits.reshape(count, -1), axis=-1, bitorder="little")
+    items = np.zeros((count, packing.item_bytes), dtype=np.uint8)
+    items[:, : raw.shape[-1]] = raw
+    data = items.tobytes()
+    return data + bytes(packing.words(count) * config.memory_bytes - len(data))
+
+
+def unpack_beats(config: AcceleratorConfig, items: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Edges of beats that :func:`pack_beats` packed, a row of bytes each."""
+    bits = np.unpackbits(
+        items, axis=-1, count=config.pes * config.edge_bits, bitorder="little"
+    ).reshape(len(items), config.pes, config.edge_bits)
+    octets = np.zeros((len(items), config.pes, 8), dtype=np.uint8)
+    packed = np.packbits(bits, axis=-1, bitorder="little")
+    octets[..., : packed.shape[-1]] = packed
+    edges: NDArray[np.uint64] = octets.view("<u8")[..., 0].astype(np.uint64)
+    return edges
 
 
 def pack_order(config: AcceleratorConfig, entries: NDArray[np.uint64]) -> bytes:

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forward and the backward pass of a GCN as programs, each product fed by the one before."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from gcnloom.layers import Network
+from gcnloom.lower.builder import Builder, Output, Tensor
+from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panels, groups
+from gcnloom.lower.matrices import Matrices
+from gcnloom.lower.matrix import StoredMatrix
+from gcnloom.lower.placement import Tensors
+from gcnloom.lower.sparse import exhaust, spmm
+from gcnloom.programs.program import Program
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Target
+
+__all__ = ["PassParts", "lower_backward", "lower_forward"]
+
+Made = tuple[range, Iterable[range]]
+"""Panels of a product, and what emits the commands that make them and yields their rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassParts:
+    """What the passes of one network are made of."""
+
+    network: Network
+    config: AcceleratorConfig
+    matrices: Matrices
+    tensors: Tensors
+
+    def panels(self, tensor: Tensor) -> int:
+        """Panels of a tensor."""
+        return -(-tensor.features // self.config.lanes)
+
+
+def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None) -> Program:
+    """Lower a forward pass over the first `rows` of each layer.
+
+    That of training says what is `seen` by the loss: the rest leaves no trace in the statistics.
+    """
+    return _Forward(parts, rows, seen).program()
+
+
+def lower_backward(parts: PassParts, rows: tuple[int, ...]) -> Program:
+    """Lower a backward pass over the first `rows` of each layer."""
+    return _Backward(parts, rows).program()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hop:
+    """A sparse product and how its operand comes to it."""
+
+    matrix: StoredMatrix
+    operand: Output
+    panels: int
+
+
+class _Pass:
+    def __init__(self, parts: PassParts, rows: tuple[int, ...]) -> None:
+        self.parts, self.rows = parts, rows
+        self.network, self.config = parts.network, parts.config
+        self.tensors, self.matrices = parts.tensors, parts.matrices
+        self.builder = Builder(parts.config)
+
+    def _operand(self, name: str, rows: int, hop: StoredMatrix, panels: int, beside: int) -> Output:
+        """Say how a product leaves that a matrix is multiplied by next.
+
+        It goes on chip in parts if the matrix takes it so, or as a whole if it fits; else to
+        device memory.
+        """
+        identifier = self.network.identifier(name)
+        if not hop.streamed and (rows + beside) * panels > self.config.operand_depth:
+            self.tensors.stored(name)
+            return Output(tensor=self.tensors.first(name, rows), identifier=identifier)
+        tensor = replace(self.tensors.named[name], rows=rows, stored=None)
+        grid = hop.columns if hop.streamed else 0
+        return Output(tensor=tensor, identifier=identifier, direct=Target.OPERAND, grid=grid)
+
+    def _gemm(self, left: Tensor, weights: Tensor, output: Output) -> Iterator[Made]:
+        for group in groups(output.tensor, self.config):
+            panels = group_panels(output.tensor, group, self.config)
+            yield panels, gemm(self.builder, left, weights, output, group, output.grid)
+
+    def _spmm(
+        self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
+    ) -> None:
+        """Multiply each group of panels as it is made; feed what follows."""
+        for panels, upstream in made:
+            operand = hop.operand.tensor
+            done = spmm(self.builder, hop.matrix, operand, output, panels, upstream)
+            if following is None:
+                exhaust(done)
+            else:
+                following.feed(panels, done)
+
+
+class _Forward(_Pass):
+    def __init__(
+        self, parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None
+    ) -> None:
+        super().__init__(parts, rows)
+        self.seen = seen
+
+    def program(self) -> Program:
+        last = self.network.layers
+        hops: dict[int, _Hop] = {}
+        for layer in range(last, 0, -1):
+            hops[layer] = self._hop(layer, hops.get(layer + 1))
+        made = self._sparse_input(hops[1]) if self.matrices.sparse_input else self._dense(1, hops)
+        for layer in range(1, last + 1):
+            following = self._following(layer, hops)
+            output = self._activation(layer, hops.get(layer + 1))
+            self._spmm(made, hops[layer], output, following)
+            if layer < last:
+                made = following.outputs() if following else self._dense(layer + 1, hops)
+        return self.builder.program()
+
+    def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
+        """Find the adjacency that takes the product of a layer's input and weights."""
+        sparse = layer == 1 and self.matrices.sparse_input
+        beside = self.matrices.inputs if sparse else 0
+        panels = 1 if sparse else self.config.right_banks
+        columns, name = self.rows[layer - 1], f"product{layer}"
+        matrix = self.matrices.adjacency(
+            self.rows[layer], columns, panels=panels, beside=beside,
+            part=onward.matrix.columns if onward else 0,
+        )  # fmt: skip
+        operand = replace(
+            self._operand(name, columns, matrix, panels, beside),
+            counted=self.seen[layer - 1] if self.seen else None,
+            outside=self.network.outside(name),
+        )
+        return _Hop(matrix=matrix, operand=operand, panels=panels)
+
+    def _activation(self, layer: int, onward: _Hop | None) -> Output:
+        rows = self.rows[layer]
+        if onward is None:
+            name = "training_logits" if self.seen else "logits"
+            return Output(tensor=self.tensors.named[name], raw=True)
+        hidden = self.tensors.first(f"hidden{layer}", rows)
+        return Output(
+            tensor=hidden, identifier=self.network.identifier(hidden.name), relu=True,
+            dropout=self.network.threshold if self.seen else 0,
+            direct=Target.LEFT, grid=onward.matrix.columns,
+            counted=self.seen[layer] if self.seen else None,
+            outside=self.network.outside(hidden.name),
+        )  # fmt: skip
+
+    def _sparse_input(self, hop: _Hop) -> Iterator[Made]:
+        """Multiply sparse features by weights, a panel at a time."""
+        weights, rows = self.tensors.named["weights1"], hop.operand.tensor.rows
+        part = hop.matrix.columns if hop.matrix.streamed else 0
+        features = self.matrices.features(rows, panels=hop.panels, part=part)
+        for panel in range(self.parts.panels(weights)):
+            panels = range(panel, panel + 1)
+            yield panels, spmm(self.builder, features, weights, hop.operand, panels)
+
+    def _dense(self, layer: int, hops: dict[int, _Hop]) -> Iterator[Made]:
+        """Multiply a layer's input, as it is on chip or in device memory, by its weights."""
+        output = hops[layer].operand
+        name = "features" if layer == 1 else f"hidden{layer - 1}"
+        left = self.tensors.first(name, output.tensor.rows)
+        return self._gemm(left, self.tensors.named[f"weights{layer}"], output)
+
+    def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
+        """Return the product that takes a layer's output as it is made, if its sums fit on chip."""
+        if layer == self.network.layers:
+            return None
+        output = hops[layer + 1].operand
+        if not StreamedGemm.fits(self.rows[layer], output.tensor.features, self.config):
+            return None
+        left = self.tensors.first(f"hidden{layer}", self.rows[layer])
+        weights = self.tensors.named[f"weights{layer + 1}"]
+        return StreamedGemm(self.builder, left, weights, output)
+
+
+class _Backward(_Pass):
+    def program(self) -> Program:
+        last = self.network.layers
+        hops: dict[int, _Hop] = {}
+        for layer in range(1, last + 1):
+            hops[layer] = self._hop(layer, hops.get(layer - 1))
+        gradient = hops[last].operand.tensor
+        made: Iterable[Made] = [
+            (range(panel, panel + 1), ()) for panel in range(self.parts.panels(gradient))
+        ]
+        for layer in range(last, 0, -1):
+            following = self._following(layer, hops)
+            self._spmm(made, hops[layer], self._spread(layer, hops.get(layer - 1)), following)
+            if layer > 1:
+                spread = self.tensors.named[f"aggregate_gradient{layer}"]
+                weights = self.tensors.named[f"weights{layer}_transposed"]
+                output = hops[layer - 1].operand
+                made = following.outputs() if following else self._gemm(spread, weights, output)
+        self._weight_gradients()
+        return self.builder.program()
+
+    def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
+        """Find the transposed adjacency that takes the gradient of a layer's output."""
+        last = layer == self.network.layers
+        panels = 1 if last else self.config.right_banks
+        rows, name = self.rows[layer], f"gradient{layer}"
+        matrix = self.matrices.adjacency_transposed(
+            self.rows[layer - 1], rows, panels=panels,
+            part=onward.matrix.columns if onward else 0,
+        )  # fmt: skip
+        if last:
+            return _Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
+        operand = replace(
+            self._operand(name, rows, matrix, panels, 0),
+            mask=self.tensors.first(f"hidden{layer}", rows), stochastic=self.network.stochastic,
+        )  # fmt: skip
+        return _Hop(matrix=matrix, operand=operand, panels=panels)
+
+    def _spread(self, layer: int, onward: _Hop | None) -> Output:
+        """Say how the gradient leaves that was aggregated along the transposed edges."""
+        spread = self.tensors.named[f"aggregate_gradient{layer}"]
+        return Output(
+            tensor=spread, identifier=self.network.identifier(spread.name),
+            stochastic=self.network.stochastic, direct=Target.LEFT if onward else None,
+            grid=onward.matrix.columns if onward else 0,
+        )  # fmt: skip
+
+    def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
+        """Return what makes the gradient of the layer below as it comes, if its sums fit."""
+        if layer == 1:
+            return None
+        output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
+        if not StreamedGemm.fits(spread.rows, output.tensor.features, self.config):
+            return None
+        weights = self.tensors.named[f"weights{layer}_transposed"]
+        return StreamedGemm(self.builder, spread, weights, output)
+
+    def _weight_gradients(self) -> None:
+        """Let those of dense inputs run on the array beside that of sparse features."""
+        spread = self.tensors.named["aggregate_gradient1"]
+        first = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
+        sparse = range(self.parts.panels(spread)) if self.matrices.sparse_input else range(0)
+        for panel in sparse:
+            if panel == len(sparse) - 1:
+                self._dense_gradients(2)
+            matrix = self.matrices.features_transposed(spread.rows, panels=1)
+            exhaust(spmm(self.builder, matrix, spread, first, range(panel, panel + 1)))
+        if not sparse:
+            self._dense_gradients(1)
+
+    def _dense_gradients(self, lowest: int) -> None:
+        for layer in range(self.network.layers, lowest - 1, -1):
+            spread = self.tensors.named[f"aggregate_gradient{layer}"]
+            output = Output(tensor=self.tensors.named[f"weight_gradient{layer}"], raw=True)
+            name = "features" if layer == 1 else f"hidden{layer - 1}"
+            left = self.tensors.first(name, spread.rows)
+            for group in groups(spread, self.config):
+                gemm_transposed(self.builder, left, spread, output, group)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SpMM as commands: column by column while its operand comes, or row block by row block."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from gcnloom.lower.builder import Builder, Output, Tensor
+from gcnloom.lower.matrix import StoredMatrix
+from gcnloom.lower.parts import parts
+from gcnloom.programs.access import Reach
+from gcnloom_spec.commands import Aggregate, Drain
+from gcnloom_spec.isa import Source, Target, order_word
+
+__all__ = ["exhaust", "spmm"]
+
+BEHIND = 1
+"""Parts of the operand that are made before the first is used: its way on chip takes time."""
+
+
+def exhaust(parts_done: Iterable[range]) -> None:
+    """Emit all commands of a product whose rows nobody waits for."""
+    for _ in parts_done:
+        pass
+
+
+def spmm(
+    builder: Builder,
+    matrix: StoredMatrix,
+    operand: Tensor,
+    output: Output,
+    panels: range,
+    upstream: Iterable[range] = (),
+) -> Iterator[range]:
+    """Lower some panels of ``matrix @ operand`` to the sparse engine, edges loaded once for all.
+
+    Emits commands as it is iterated over; yields the rows whose results are on their way.
+
+    Parameters
+    ----------
+    builder : Builder
+    matrix : StoredMatrix
+        If it is `streamed`, the sums of all rows are on chip and columns come one tile after
+        the other, as `upstream` makes their operands; else whole row blocks come in turn, when
+        all of the operand is there.
+    operand : Tensor
+        Without a place in device memory it must be on chip, and is let go as it is used.
+    output : Output
+    panels : range
+    upstream : iterable of range
+        Emits the commands that make the operand; yields its rows in order.
+    """
+    product = _Product(builder, matrix, operand, output, panels)
+    yield from product.by_columns(upstream) if matrix.streamed else product.by_rows(upstream)
+
+
+class _Product:
+    def __init__(
+        self,
+        builder: Builder,
+        matrix: StoredMatrix,
+        operand: Tensor,
+        output: Output,
+        panels: range,
+    ) -> None:
+        self.builder, self.matrix = builder, matrix
+        self.operand, self.output, self.panels = operand, output, panels
+        self.blocks = matrix.schedule.blocks
+        self._slots: dict[tuple[int, int], int] = {}
+
+    def by_columns(self, upstream: Iterable[range]) -> Iterator[range]:
+        for number in range(len(self.blocks)):
+            self._open(number)
+        starts = sorted({tile.columns.start for block in self.blocks for tile in block.tiles})
+        spans = {tile.columns.start: tile.columns for block in self.blocks for tile in block.tiles}
+        made: list[int] = []
+        for rows in upstream:
+            made.append(rows.stop)
+            if len(made) > BEHIND:
+                while starts and spans[starts[0]].stop <= made[-1 - BEHIND]:
+                    self._column(spans[starts.pop(0)])
+        for start in starts:
+            self._column(spans[start])
+        for number in range(len(self.blocks)):
+            yield from self._drain(number)
+
+    def by_rows(self, upstream: Iterable[range]) -> Iterator[range]:
+        exhaust(upstream)
+        for number, block in enumerate(self.blocks):
+            self._open(number)
+            for index in range(len(block.tiles)):
+                self._tile(number, index)
+            yield from self._drain(number)
+        if self.operand.stored is None:
+            self._let_go(range(self.operand.rows))
+
+    def _open(self, number: int) -> None:
+        """Give a row block its accumulators, for each panel."""
+        for panel in self.panels:
+            span = range(self.blocks[number].slots)
+            key = f"{self.matrix.name}.{number}.{panel}"
+            self._slots[number, panel] = self.builder.accumulators.place(key, span, pinned=True)
+
+    def _column(self, columns: range) -> None:
+        """Aggregate the tiles of every row block in one column block."""
+        for number, block in enumerate(self.blocks):
+            for index, tile in enumerate(block.tiles):
+                if tile.columns == columns:
+                    self._tile(number, index)
+        if self.operand.stored is None:
+            self._let_go(columns)
+
+    def _let_go(self, rows: range) -> None:
+        for panel in self.panels:
+            self.builder.release(Target.OPERAND, self.operand, panel, rows)
+
+    def _tile(self, number: int, index: int) -> None:
+        builder, config = self.builder, self.builder.config
+        tile, block = self.blocks[number].tiles[index], self.blocks[number]
+        segment = config.edge_depth // 2
+        segment -= segment % config.edge_beat.items_per_word
+        reach = Reach(rows=len(tile.columns), slots=block.slots)
+        bases = {}
+        for panel in self.panels:
+            bases[panel] = builder.rows(Target.OPERAND, self.operand, panel, tile.columns)
+            # Or the next panel could take its place.
+            builder.pin(Target.OPERAND, self.operand, panel, tile.columns)
+        for start in range(0, len(tile.beats), segment):
+            span = range(start, min(start + segment, len(tile.beats)))
+            edge_base = builder.items(
+                Target.EDGES, f"{self.matrix.name}.{number}.{index}", span,
+                self.matrix.tiles[number][index] + config.edge_beat.words(start),
+            )  # fmt: skip
+            for panel in self.panels:
+                command = Aggregate(
+                    edge_base=edge_base, count=len(span), operand_base=bases[panel],
+                    slot_base=self._slots[number, panel],
+                )  # fmt: skip
+                builder.add(command, reach)
+        if self.operand.stored is not None:
+            self._let_go(tile.columns)
+
+    def _drain(self, number: int) -> Iterator[range]:
+        """Drain a row block, some rows at a time."""
+        builder, block = self.builder, self.blocks[number]
+        order_key, entries = f"{self.matrix.name}.{number}", range(len(block.order))
+        order_base = builder.items(Target.ORDER, order_key, entries, self.matrix.orders[number])
+        builder.arenas[Target.ORDER].pin(order_key, entries)
+        last = order_word(builder.config).unpack(block.order[:, np.newaxis])["last"]
+        ends = np.concatenate([[0], np.flatnonzero(last) + 1])
+        reach = Reach(slots=block.slots)
+        start, part = block.rows.start, self.matrix.part
+        while start < block.rows.stop:
+            rows = range(start, min(start - start % part + part, block.rows.stop))
+            inside = start - block.rows.start
+            for panel in self.panels:
+                output = builder.reserve(self.output, panel, rows)
+                whole = builder.emission(Source.AGGREGATE, output, panel, rows)
+                for vectors, emission in parts(output, whole):
+                    first, after = ends[inside + vectors.start], ends[inside + vectors.stop]
+                    command = Drain(
+                        order_base=order_base + int(first), count=int(after - first),
+                        slot_base=self._slots[number, panel], emission=emission,
+                    )  # fmt: skip
+                    builder.add(command, reach)
+            yield rows
+            start = rows.stop
+        builder.arenas[Target.ORDER].release(order_key, entries)
+        for panel in self.panels:
+            key = f"{self.matrix.name}.{number}.{panel}"
+            builder.accumulators.release(key, range(block.slots))

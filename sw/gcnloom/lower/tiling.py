@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a sparse matrix is cut, so that its product streams through the on-chip memories."""
+
+from dataclasses import dataclass, replace
+
+from gcnloom.lower.builder import aligned
+from gcnloom_spec.config import AcceleratorConfig
+
+__all__ = ["Tiling", "column_limit", "tiling"]
+
+PARTS = 8
+"""Parts a tensor is cut into where it could pass as a whole: what lags behind is one of them."""
+LIVE = 3
+"""Parts of an operand on chip: one in use, one that waits, one that is made."""
+MOST_PARTS = 64
+"""A matrix in more column tiles than this takes longer to start tiles than to multiply them."""
+
+
+def column_limit(columns: int, config: AcceleratorConfig) -> int:
+    """Operand rows of a tile: all if they fit, else half the memory, for double buffering."""
+    if columns <= config.operand_depth:
+        return columns
+    return aligned(config.operand_depth // 2, config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """Sizes of a matrix's tiles.
+
+    Attributes
+    ----------
+    config : AcceleratorConfig
+    rows, columns : int
+        Most rows of a block, most columns of a tile.
+    slots : int
+        Most accumulators of each PE for a block.
+    part : int
+        Rows that leave the engine with one command.
+    streamed : bool
+        The sums of all rows are on chip at once, and columns come tile by tile.
+    panels : int
+        Panels multiplied at a time.
+    whole : int
+        Columns of the matrix.
+    """
+
+    config: AcceleratorConfig
+    rows: int
+    columns: int
+    slots: int
+    part: int
+    streamed: bool
+    panels: int
+    whole: int
+
+    def holds(self, slots: int) -> bool:
+        """Whether blocks of so many accumulators in all are on chip at once, with some to spare.
+
+        Those to spare are for the product that makes the operand.
+        """
+        spare = 2 * -(-self.columns // self.config.pes) + 2
+        return (slots + spare) * self.panels <= self.config.accumulator_depth
+
+    def by_rows(self, part: int = 0) -> "Tiling":
+        """Tiling for row blocks in turn, of at most `part` rows (0: as many as fit twice)."""
+        config = self.config
+        slots = max(config.accumulator_depth // (2 * self.panels), 1)
+        rows = max(aligned(min(config.pes * slots, config.order_depth // 2), config), 1)
+        rows = min(rows, part or rows)
+        return replace(
+            self, rows=rows, columns=column_limit(self.whole, config), slots=slots,
+            part=min(self.part, rows), streamed=False,
+        )  # fmt: skip
+
+
+def part_rows(rows: int, most: int, config: AcceleratorConfig) -> int:
+    """Rows of a part: an eighth of all, at most `most`, in whole memory words."""
+    unit = config.vector.items_per_word
+    eighth = -(-rows // PARTS)
+    return max(unit, min(-(-eighth // unit) * unit, aligned(most, config)))
+
+
+def tiling(
+    config: AcceleratorConfig,
+    rows: int,
+    columns: int,
+    *,
+    panels: int,
+    beside: int = 0,
+    part: int = 0,
+) -> Tiling:
+    """Cut a matrix of so many rows and columns.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    rows, columns : int
+    panels : int
+        Panels of the operand that are multiplied at a time.
+    beside : int
+        Rows of another operand that is on chip meanwhile.
+    part : int
+        Rows that leave at a time; 0: as is best.
+    """
+    room = config.operand_depth // panels - beside
+    array = min(config.left_depth // 2, config.sum_depth, config.mask_depth // 2)
+    tile = part_rows(columns, min(max(room // LIVE, 0), array), config)
+    fits = tile * LIVE <= room and tile * MOST_PARTS >= columns
+    plan = Tiling(
+        config=config, rows=min(rows, config.order_depth), columns=min(tile, columns),
+        slots=config.accumulator_depth, part=part or part_rows(rows, array, config),
+        streamed=True, panels=panels, whole=columns,
+    )  # fmt: skip
+    enough = -(-rows // config.pes)
+    return plan if fits and plan.holds(enough) else plan.by_rows()
