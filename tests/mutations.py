@@ -27,6 +27,7 @@ SMALLEST = ("tests/system/test_random_programs.py", "-k", "smallest")
 TALL = ("tests/system/test_random_programs.py", "-k", "tall")
 SCHEDULE = ("tests/sw/test_schedule.py", "-k", "not million and not cora")
 DEPENDENCE = ("tests/sw/test_dependence.py", "tests/sim/test_random_programs.py")
+SAMPLED = ("tests/sw/test_sampled.py", "tests/sw/test_receptive.py", "-m", "not sim")
 GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
 CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
 
@@ -189,11 +190,16 @@ MUTATIONS = [
         f"{SW}/lower/builder.py", "feature=panel * config.lanes", "feature=panel", CONFIGURATIONS
     ),
     Mutation(
-        f"{SW}/lower/network.py",
-        'self.matrices.get("adjacency_transposed", self.matrices["adjacency"])',
-        'self.matrices["adjacency"]',
+        f"{SW}/lower/matrices.py",
+        'name = "adjacency" if self._symmetric else "adjacency_transposed"',
+        'name = "adjacency"',
         GRADIENTS,
     ),
+    Mutation(
+        f"{SW}/lower/network.py", "counted=seen[layer] if seen else None", "counted=None", SAMPLED
+    ),
+    Mutation(f"{SW}/lower/parts.py", "+ (cut if emission.destination else 0)", "+ 0", SAMPLED),
+    Mutation(f"{SW}/graphs/receptive.py", "np.minimum(ring[heard], number)", "number", SAMPLED),
     Mutation(
         f"{SW}/lower/products.py",
         "first=int(step == 0), last=int(last)",

@@ -36,7 +36,8 @@ class GCN:
         Device memory, where `device` is a name.
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
-        ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``...
+        ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
+        ``sampled``...
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ TOLERANCES = {"rtl:odd": 0.08, "rtl:wide": 4e-4}
 """Relative error of a gradient in the Euclidean norm: operands of 8 bits and of 16."""
 
 
-def graph_of(kind: str, *, sparse: bool) -> Graph:
+def graph_of(kind: str, *, sparse: bool, apart: int = 2) -> Graph:
     """Random graph; isolated nodes have no edge either way, directed ones few both ways."""
     rng = np.random.default_rng(7)
     adjacency = random_array((NODES, NODES), density=0.04, rng=rng, format="csr").toarray()
@@ -38,7 +38,7 @@ def graph_of(kind: str, *, sparse: bool) -> Graph:
         adjacency=csr_array(adjacency),
         features=csr_array(features) if sparse else features,
         labels=rng.integers(CLASSES, size=NODES),
-        train=everyone[::2],
+        train=everyone[::apart],
         val=everyone[1::4],
         test=everyone[3::4],
     )
@@ -51,12 +51,13 @@ def distance(found, expected):
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 @pytest.mark.parametrize("kind", ["directed", "isolated"])
 @pytest.mark.parametrize("spec", TOLERANCES)
-def test_gradients_are_the_golden_ones(spec, kind, sparse):
-    graph = graph_of(kind, sparse=sparse)
+@pytest.mark.parametrize(("sampled", "apart"), [(True, 25), (False, 2)], ids=["sampled", "whole"])
+def test_gradients_are_the_golden_ones(sampled, apart, spec, kind, sparse):
+    graph = graph_of(kind, sparse=sparse, apart=apart)
     network = Network(widths=(FEATURES, 13, CLASSES))
     weights = start_weights(network.widths, seed=3)
     with open_device(spec, memory_megabytes=2) as device:
-        engine = Engine(graph, network, device)
+        engine = Engine(graph, network, device, sampled=sampled)
         for _ in range(8):
             logits = engine.forward(weights, step=0, training=True)
             gradients = engine.backward(loss_and_gradient(graph, logits)[1], step=0)

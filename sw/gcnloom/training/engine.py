@@ -115,10 +115,10 @@ class Engine:
         It must be zero but for the training nodes where training is sampled.
         """
         last = self.network.layers
-        exponent = exponent_for(gradient, self._width)
         layout = self.lowered.layout(f"gradient{last}")
-        mantissas = quantise(gradient[self.graph.order[: layout.rows]], exponent, self._width)
-        self.device.write(layout, mantissas)
+        seen = gradient[self.graph.order[: layout.rows]]
+        exponent = exponent_for(seen, self._width)
+        self.device.write(layout, quantise(seen, exponent, self._width))
         scales = self.scales["backward"]
         scales.begin()
         spread = {}
