@@ -3,7 +3,7 @@
 
 import ctypes
 import subprocess
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,12 @@ from gcnloom.errors import ConfigError
 from gcnloom.graphs import datasets
 from gcnloom.programs.program import Program
 from gcnloom_sim import memory as models
-from gcnloom_sim.memory import DRAMS, IDEAL, Bus, Dram, memory_model, numbers
+from gcnloom_sim.memory import DRAMS, IDEAL, Bus, memory_model, numbers
 from gcnloom_sim.random_programs import random_program
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
+from tests.sim.memory_requests import random_dram, random_requests
 from tests.sim.slow_memory import SlowBus, SlowDram, serve
 from tests.system.test_random_programs import opened, outcome
 from tests.system.training import train
@@ -102,41 +103,6 @@ def fast(compiled, model, word_bytes, reads, writes):
     model = (ctypes.c_uint32 * len(listed))(*listed)
     compiled(model, word_bytes, count, asked, addresses, accepted, due)
     return list(zip(accepted, due, strict=True))
-
-
-def random_dram(rng):
-    """Timings that no part has, so that every one matters."""
-    times = {
-        item.name: int(rng.integers(1, 12))
-        for item in fields(Dram)
-        if item.name not in ("name", "refresh", "refresh_interval")
-    }
-    width = int(rng.choice([1, 2, 4, 8]))
-    most = width * int(rng.choice([1, 2, 4, 8]))
-    return Dram(
-        **times
-        | {
-            "name": "random",
-            "bytes_per_clock": width,
-            "least_burst": int(rng.choice([width, most])),
-            "most_burst": most,
-            "row_bytes": 256 * int(rng.integers(1, 4)),
-            "refresh": int(rng.integers(1, 30)),
-            "refresh_interval": int(rng.integers(60, 400)),
-        }
-    )
-
-
-def random_requests(rng, word_bytes, count):
-    """Runs of neighbours at a few places, now in a hurry, now not."""
-    start = rng.integers(0, 8192 // word_bytes, count)
-    breaks = rng.random(count) < 0.3
-    places = np.where(breaks, start, 0)
-    for index in range(1, count):
-        if not breaks[index]:
-            places[index] = places[index - 1] + 1
-    gaps = np.where(rng.random(count) < 0.1, rng.integers(0, 300, count), rng.integers(0, 3, count))
-    return list(zip(np.cumsum(gaps).tolist(), places.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(measure=measure)
         if name in ("commands", "speed"):
             added.add_argument("--config", default="demo", help="name or .toml file (demo)")
-        if name == "speed":
+        if name in ("commands", "passes", "speed"):
             added.add_argument("--memory", default="ideal", help="memory model (ideal)")
         if name == "commands":
             added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
@@ -65,11 +65,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _commands(options: argparse.Namespace) -> Table:
-    return COMMANDS, command_rows(options.config, options.counts)
+    return COMMANDS, command_rows(options.config, options.counts, options.memory)
 
 
-def _passes(_: argparse.Namespace) -> Table:
-    return PASSES, pass_rows()
+def _passes(options: argparse.Namespace) -> Table:
+    return PASSES, pass_rows(options.memory)
 
 
 def _speed(options: argparse.Namespace) -> Table:
