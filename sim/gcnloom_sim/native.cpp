@@ -2,7 +2,8 @@
 // The Verilated accelerator with a device memory, as a C interface for ctypes.
 //
 // Every cycle: inputs are set from the memory model, combinational outputs settle, transfers
-// are sampled, the clock rises. Writes take effect before reads of the same cycle.
+// are sampled, the clock rises. Writes take effect before reads of the same cycle, and when they
+// are accepted: a model decides when things happen, never what.
 
 #include <cstdint>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "Vgcnloom.h"
+#include "memory.h"
 #include "verilated.h"
 
 namespace {
@@ -36,8 +38,14 @@ struct Answer {
 
 class Device {
   public:
-    Device(uint64_t words, uint32_t word_bytes)
-        : word_bytes_(word_bytes), words_(words), memory_(words * word_bytes), random_(1) {
+    Device(uint64_t words, uint32_t word_bytes, const gcnloom::MemoryNumbers& model)
+        : word_bytes_(word_bytes),
+          words_(words),
+          memory_(words * word_bytes),
+          random_(1),
+          timing_(model, word_bytes),
+          limited_(timing_.limited()),
+          latency_(model.latency) {
         top_.rst = 1;
         tick();
         tick();
@@ -48,10 +56,16 @@ class Device {
     uint8_t* memory() { return memory_.data(); }
     uint64_t fault_address() const { return fault_address_; }
 
-    void configure(uint32_t latency, uint32_t stall_per_mille, uint64_t seed) {
-        latency_ = latency;
-        stall_ = stall_per_mille;
+    void stall(uint32_t per_mille, uint64_t seed) {
+        stall_ = per_mille;
         random_ = Random(seed);
+    }
+
+    // Before a run: answers that an abandoned one asked for go by, and the memory begins anew,
+    // so that a program takes the same time whatever ran before.
+    void restart() {
+        while (!answers_.empty()) tick();
+        timing_.restart(now_);
     }
 
     void write_register(uint32_t address, uint32_t value) {
@@ -89,26 +103,34 @@ class Device {
             const uint64_t address = answers_.front().address;
             std::memcpy(&top_.answer_data, memory_.data() + address * word_bytes_, word_bytes_);
         }
-        top_.read_ready = !random_.chance(stall_);
-        top_.write_ready = !random_.chance(stall_);
+        // Requests leave registers, so that they are known before the inputs of the cycle are.
+        gcnloom::MemoryTiming::Ready ready = {true, true};
+        if (limited_) ready = timing_.ready(now_, top_.read_valid, top_.write_valid);
+        top_.read_ready = !random_.chance(stall_) && ready.read;
+        top_.write_ready = !random_.chance(stall_) && ready.write;
         top_.clk = 0;
         top_.eval();
         if (answering && top_.answer_ready) answers_.pop_front();
         if (top_.write_valid && top_.write_ready) write(top_.write_address);
         if (top_.read_valid && top_.read_ready) {
-            answers_.push_back({now_ + latency_, checked(top_.read_address)});
+            const uint64_t address = checked(top_.read_address);
+            const uint64_t due =
+                limited_ ? timing_.accept(now_, address, false) : now_ + latency_;
+            answers_.push_back({due, address});
         }
         top_.clk = 1;
         top_.eval();
         ++now_;
     }
 
-    void write(uint64_t address) {
+    void write(uint64_t wanted) {
+        const uint64_t address = checked(wanted);
+        if (limited_) timing_.accept(now_, address, true);
         uint8_t data[256];
         uint8_t mask[32] = {};
         std::memcpy(data, &top_.write_data, word_bytes_);
         std::memcpy(mask, &top_.write_mask, (word_bytes_ + 7) / 8);
-        uint8_t* word = memory_.data() + checked(address) * word_bytes_;
+        uint8_t* word = memory_.data() + address * word_bytes_;
         for (uint32_t i = 0; i < word_bytes_; ++i) {
             if (mask[i / 8] >> (i % 8) & 1) word[i] = data[i];
         }
@@ -129,22 +151,27 @@ class Device {
     Random random_;
     uint64_t now_ = 0;
     uint64_t fault_address_ = UINT64_MAX;
-    uint32_t latency_ = 8;
+    gcnloom::MemoryTiming timing_;
+    bool limited_;
+    uint32_t latency_;
     uint32_t stall_ = 0;
 };
 
 }  // namespace
 
 extern "C" {
-void* gcnloom_new(uint64_t words, uint32_t word_bytes) { return new Device(words, word_bytes); }
+void* gcnloom_new(uint64_t words, uint32_t word_bytes, const gcnloom::MemoryNumbers* model) {
+    return new Device(words, word_bytes, *model);
+}
 void gcnloom_delete(void* device) { delete static_cast<Device*>(device); }
 uint8_t* gcnloom_memory(void* device) { return static_cast<Device*>(device)->memory(); }
 uint64_t gcnloom_fault_address(void* device) {
     return static_cast<Device*>(device)->fault_address();
 }
-void gcnloom_configure(void* device, uint32_t latency, uint32_t stall, uint64_t seed) {
-    static_cast<Device*>(device)->configure(latency, stall, seed);
+void gcnloom_stall(void* device, uint32_t per_mille, uint64_t seed) {
+    static_cast<Device*>(device)->stall(per_mille, seed);
 }
+void gcnloom_restart(void* device) { static_cast<Device*>(device)->restart(); }
 void gcnloom_write_register(void* device, uint32_t address, uint32_t value) {
     static_cast<Device*>(device)->write_register(address, value);
 }

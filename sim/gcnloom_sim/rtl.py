@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import DeviceError
 from gcnloom.transport import Identity
+from gcnloom_sim.memory import Memory, memory_model, numbers
 from gcnloom_sim.verilate import library
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, Unit
@@ -21,14 +22,12 @@ CHUNK = 1 << 20
 """Cycles between looks at whether anything still moves, and at the keyboard."""
 
 SIGNATURES = {
-    "gcnloom_new": (ctypes.c_void_p, [ctypes.c_uint64, ctypes.c_uint32]),
+    "gcnloom_new": (ctypes.c_void_p, [ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p]),
     "gcnloom_delete": (None, [ctypes.c_void_p]),
     "gcnloom_memory": (ctypes.c_void_p, [ctypes.c_void_p]),
     "gcnloom_fault_address": (ctypes.c_uint64, [ctypes.c_void_p]),
-    "gcnloom_configure": (
-        None,
-        [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint64],
-    ),
+    "gcnloom_stall": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64]),
+    "gcnloom_restart": (None, [ctypes.c_void_p]),
     "gcnloom_write_register": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]),
     "gcnloom_read_register": (ctypes.c_uint32, [ctypes.c_void_p, ctypes.c_uint32]),
     "gcnloom_run": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
@@ -39,7 +38,8 @@ def open_rtl(
     config: AcceleratorConfig,
     *,
     memory_megabytes: int = 64,
-    latency: int = 8,
+    memory: str | Memory = "ideal",
+    latency: int | None = None,
     stall_per_mille: int = 0,
     seed: int = 1,
     progress: Callable[[str], None] = lambda _: None,
@@ -51,8 +51,10 @@ def open_rtl(
     config : AcceleratorConfig
     memory_megabytes : int
         Size of the simulated device memory.
-    latency : int
-        Cycles from a read request to its answer.
+    memory : str or Memory
+        How long it takes, see :func:`gcnloom_sim.memory.memory_model`.
+    latency : int, optional
+        Cycles from a read request to its answer, instead of the latency in `memory`.
     stall_per_mille : int
         How often, of 1,000 cycles, each side of the memory port is not ready.
     seed : int
@@ -60,11 +62,12 @@ def open_rtl(
     progress : callable
         Told a phrase when a stage of a build begins.
     """
+    model = memory_model(memory, latency)
     return RtlTransport(
         config,
         library(config, progress=progress),
         memory_megabytes << 20,
-        latency=latency,
+        memory=model,
         stall_per_mille=stall_per_mille,
         seed=seed,
     )
@@ -80,7 +83,8 @@ class RtlTransport:
         Shared library built for that configuration.
     memory_bytes : int
         Size of the device memory.
-    latency, stall_per_mille, seed : int
+    memory : Memory
+    stall_per_mille, seed : int
         See :func:`open_rtl`.
     """
 
@@ -90,7 +94,7 @@ class RtlTransport:
         path: Path,
         memory_bytes: int,
         *,
-        latency: int,
+        memory: Memory,
         stall_per_mille: int,
         seed: int,
     ) -> None:
@@ -100,8 +104,10 @@ class RtlTransport:
             function.restype, function.argtypes = result, arguments
         words = memory_bytes // config.memory_bytes
         self._config = config
-        self._handle = self._library.gcnloom_new(words, config.memory_bytes)
-        self._library.gcnloom_configure(self._handle, latency, stall_per_mille, seed)
+        listed = numbers(memory)
+        model = (ctypes.c_uint32 * len(listed))(*listed)
+        self._handle = self._library.gcnloom_new(words, config.memory_bytes, model)
+        self._library.gcnloom_stall(self._handle, stall_per_mille, seed)
         buffer = (ctypes.c_uint8 * (words * config.memory_bytes)).from_address(
             self._library.gcnloom_memory(self._handle)
         )
@@ -137,6 +143,7 @@ class RtlTransport:
         DeviceError
             Nothing moves any more, an opcode is unknown, or an address is outside the memory.
         """
+        self._library.gcnloom_restart(self._handle)
         for name, value in (
             ("program_address", address),
             ("program_count", commands),

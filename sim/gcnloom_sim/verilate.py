@@ -90,12 +90,13 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
     """
     verilator, root = verilator_environment()
     harness = Path(__file__).with_name("native.cpp")
+    ours = harness.read_bytes() + harness.with_name("memory.h").read_bytes()
     key = hashlib.sha256(
         "\n".join(
             (
                 sources_digest(),
                 config.digest,
-                hashlib.sha256(harness.read_bytes()).hexdigest(),
+                hashlib.sha256(ours).hexdigest(),
                 verilator_version(verilator, root),
                 *VERILATE_FLAGS,
                 *COMPILE_FLAGS,
@@ -151,7 +152,8 @@ def _build(
             include / "verilated.cpp",
             include / "verilated_threads.cpp",
         ]
-        flags = [*COMPILE_FLAGS, f"-I{folder}", f"-I{include}", f"-I{include / 'vltstd'}"]
+        folders = (folder, harness.parent, include, include / "vltstd")
+        flags = [*COMPILE_FLAGS, *(f"-I{path}" for path in folders)]
         objects = [str(Path(folder) / f"{index}.o") for index in range(len(units))]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(

@@ -83,7 +83,7 @@ def test_training_takes_as_long_as_predicted(data, name, latency):
         engine.backward(logits, step=0)
         for part in ("forward", "backward"):
             program = getattr(engine.lowered, part)
-            _hold(predict(program, device.config, latency), engine.counters[part])
+            _hold(predict(program, device.config, f"ideal/{latency}"), engine.counters[part])
 
 
 @pytest.mark.sim
@@ -134,6 +134,6 @@ def test_more_latency_takes_longer_and_long_programs_are_predicted():
     config = AcceleratorConfig.from_toml("demo")
     load = next(islice(cases(config, (40,)), 1))
     program = load.program(config, 0, 10_000)
-    near, far = predict(program, config, 8), predict(program, config, 100)
+    near, far = (predict(program, config, f"ideal/{latency}") for latency in (8, 100))
     assert near.cycles >= 10_000 * 40
     assert far.cycles > near.cycles

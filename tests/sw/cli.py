@@ -8,7 +8,7 @@ from gcnloom.cli import main
 
 __all__ = ["MODEL", "Outcome", "run"]
 
-MODEL = ["--device", "model", "--config", "odd", "--memory", "8"]
+MODEL = ["--device", "model", "--config", "odd", "--memory-megabytes", "8"]
 
 
 @dataclass(frozen=True, kw_only=True)

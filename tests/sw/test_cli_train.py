@@ -58,7 +58,7 @@ def test_the_document_has_every_promised_number(capsys):
 
 @pytest.mark.sim
 def test_gateware_counts_cycles_and_trains_to_the_models_weights(capsys):
-    rtl = ["train", *DATA, "--device", "rtl", "--config", "smallest", "--memory", "1"]
+    rtl = ["train", *DATA, "--device", "rtl", "--config", "smallest", "--memory-megabytes", "1"]
     there = run(capsys, *rtl, "--epochs", 2, "--json", "rtl.json", "--report")
     here = run(capsys, *TRAIN, "--epochs", 2, "--force", "--json", "-").json()
     document = json.loads(Path("rtl.json").read_text(encoding="utf-8"))

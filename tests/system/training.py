@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def train(
     hidden: int = 16,
     dropout: float = 0.5,
     seed: int = 0,
-    **options: int,
+    **options: Any,
 ) -> Trained:
     """Train on a device; the first step is rehearsed until its shifts fit its results."""
     network = Network(widths=(graph.features.shape[1], hidden, graph.classes), dropout=dropout)

@@ -6,6 +6,7 @@ step looks at every queue first, and moves what is furthest on before what follo
 """
 
 from collections import deque
+from collections.abc import Iterator
 
 from gcnloom_sim.cycles.timing import (
     ARRIVED,
@@ -52,10 +53,17 @@ class Unpacking:
 class Port:
     """Grants one word a cycle, to the fetch first; answers in the order of asking.
 
+    Behind it is a memory that takes a word each way in every cycle.
+
     Parameters
     ----------
     latency : int
         Cycles from a memory read to its answer.
+
+    Attributes
+    ----------
+    waiting : list of int
+        Words that fetch and load unit ask for.
     """
 
     def __init__(self, latency: int) -> None:
@@ -63,14 +71,26 @@ class Port:
         self._flight: deque[tuple[int, int]] = deque()
         self.waiting = [0, 0]
 
+    written = 0
+    """When a word was written last, as far as that is not the store unit's affair."""
+    writing = 0
+    """Words still to be written."""
+
+    def load(self, address: int, words: int) -> None:
+        """Say where the next words lie that the load unit asks for; here all are alike."""
+
+    def store(self, address: int, words: int, first: float, last: float) -> list[float]:
+        """Write words that are there from `first` to `last`; return how late each is taken."""
+        return [0.0] * words
+
     def answer(self, now: int) -> int | None:
         """Return the client whose word has come, if there is one."""
         return self._flight[0][1] if self._flight and self._flight[0][0] <= now else None
 
-    @property
-    def due(self) -> int | None:
-        """When the next answer comes, or has come."""
-        return self._flight[0][0] if self._flight else None
+    def events(self, now: int) -> Iterator[int]:
+        """Yield when something will happen here."""
+        if self._flight and self._flight[0][0] > now:
+            yield self._flight[0][0]
 
     def step(self, now: int, *, take: bool) -> bool:
         """Hand out the answer if it is taken; grant a word. Return whether anything moved."""

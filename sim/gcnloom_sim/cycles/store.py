@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from gcnloom_sim.cycles.flow import NEVER
+from gcnloom_sim.cycles.reading import Port
 from gcnloom_sim.cycles.timing import RESTART, Timing
 from gcnloom_spec.commands import Store
 
@@ -22,10 +23,17 @@ class _Pending:
 
 
 class StoreUnit:
-    """Takes vectors for the oldest store; packs and writes them."""
+    """Takes vectors for the oldest store; packs and writes them.
 
-    def __init__(self, timing: Timing) -> None:
-        self._timing = timing
+    Parameters
+    ----------
+    timing : Timing
+    port : Port
+        What writes them.
+    """
+
+    def __init__(self, timing: Timing, port: Port) -> None:
+        self._timing, self._port = timing, port
         self._pending: list[_Pending] = []
         self._free = 0.0
         self.active = 0.0
@@ -54,7 +62,8 @@ class StoreUnit:
         first_taken = last_taken = 0.0
         while done < count:
             store = self._next(source)
-            words = self._timing.stored(store.command.raw).words_per_item
+            packing = self._timing.stored(store.command.raw)
+            words = packing.words_per_item
             some = min(count - done, store.remaining)
             if store.remaining == store.command.count:
                 store.ready = max(store.ready, self._free) + 1
@@ -63,6 +72,8 @@ class StoreUnit:
             last_taken = max(first + (done + some - 1) * step, begin + some - 1)
             if some > 1:
                 last_taken = max(last_taken, packed - 2 * words + 1)
+            late, taken_late = self._write(store, some, begin, last_taken)
+            packed, last_taken = packed + late, last_taken + taken_late
             first_taken = first_taken if done else begin
             done += some
             store.remaining -= some
@@ -74,6 +85,26 @@ class StoreUnit:
 
     def _next(self, source: int) -> _Pending:
         return next(store for store in self._pending if store.command.source == source)
+
+    def _write(self, store: _Pending, some: int, first: float, last: float) -> tuple[float, float]:
+        """Hand on the words that `some` more vectors fill, taken from `first` to `last`.
+
+        Returns how much later than that the last one is packed, and taken: two vectors or the
+        word that they fill wait to be packed.
+        """
+        packing, count = self._timing.stored(store.command.raw), store.command.count
+        before = count - store.remaining
+        begin = before // packing.items_per_word * packing.words_per_item
+        after = before + some
+        end = after // packing.items_per_word * packing.words_per_item
+        if after == count:
+            end = packing.words(count)
+        there = packing.words_per_item + self._timing.packing_latency(packing)
+        first = min(first + packing.items_per_word - 1, last) + there
+        address = store.command.address + begin
+        late = self._port.store(address, end - begin, first, last + there)
+        waiting = 1 + (2 if packing.items_per_word == 1 else 1) * packing.words_per_item
+        return late[-1] if late else 0.0, late[-waiting] if len(late) >= waiting else 0.0
 
     def _finish(self, store: _Pending) -> float:
         end = store.packed + self._timing.packing_latency(self._timing.stored(store.command.raw))

@@ -9,9 +9,11 @@ from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import ComputeUnit
 from gcnloom_sim.cycles.gates import Gate, Tokens
-from gcnloom_sim.cycles.reading import Fetch, LoadUnit, Port
+from gcnloom_sim.cycles.reading import Fetch, LoadUnit
+from gcnloom_sim.cycles.sharing import memory_port
 from gcnloom_sim.cycles.store import StoreUnit
 from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, GATE_READ, QUEUE, REQUESTS, Issue, Timing
+from gcnloom_sim.memory import IDEAL, Memory, memory_model
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
@@ -19,8 +21,6 @@ from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Prediction", "predict"]
 
-LATENCY = 8
-"""Cycles from a read request to its answer, as the Verilated device has it."""
 FETCH, LOAD = range(2)
 """Clients of the memory port."""
 QUIET = Emission(vectors=0)
@@ -53,14 +53,20 @@ class _Timeline:
     command that emits to it.
     """
 
-    def __init__(self, config: AcceleratorConfig, latency: int, commands: list[Command]) -> None:
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        memory: Memory,
+        commands: list[Command],
+        address: int | None = None,
+    ) -> None:
         self.timing = timing = Timing(config)
         self.undealt = deque(commands)
         self.fetch = Fetch(timing, len(commands))
-        self.port = Port(latency)
+        self.port = memory_port(memory, timing, commands, address)
         self.tokens = Tokens(timing.settle)
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
-        self.load, self.store = LoadUnit(timing), StoreUnit(timing)
+        self.load, self.store = LoadUnit(timing), StoreUnit(timing, self.port)
         self.aggregate = ComputeUnit(
             timing,
             latency=ENGINE_TO_SUMS,
@@ -81,16 +87,22 @@ class _Timeline:
 
     def run(self) -> None:
         """Let the program come to its end."""
-        while self.undealt or any(gate.busy for gate in self.gates) or not self.load.idle:
+        while self._busy():
             self.now += 1
             if self._step():
                 continue
             later = [time for gate in self.gates for time in gate.events(self.now)]
-            if self.port.due is not None and self.port.due > self.now:
-                later.append(self.port.due)
+            later += self.port.events(self.now)
             if not later:
                 self._refuse()
             self.now = min(later) - 1
+        self.end = max(self.end, self.port.written)
+
+    def _busy(self) -> bool:
+        """Whether a command is not at its end, or a word not written."""
+        if self.undealt or not self.load.idle or self.port.writing:
+            return True
+        return any(gate.busy for gate in self.gates)
 
     def _step(self) -> bool:
         """Execute one cycle; return whether anything moved or may move in the next."""
@@ -145,6 +157,8 @@ class _Timeline:
             match command:
                 case Load() if free:
                     accepted = command
+                    packing = self.timing.packing(command.target)
+                    self.port.load(command.address, packing.words(command.count))
                     gate.leave(self.now)
                 case Aggregate():
                     issue = self.timing.aggregate(command)
@@ -203,7 +217,12 @@ class _Timeline:
         )
 
 
-def predict(program: Program, config: AcceleratorConfig, latency: int = LATENCY) -> Prediction:
+def predict(
+    program: Program,
+    config: AcceleratorConfig,
+    memory: str | Memory = IDEAL,
+    address: int | None = None,
+) -> Prediction:
     """Predict how many cycles a program takes, without running it.
 
     Parameters
@@ -211,9 +230,12 @@ def predict(program: Program, config: AcceleratorConfig, latency: int = LATENCY)
     program : Program
     config : AcceleratorConfig
         Of the accelerator that would run it.
-    latency : int
-        Cycles from a memory read to its answer.
+    memory : str or Memory
+        How long the memory takes, see :func:`gcnloom_sim.memory.memory_model`.
+    address : int, optional
+        Word from which on the program lies in it, which decides whose rows of a DRAM commands
+        close; behind all that the program reaches, if not given.
     """
-    timeline = _Timeline(config, latency, list(program.commands))
+    timeline = _Timeline(config, memory_model(memory), list(program.commands), address)
     timeline.run()
     return timeline.prediction()

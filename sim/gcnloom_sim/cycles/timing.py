@@ -29,6 +29,7 @@ __all__ = [
     "ENGINE_TO_SUMS",
     "GATE_READ",
     "OUTSTANDING",
+    "PENDING",
     "PREPARE",
     "QUEUE",
     "REQUESTS",
@@ -47,6 +48,8 @@ GATE_READ = 1
 """Cycles in which a gate reads what the command that has come to it waits for."""
 ALLOWED = 2
 """Commands that have their tokens and wait for their unit."""
+PENDING = 2
+"""Addresses granted that wait for the memory."""
 REQUESTS = 2
 """Requests that wait for their client's turn on the memory port."""
 ARRIVED = 2

@@ -42,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(measure=measure)
         if name in ("commands", "speed"):
             added.add_argument("--config", default="demo", help="name or .toml file (demo)")
+        if name in ("commands", "passes", "speed"):
+            added.add_argument("--memory", default="ideal", help="memory model (ideal)")
         if name == "commands":
             added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
         if name in ("accuracy", "executors"):
@@ -63,17 +65,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _commands(options: argparse.Namespace) -> Table:
-    return COMMANDS, command_rows(options.config, options.counts)
+    return COMMANDS, command_rows(options.config, options.counts, options.memory)
 
 
-def _passes(_: argparse.Namespace) -> Table:
-    return PASSES, pass_rows()
+def _passes(options: argparse.Namespace) -> Table:
+    return PASSES, pass_rows(options.memory)
 
 
 def _speed(options: argparse.Namespace) -> Table:
-    cycles, rate = cycles_per_second(options.config)
-    return ("configuration", "cycles of a pass", "cycles/s"), [
-        (options.config, f"{cycles:,}", f"{rate:,.0f}")
+    cycles, rate = cycles_per_second(options.config, options.memory)
+    return ("configuration", "memory", "cycles of a pass", "cycles/s"), [
+        (options.config, options.memory, f"{cycles:,}", f"{rate:,.0f}")
     ]
 
 

@@ -6,15 +6,18 @@ from gcnloom.graphs import datasets
 from gcnloom.training.engine import Engine
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import first_weights
+from gcnloom_sim.memory import IDEAL, Memory
 
 __all__ = ["cycles_per_second"]
 
 
-def cycles_per_second(config: str, repeats: int = 10) -> tuple[int, float]:
+def cycles_per_second(
+    config: str, memory: str | Memory = IDEAL, repeats: int = 10
+) -> tuple[int, float]:
     """Cycles and the fastest rate of `repeats` forward passes over the digits, on one core."""
     graph = datasets.load("digits")
     network = Options().network(graph.features.shape[1], graph.classes)
-    with open_device(f"rtl:{config}") as device:
+    with open_device(f"rtl:{config}", memory=memory) as device:
         engine = Engine(graph, network, device)
         weights = first_weights(network, 0)
         engine.logits(weights)

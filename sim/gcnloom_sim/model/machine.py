@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.errors import DeviceError, ProgramError
+from gcnloom.errors import ConfigError, DeviceError, ProgramError
 from gcnloom.programs.dependence import accesses_of
 from gcnloom.programs.encoding import LIMBS, decode
 from gcnloom.tensors.items import pack_elements
@@ -197,7 +197,19 @@ def open_model(
     config: AcceleratorConfig,
     *,
     memory_megabytes: int = 64,
+    memory: object = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Model:
-    """Open a model with the given amount of memory; nothing is built, so `progress` rests."""
+    """Open a model with the given amount of memory; nothing is built, so `progress` rests.
+
+    Raises
+    ------
+    ConfigError
+        `memory` is given: how long a memory takes means nothing without a clock.
+    """
+    if memory is not None:
+        raise ConfigError(
+            f"memory={str(memory)!r} says how long a memory takes, and the model has no clock; "
+            "try it with device rtl"
+        )
     return Model(config, (memory_megabytes << 20) // config.memory_bytes)

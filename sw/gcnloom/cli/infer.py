@@ -58,6 +58,7 @@ def _run(options: argparse.Namespace) -> int:
         "nodes": graph.nodes,
         "device": options.device,
         "config": options.config,
+        "memory": options.memory,
         "accuracy": {
             split: accuracy(logits, graph.labels, getattr(graph, split))
             for split in ("train", "val", "test")

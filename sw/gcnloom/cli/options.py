@@ -68,8 +68,14 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         help="configuration: a name, see `gcnloom info`, or a .toml file; default demo",
     )  # fmt: skip
     parser.add_argument(
-        "--memory", type=int, default=64, metavar="MIB", help="device memory; default 64"
-    )
+        "--memory", metavar="MODEL",
+        help="how long the memory of a simulated device takes: ideal, BYTES a cycle, either with "
+        "/LATENCY, sdram16 or ddr3-16; default ideal",
+    )  # fmt: skip
+    parser.add_argument(
+        "--memory-megabytes", type=int, default=64, metavar="N",
+        help="size of the device memory in MiB; default 64",
+    )  # fmt: skip
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -111,13 +117,17 @@ def load_graph(options: argparse.Namespace, seed: int) -> Graph:
 
 def open_device(options: argparse.Namespace, progress: Progress) -> Device:
     """Open the device that the options name."""
-    if not 1 <= options.memory <= 1 << 16:
-        raise ConfigError(f"--memory {options.memory} is outside 1..65536 MiB; try 64")
+    size = options.memory_megabytes
+    if not 1 <= size <= 1 << 16:
+        raise ConfigError(f"--memory-megabytes {size} is outside 1..65536 MiB; try 64")
+    # A device that has no clock, or a memory of its own, need not know the option.
+    model = {} if options.memory is None else {"memory": options.memory}
     return open(
         options.device,
         configuration(options.config),
-        memory_megabytes=options.memory,
+        memory_megabytes=size,
         progress=progress.stage,
+        **model,
     )
 
 

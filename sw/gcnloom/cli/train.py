@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace) -> int:
             trainer, device=options.device, config=options.config, begin=begin, build=build
         )
     progress.close()
-    document["checkpoint"] = str(path)
+    document |= {"memory": options.memory, "checkpoint": str(path)}
     if options.report:
         document["baseline"] = {"logistic_regression": logistic_regression(graph)}
     write_json(options, document)

@@ -16,7 +16,8 @@ __all__ = ["DEFAULT_CONFIG", "GROUP", "Identity", "Transport", "configuration", 
 GROUP = "gcnloom.transport"
 """Entry-point group of callables ``(config, *, memory_megabytes, progress, ...) -> Transport``.
 
-``progress`` is told a phrase when a stage of opening begins that may take long.
+``progress`` is told a phrase when a stage of opening begins that may take long. ``memory``, where a
+user gives it, names how long the memory of a simulated device takes.
 """
 DEFAULT_CONFIG = "demo"
 
