@@ -87,7 +87,9 @@ def test_listing_reads_like_assembly():
         vectors=512, relu=1, shift=7, tensor=3, destination=Destination.LEFT, store=1
     )
     commands = [
-        Load(target=Target.RIGHT, base=64, count=8, address=256, bank=1, signals=1 << Unit.TRANSFORM),
+        Load(
+            target=Target.RIGHT, base=64, count=8, address=256, bank=1, signals=1 << Unit.TRANSFORM
+        ),
         Store(source=Source.TRANSFORM, count=512, address=4096),
         Transform(
             mode=Mode.WEIGHT_STATIONARY,
@@ -155,7 +157,9 @@ def test_a_changed_program_and_another_version_are_refused(tmp_path):
     with pytest.raises(ProgramError, match="does not match its digest"):
         Program.load(path)
     np.savez(path, **parts | {"isa_version": np.array(7)})
-    with pytest.raises(ProgramError, match=f"version 7 of the command set, this is version {ISA_VERSION}"):
+    with pytest.raises(
+        ProgramError, match=f"version 7 of the command set, this is version {ISA_VERSION}"
+    ):
         Program.load(path)
     with pytest.raises(ProgramError, match="cannot read program"):
         Program.load(tmp_path / "absent.npz")
