@@ -21,6 +21,8 @@ PATIENCE = 240
 HW, SW = "hw/gcnloom_hw", "sw/gcnloom"
 EPILOGUE = ("tests/hw/test_epilogue.py",)
 AGGREGATE = ("tests/hw/test_aggregate.py",)
+TIMING = ("tests/hw/test_aggregate_timing.py",)
+DRAIN = ("tests/hw/test_drain.py",)
 TRANSFORM = ("tests/hw/test_transform.py",)
 STREAMS = ("tests/hw/test_streams.py",)
 SMALLEST = ("tests/system/test_random_programs.py", "-k", "smallest")
@@ -68,22 +70,50 @@ MUTATIONS = [
         "merged.envelope.eq(stored.envelope ^ total.envelope)",
         EPILOGUE,
     ),
+    Mutation(f"{HW}/aggregate/pe.py", "with m.If(clears[4]):", "with m.If(0):", AGGREGATE),
+    Mutation(f"{HW}/aggregate/pe.py", "asked.o.ready.eq(free)", "asked.o.ready.eq(1)", AGGREGATE),
     Mutation(
         f"{HW}/aggregate/pe.py",
-        "self.edge.valid & self.edge.first, 4",
-        "self.edge.first, 4",
-        AGGREGATE,
+        "self.edge.valid & ~self.edge.first, 2",
+        "self.edge.valid, 2",
+        TIMING,
     ),
     Mutation(
+        f"{HW}/aggregate/pe.py",
+        "for distance in range(1, HAZARD_DISTANCE)",
+        "for distance in range(1, HAZARD_DISTANCE - 1)",
+        AGGREGATE,
+    ),
+    Mutation(f"{HW}/aggregate/drain.py", "free.eq(places > 2)", "free.eq(places > 1)", DRAIN),
+    Mutation(
         f"{HW}/aggregate/drain.py",
-        "returned=entry.valid & ~push",
-        "returned=0",
+        'delay_line(m, slot_base, 1, name="base")[1]',
+        "slot_base",
+        AGGREGATE,
+    ),
+    Mutation(f"{HW}/aggregate/collect.py", "& queue.available", "", AGGREGATE),
+    Mutation(
+        f"{HW}/aggregate/collect.py",
+        "entry.last.eq(take & head.valid & head.last)",
+        "entry.last.eq(take & head.last)",
+        DRAIN,
+    ),
+    Mutation(
+        f"{HW}/aggregate/engine.py",
+        "self.aggregates.ready.eq(~running | final)",
+        "self.aggregates.ready.eq(~running)",
+        TIMING,
+    ),
+    Mutation(
+        f"{HW}/aggregate/engine.py",
+        'delay_line(m, bases, 2, name="base")[2]',
+        'delay_line(m, bases, 2, name="base")[1]',
         AGGREGATE,
     ),
     Mutation(
         f"{HW}/aggregate/engine.py",
-        "issue.eq(drain.available | ~(draining | final))",
-        "issue.eq(1)",
+        "Cat(edge.valid & beats[1] for edge in raw)",
+        "Cat(edge.valid for edge in raw)",
         AGGREGATE,
     ),
     Mutation(
@@ -135,6 +165,12 @@ MUTATIONS = [
         "aggregate_epilogue.saturations + transform_epilogue.saturations",
         "aggregate_epilogue.saturations | transform_epilogue.saturations",
         SMALLEST,
+    ),
+    Mutation(
+        f"{HW}/core.py",
+        "self.hazard.eq(1)",
+        "self.hazard.eq(0)",
+        ("tests/system/test_transport_faults.py", "-k", "too_soon"),
     ),
     Mutation(
         f"{HW}/fabric.py",

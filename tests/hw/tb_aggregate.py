@@ -1,245 +1,163 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random work for the sparse engine, the loops that say what it means, and a bench to run it."""
+"""A bench that runs aggregates and drains on the sparse engine as tokens would let them."""
 
-from dataclasses import dataclass, field
+from collections import deque
 
 import numpy as np
 from amaranth.sim import Simulator
 
 from gcnloom_hw.aggregate.engine import AggregateEngine
-from gcnloom_spec.isa import HAZARD_DISTANCE
+from gcnloom_hw.control.tokens import SETTLE
+from gcnloom_spec.isa import Unit
+from tests.hw.sparse_work import AggregateWork, DrainWork, expected
 
 QUIET, STALLING = 0.0, 0.6
 LIMIT = 20_000
-
-
-@dataclass
-class Work:
-    """One command with everything it reads."""
-
-    drain: int
-    base: int
-    operand_base: int = 0
-    edges: list = field(default_factory=list)
-    entries: list = field(default_factory=list)
-    operands: dict = field(default_factory=dict)
-
-    @property
-    def count(self):
-        return len(self.entries if self.drain else self.edges)
-
-
-class Workload:
-    """Random legal commands of one seed."""
-
-    def __init__(self, config, seed):
-        self.config = config
-        self.random = np.random.default_rng(seed)
-        # Few slots, so that most of them come back after exactly the allowed distance.
-        self.slots = min(config.accumulator_depth, HAZARD_DISTANCE + 2)
-        self.slot_base = int(self.random.integers(config.accumulator_depth - self.slots + 1))
-        self.touched = set()
-
-    def operand(self):
-        half = 1 << (self.config.operand_width - 1)
-        extreme = self.random.random() < 0.3
-        return int(
-            self.random.choice([-half, half - 1]) if extreme else self.random.integers(-half, half)
-        )
-
-    def aggregate(self, base, count, operand_base, rows):
-        work = Work(drain=0, base=base, operand_base=operand_base)
-        for row in range(rows):
-            work.operands[operand_base + row] = [self.operand() for _ in range(self.config.lanes)]
-        recent = [[] for _ in range(self.config.pes)]
-        for _ in range(count):
-            work.edges.append([self._edge(pe, recent[pe], rows) for pe in range(self.config.pes)])
-        return work
-
-    def _edge(self, pe, recent, rows):
-        valid = self.random.random() < 0.8
-        slot = self.slot_base + int(self.random.integers(self.slots))
-        if valid:
-            free = [
-                self.slot_base + slot
-                for slot in range(self.slots)
-                if self.slot_base + slot not in recent[-(HAZARD_DISTANCE - 1) :]
-            ]
-            slot = int(self.random.choice(free))
-        recent.append(slot if valid else None)
-        first = (pe, slot) not in self.touched or self.random.random() < 0.1
-        if valid:
-            self.touched.add((pe, slot))
-        column = int(self.random.integers(rows))
-        return {
-            "column": column,
-            "slot": slot,
-            "weight": self.operand(),
-            "first": int(first),
-            "valid": int(valid),
-        }
-
-    def drain(self, base, count, split=0.5):
-        known = sorted(self.touched)
-        picks = [known[self.random.integers(len(known))] for _ in range(count)]
-        lasts = [int(self.random.random() >= split) for _ in picks[:-1]] + [1]
-        entries = [
-            {"pe": pe, "slot": slot, "last": last}
-            for (pe, slot), last in zip(picks, lasts, strict=True)
-        ]
-        return Work(drain=1, base=base, entries=entries)
-
-    def program(self, pairs, length):
-        """Aggregates and drains in turn and in runs; tables and operands do not overlap."""
-        works, edge_base, order_base, operand_base = [], 3, 2, 0
-        for _ in range(pairs):
-            for _ in range(int(self.random.integers(1, 3))):
-                count = int(self.random.integers(1, length))
-                rows = int(self.random.integers(1, 9))
-                works.append(self.aggregate(edge_base, count, operand_base, rows))
-                edge_base += count
-                operand_base += rows
-            for _ in range(int(self.random.integers(1, 3))):
-                count = int(self.random.integers(1, length))
-                if self.touched:
-                    works.append(self.drain(order_base, count))
-                    order_base += count
-        return works
-
-
-def expected(config, works):
-    """Beats ``(emit, last, sums or None)`` by the commands' loops, in plain integers."""
-    half = 1 << (config.sum_width - 1)
-    operands, sums, beats = {}, {}, []
-    for work in works:
-        operands |= work.operands
-        for beat in work.edges:
-            for pe, edge in enumerate(beat):
-                if edge["valid"]:
-                    row = operands[work.operand_base + edge["column"]]
-                    old = [0] * config.lanes if edge["first"] else sums[pe, edge["slot"]]
-                    sums[pe, edge["slot"]] = [
-                        o + edge["weight"] * x for o, x in zip(old, row, strict=True)
-                    ]
-        total = [0] * config.lanes
-        for index, entry in enumerate(work.entries):
-            row = sums[entry["pe"], entry["slot"]]
-            total = [t + x for t, x in zip(total, row, strict=True)]
-            if entry["last"]:
-                last = int(index == work.count - 1)
-                beats.append((1, last, [(t + half) % (2 * half) - half for t in total]))
-                total = [0] * config.lanes
-        if not work.entries:
-            beats.append((0, 1, None))
-    return beats
+WRITES = ("edge_writes", "order_writes", "operand_writes")
+COUNTED = ("edges", "beats", "entries", "stalled", "hazard")
 
 
 class Bench:
-    """Runs commands on an engine; keeps what came out, and when commands went in."""
+    """Runs commands on an engine; keeps what came out, and what happened in which cycle.
+
+    A drain is offered no sooner than tokens of the aggregates it reads from could let it pass,
+    an aggregate no sooner than a cycle after the end of the drains that read its slots; neither
+    before the cycle `start` of its work. Sums are not taken before the cycle `hold`.
+
+    With `preload` all memories are written before cycle 0; without, a command follows the last
+    write for it in the next cycle.
+    """
 
     def __init__(self, config, works, *, seed=0, stalls=QUIET, hold=0, preload=True):
-        self.works = works
-        self.beats, self.accepted = [], []
-        self.counted = dict.fromkeys(("edges", "beats", "entries", "active", "stalled"), 0)
-        self.engine = AggregateEngine(config)
+        self.aggregates = [work for work in works if isinstance(work, AggregateWork)]
+        self.drains = [work for work in works if isinstance(work, DrainWork)]
+        self.cycle, self.beats, self.taken, self.ends = 0, [], [], []
+        self.aggregated, self.drained, self.signals = [], [], []
+        self.cycles = {name: [] for name in COUNTED}
+        self.edges = self.idle_wrongly = 0
         self._random = np.random.default_rng(seed)
         self._stalls, self._hold, self._preload = stalls, hold, preload
-        self._written, self._sent, self.idle_wrongly = -1, 0, 0
         self._want = len(expected(config, works))
-        self._run()
-
-    def _run(self):
+        self._writes = {name: deque() for name in WRITES}
+        for work in works:
+            self._queue_writes(work)
+        self.engine = AggregateEngine(config)
         simulator = Simulator(self.engine)
         simulator.add_clock(1e-8)
-        simulator.add_testbench(self._write_and_command)
-        simulator.add_testbench(self._collect)
-        simulator.add_testbench(self._count, background=True)
-        for process in (self._write_operands, self._write_tables):
-            simulator.add_testbench(process)
+        simulator.add_testbench(self._run)
         simulator.run()
 
-    async def _send(self, ctx, port, payload, stalls):
-        while self._random.random() < stalls:
-            await ctx.tick()
-        ctx.set(port.payload, payload)
-        ctx.set(port.valid, 1)
-        await ctx.tick().until(port.ready)
-        ctx.set(port.valid, 0)
+    def _queue_writes(self, work):
+        if isinstance(work, DrainWork):
+            rows = {work.base + index: entry for index, entry in enumerate(work.entries)}
+            self._queue("order_writes", work, rows)
+        else:
+            rows = {work.base + index: beat for index, beat in enumerate(work.edges)}
+            self._queue("edge_writes", work, rows)
+            self._queue("operand_writes", work, work.operands)
 
-    async def _write_tables(self, ctx):
-        engine = self.engine
-        for work in self.works:
-            for index, beat in enumerate(work.edges):
-                await self._send(
-                    ctx, engine.edge_writes, {"address": work.base + index, "data": beat}, 0
+    def _queue(self, port, work, rows):
+        bank = {"bank": 5} if port == "operand_writes" else {}
+        self._writes[port].extend(
+            (work, {"address": address, "data": row, **bank}) for address, row in rows.items()
+        )
+
+    async def _run(self, ctx):
+        if self._preload:
+            while any(self._writes.values()):
+                await self._tick(ctx)
+            self.cycle = 0
+        while len(self.beats) < self._want or len(self.signals) < len(self.aggregates):
+            if self.cycle > LIMIT:
+                raise TimeoutError(
+                    f"{len(self.beats)} of {self._want} beats and {len(self.signals)} of "
+                    f"{len(self.aggregates)} signals after {self.cycle} cycles"
                 )
-            for index, entry in enumerate(work.entries):
-                await self._send(
-                    ctx, engine.order_writes, {"address": work.base + index, "data": entry}, 0
-                )
-        self._tables = True
-
-    async def _write_operands(self, ctx):
-        for index, work in enumerate(self.works):
-            # Write a command's operands while the one before it runs.
-            while not self._preload and self._sent < index:
-                await ctx.tick()
-            for address, row in work.operands.items():
-                await self._send(
-                    ctx,
-                    self.engine.operand_writes,
-                    {"address": address, "bank": 5, "data": row},
-                    self._stalls,
-                )
-            self._written = index
-
-    async def _write_and_command(self, ctx):
-        self._tables = False
-        while not self._tables or (self._preload and self._written < len(self.works) - 1):
-            await ctx.tick()
-        for index, work in enumerate(self.works):
-            while self._written < index:
-                await ctx.tick()
-            command = {
-                "drain": work.drain,
-                "base": work.base,
-                "count": work.count,
-                "operand_base": work.operand_base,
-            }
-            await self._send(ctx, self.engine.commands, command, 0)
-            self._sent = index + 1
-
-    async def _collect(self, ctx):
-        sums = self.engine.sums
-        cycle = 0
-        while len(self.beats) < self._want:
-            if cycle > LIMIT:
-                raise TimeoutError(f"{len(self.beats)} of {self._want} beats after {cycle} cycles")
-            ready = cycle >= self._hold and self._random.random() >= self._stalls
-            ctx.set(sums.ready, ready)
-            if ctx.get(sums.valid) and ready:
-                beat = ctx.get(sums.payload)
-                self.beats.append((beat.emit, beat.last, list(beat.sums) if beat.emit else None))
-            await ctx.tick()
-            cycle += 1
-        ctx.set(sums.ready, 0)
+            self._offer(ctx, self.engine.aggregates, self._next_aggregate())
+            self._offer(ctx, self.engine.drains, self._next_drain())
+            ctx.set(
+                self.engine.sums.ready,
+                self.cycle >= self._hold and self._random.random() >= self._stalls,
+            )
+            await self._tick(ctx)
+        ctx.set(self.engine.sums.ready, 0)
         for _ in range(12):
-            await ctx.tick()
-        self.idle_after = ctx.get(self.engine.idle)
+            await self._tick(ctx)
+        self.idle_after = bool(
+            ctx.get(self.engine.aggregate_idle) and ctx.get(self.engine.drain_idle)
+        )
 
-    async def _count(self, ctx):
-        engine, cycle, open_commands = self.engine, 0, 0
-        names = list(self.counted)
-        async for _, _, accepted, ended, idle, *values in ctx.tick().sample(
-            engine.commands.valid & engine.commands.ready,
-            engine.sums.valid & engine.sums.ready & engine.sums.p.last,
-            engine.idle,
-            *(getattr(engine, name) for name in names),
-        ):
-            self.idle_wrongly += idle and open_commands > 0
-            open_commands += accepted - ended
-            if accepted:
-                self.accepted.append(cycle)
-            for name, value in zip(names, values, strict=True):
-                self.counted[name] += value
-            cycle += 1
+    def _offer(self, ctx, port, command):
+        ctx.set(port.valid, command is not None)
+        if command is not None:
+            ctx.set(port.payload, command)
+
+    def _next_aggregate(self):
+        index = len(self.aggregated)
+        if index == len(self.aggregates):
+            return None
+        work = self.aggregates[index]
+        may = len(self.ends) >= work.after and self.cycle >= work.start and self._written(work)
+        return work.command(self.signal_of(index)) if may else None
+
+    def _next_drain(self):
+        index = len(self.drained)
+        if index == len(self.drains):
+            return None
+        work = self.drains[index]
+        may = len(self.signals) >= work.after and self.cycle >= work.start and self._written(work)
+        if may and work.after:
+            signalled, _ = self.signals[work.after - 1]
+            may = self.cycle >= signalled + SETTLE + 1
+        return work.command() if may else None
+
+    def _written(self, work):
+        return not any(work is other for queue in self._writes.values() for other, _ in queue)
+
+    def signal_of(self, index):
+        """Signals of an aggregate: never none, and not those of the one before."""
+        return 1 + 7 * index % ((1 << len(Unit)) - 1)
+
+    async def _tick(self, ctx):
+        engine = self.engine
+        for name, queue in self._writes.items():
+            port = getattr(engine, name)
+            stalled = name == "operand_writes" and self._random.random() < self._stalls
+            ctx.set(port.valid, bool(queue) and not stalled)
+            if queue and not stalled:
+                ctx.set(port.payload, queue.popleft()[1])
+        sums = engine.sums
+        values = await ctx.tick().sample(
+            engine.aggregates.valid & engine.aggregates.ready,
+            engine.drains.valid & engine.drains.ready,
+            sums.valid & sums.ready,
+            sums.payload,
+            engine.signals,
+            engine.aggregate_idle,
+            engine.drain_idle,
+            *(getattr(engine, name) for name in COUNTED),
+        )
+        self._note(*values[2:])
+        self.cycle += 1
+
+    def _note(self, aggregated, drained, took, beat, signals, aggregate_idle, drain_idle, *counts):
+        now = self.cycle
+        self.idle_wrongly += drain_idle and len(self.drained) > len(self.ends)
+        if self.aggregated:
+            count = max(1, self.aggregates[len(self.aggregated) - 1].count)
+            self.idle_wrongly += aggregate_idle != (now > self.aggregated[-1] + count)
+        if aggregated:
+            self.aggregated.append(now)
+        if drained:
+            self.drained.append(now)
+        if took:
+            self.beats.append((beat.emit, beat.last, list(beat.sums) if beat.emit else None))
+            self.taken.append(now)
+            if beat.last:
+                self.ends.append(now)
+        if signals:
+            self.signals.append((now, signals))
+        for name, value in zip(COUNTED, counts, strict=True):
+            if value:
+                self.cycles[name].append(now)
+        self.edges += counts[COUNTED.index("edges")]

@@ -10,7 +10,8 @@ from amaranth.back import verilog
 from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import HAZARD_DISTANCE
-from tests.hw.tb_aggregate import QUIET, STALLING, Bench, Work, Workload, expected
+from tests.hw.sparse_work import AggregateWork, DrainWork, Workload, distances, expected
+from tests.hw.tb_aggregate import QUIET, STALLING, Bench
 
 # Two products of the extremes overflow a sum.
 WRAPPING = AcceleratorConfig(
@@ -31,6 +32,7 @@ CONFIGS = {
     "wrapping": WRAPPING,
     "demo": AcceleratorConfig.from_toml("demo"),
 }
+ODD = CONFIGS["odd"]
 SEED = 11
 
 
@@ -38,100 +40,133 @@ SEED = 11
 @pytest.mark.parametrize("name", CONFIGS)
 def test_engine_emits_what_the_loops_over_edges_and_entries_do(name, stalls):
     config = CONFIGS[name]
-    works = Workload(config, seed=SEED).program(pairs=6, length=20)
+    works = Workload(config, SEED).program(rounds=8, length=20)
     bench = Bench(config, works, seed=7, stalls=stalls, preload=False)
     assert bench.beats == expected(config, works)
     assert bench.idle_after
     assert bench.idle_wrongly == 0
+    assert not bench.cycles["hazard"]
 
 
-def test_the_workload_wraps_and_reuses_slots_at_the_least_distance():
-    works = Workload(WRAPPING, seed=SEED).program(pairs=6, length=20)
-    distances = set()
-    for work in works:
-        for pe in range(WRAPPING.pes):
-            slots = [beat[pe]["slot"] if beat[pe]["valid"] else None for beat in work.edges]
-            distances |= {
-                later - earlier
-                for later, slot in enumerate(slots)
-                if slot is not None
-                for earlier in range(later)
-                if slots[earlier] == slot
-            }
-    assert min(distances) == HAZARD_DISTANCE
-    wide = replace(WRAPPING, sum_width=48)
-    assert expected(wide, works) != expected(WRAPPING, works)
-
-
-def test_a_command_may_start_with_the_slot_the_one_before_ended_with():
-    config = CONFIGS["odd"]
-    edge = {"column": 0, "slot": 4, "weight": 3, "first": 0, "valid": 1}
-    one = [[edge] * config.pes]
-    fresh = Work(
-        0, 0, 9, edges=[[{**edge, "first": 1}] * config.pes], operands={9: [5] * config.lanes}
-    )
-    again = [Work(0, base, 9, edges=one) for base in range(1, 5)]
-    entries = [{"pe": pe, "slot": 4, "last": 1} for pe in range(config.pes)]
-    drain = Work(1, 0, entries=entries)
-    late = Work(0, 5, 9, edges=one)
-    works = [fresh, *again, drain, late, Work(1, 10, entries=entries)]
-    bench = Bench(config, works)
-    assert [beat[2] for beat in bench.beats if beat[0]] == (
-        [[75] * config.lanes] * config.pes + [[90] * config.lanes] * config.pes
-    )
-
-
-def test_commands_take_their_count_and_the_stated_overhead():
-    config = CONFIGS["smallest"]
-    workload = Workload(config, seed=1)
-    works = [workload.aggregate(0, 30, 0, 4), workload.aggregate(30, 1, 4, 4)]
-    works += [
-        workload.drain(0, 25, split=0.0),
-        workload.drain(25, 1),
-        workload.drain(26, 30, split=1.0),
-    ]
-    works += [workload.aggregate(31, 2, 8, 1)]
-    bench = Bench(config, works)
-    assert bench.beats == expected(config, works)
-    overhead = [AggregateEngine.aggregate_overhead, AggregateEngine.drain_overhead]
-    assert np.diff(bench.accepted).tolist() == [
-        work.count + overhead[work.drain] for work in works[:-1]
+def test_every_aggregate_signals_once_a_cycle_after_its_last_beat():
+    works = Workload(ODD, SEED).program(rounds=12, length=4)
+    bench = Bench(ODD, works, seed=7, stalls=STALLING)
+    assert {work.count for work in bench.aggregates} == set(range(5))
+    counts = [max(1, work.count) for work in bench.aggregates]
+    assert bench.signals == [
+        (accepted + count + 1, bench.signal_of(index))
+        for index, (accepted, count) in enumerate(zip(bench.aggregated, counts, strict=True))
     ]
 
 
-def test_a_drain_waits_for_room_and_loses_nothing():
-    config = CONFIGS["smallest"]
-    workload = Workload(config, seed=2)
-    works = [workload.aggregate(0, 20, 0, 4), workload.drain(0, 60, split=0.0)]
-    works += [workload.drain(60, 60, split=0.9), workload.aggregate(20, 3, 4, 4)]
-    bench = Bench(config, works, hold=250)
-    assert bench.beats == expected(config, works)
-    assert bench.counted["stalled"] > 50
+def test_the_workload_wraps_overlaps_and_reuses_slots_at_the_least_distance():
+    works = Workload(WRAPPING, SEED).program(rounds=8, length=20)
+    assert min(distances(WRAPPING, works)) == HAZARD_DISTANCE
+    assert expected(replace(WRAPPING, sum_width=48), works) != expected(WRAPPING, works)
+    bench = Bench(WRAPPING, works, seed=7)
+    busy = {
+        accepted + beat
+        for accepted, work in zip(bench.aggregated, bench.aggregates, strict=True)
+        for beat in range(1, work.count)
+    }
+    assert len(busy.intersection(bench.cycles["entries"])) > 20
 
 
 def test_counters_add_up_to_the_work():
-    config = CONFIGS["odd"]
-    works = Workload(config, seed=3).program(pairs=3, length=12)
-    counted = Bench(config, works).counted
-    beats = sum(work.count for work in works if not work.drain)
-    entries = sum(work.count for work in works if work.drain)
-    edges = sum(edge["valid"] for work in works for beat in work.edges for edge in beat)
-    assert counted == {
-        "edges": edges,
-        "beats": beats,
-        "entries": entries,
-        "active": beats + entries,
-        "stalled": 0,
-    }
+    works = Workload(ODD, 3).program(rounds=5, length=12)
+    bench = Bench(ODD, works)
+    assert bench.edges == sum(
+        edge["valid"] for work in bench.aggregates for beat in work.edges for edge in beat
+    )
+    assert len(bench.cycles["beats"]) == sum(work.count for work in bench.aggregates)
+    assert len(bench.cycles["entries"]) == sum(work.count for work in bench.drains)
+
+
+def test_a_sum_goes_on_in_the_next_command_after_exactly_the_least_distance():
+    edge = {"column": 0, "slot": 4, "weight": 3, "first": 0, "valid": 1}
+    pause = [[{**edge, "valid": 0}] * ODD.pes] * (HAZARD_DISTANCE - 1)
+    works = [
+        AggregateWork(0, [[{**edge, "first": 1}] * ODD.pes, *pause], 9, 30),
+        AggregateWork(4, [[edge] * ODD.pes, *pause], 9, 30),
+        AggregateWork(8, [[{**edge, "slot": 34}] * ODD.pes, *pause], 9, 0),
+    ]
+    works[0].operands = {9: [5] * ODD.lanes}
+    entries = [{"pe": pe, "slot": 14, "last": 1} for pe in range(ODD.pes)]
+    works.append(DrainWork(0, entries, slot_base=20, after=3))
+    bench = Bench(ODD, works)
+    assert np.diff(bench.aggregated).tolist() == [HAZARD_DISTANCE] * 2
+    assert [sums for _, _, sums in bench.beats] == [[45] * ODD.lanes] * ODD.pes
+
+
+def test_a_drain_may_read_as_soon_as_the_tokens_of_its_aggregate_let_it():
+    """The last beat is the one that counts, and the first entry the one that reads it."""
+    edge = {"column": 0, "slot": 4, "weight": 3, "first": 1, "valid": 1}
+    entries = [{"pe": pe, "slot": 4, "last": 1} for pe in range(ODD.pes)]
+    works = []
+    for turn in range(3):
+        beats = [[{**edge, "weight": turn + 1}] * ODD.pes]
+        work = AggregateWork(turn, beats, operands={0: [7] * ODD.lanes}, after=turn)
+        works += [work, DrainWork(ODD.pes * turn, entries, after=turn + 1)]
+    bench = Bench(ODD, works)
+    assert [sums for _, _, sums in bench.beats] == [
+        [7 * (turn + 1)] * ODD.lanes for turn in range(3) for _ in range(ODD.pes)
+    ]
+
+
+def test_operands_may_be_written_while_aggregates_read_others():
+    workload = Workload(ODD, 12)
+    works = [workload.aggregate(40), workload.aggregate(1), workload.aggregate(30)]
+    works.append(workload.drain(12))
+    bench = Bench(ODD, works, preload=False)
+    assert bench.beats == expected(ODD, works)
+
+
+def hazardous(distance, *, split=False, empty=0, pes=(0, 0), slots=(4, 4), bases=(9, 9)):
+    """Whether two edges `distance` beats apart raise the flag; `split`: in two commands."""
+    none = [{"column": 0, "slot": 4, "weight": 1, "first": 0, "valid": 0}] * ODD.pes
+    beats = [list(none) for _ in range(distance + 4)]
+    for beat, pe, slot in zip((1, 1 + distance), pes, slots, strict=True):
+        beats[beat][pe] = {**none[0], "slot": slot, "valid": 1}
+    if not split:
+        works = [AggregateWork(0, beats, slot_base=bases[0])]
+    else:
+        works = [AggregateWork(0, beats[:2], slot_base=bases[0])]
+        works += [AggregateWork(0, [])] * empty
+        works.append(AggregateWork(2, beats[2 + empty :], slot_base=bases[1]))
+    works[0].operands = {0: [1] * ODD.lanes}
+    return bool(Bench(ODD, works).cycles["hazard"])
+
+
+@pytest.mark.parametrize("distance", range(1, 7))
+def test_the_hazard_flag_rises_for_distances_below_the_least(distance):
+    close = distance < HAZARD_DISTANCE
+    assert hazardous(distance) == close
+    assert hazardous(distance, pes=(4, 4)) == close
+    assert hazardous(distance, split=True) == close
+    assert hazardous(distance, split=True, slots=(4, 6), bases=(9, 7)) == close
+
+
+def test_the_hazard_flag_tells_slots_elements_and_commands_apart():
+    assert not hazardous(1, slots=(4, 5))
+    assert not hazardous(1, pes=(0, 1))
+    assert not hazardous(2, split=True, bases=(9, 10))
+    assert hazardous(3, split=True, empty=1)
+    assert hazardous(3, split=True, empty=2)
+    assert not hazardous(4, split=True, empty=3)
 
 
 def test_commands_without_work_only_end():
     config = CONFIGS["smallest"]
-    workload = Workload(config, seed=4)
-    works = [workload.aggregate(0, 6, 0, 3), Work(0, 0), Work(1, 0), workload.drain(0, 5)]
+    workload = Workload(config, 4)
+    works = [workload.aggregate(6), workload.aggregate(0), workload.drain(0), workload.drain(5)]
+    works += [workload.drain(0), workload.drain(0), workload.aggregate(0), workload.aggregate(2)]
+    works.append(workload.drain(3))
     bench = Bench(config, works)
     assert bench.beats == expected(config, works)
-    assert bench.counted["active"] == 11
+    assert [beat[:2] for beat in bench.beats].count((0, 1)) == 3
+    assert len(bench.signals) == 4
+    assert len(bench.cycles["beats"]) == 8
+    assert bench.idle_wrongly == 0
 
 
 def test_a_shipped_configuration_converts_to_verilog():

@@ -13,7 +13,7 @@ from gcnloom_sim.model import Model, open_model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, named_configs
-from gcnloom_spec.isa import Destination, Mode, Source, Target, edge_word, order_word
+from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit, edge_word, order_word
 from tests.sim.slow_machine import SlowMachine
 
 ODD = AcceleratorConfig.from_toml("odd")
@@ -72,7 +72,7 @@ def test_first_forgets_only_earlier_beats():
     config = AcceleratorConfig.from_toml("smallest")
     model = machine(config)
     weights, first = [3, 5, 7, 11], [0, 1, 0, 0]
-    columns = np.zeros(13, dtype=int)
+    columns = np.zeros(16, dtype=int)
     values = {"weight": columns.copy(), "first": columns.copy(), "valid": columns.copy()}
     for index in range(4):
         values["weight"][4 * index] = weights[index]
@@ -82,10 +82,10 @@ def test_first_forgets_only_earlier_beats():
     model.write(0, bytes([2, 0, 0, 0]))
     model.write(50, pack_order(config, order_word(config).pack(pe=0, slot=2, last=[1])[:, 0]))
     commands = [
-        Load(target=Target.EDGES, base=0, count=13, address=100),
+        Load(target=Target.EDGES, base=0, count=16, address=100),
         Load(target=Target.OPERAND, base=0, count=1, address=0),
         Load(target=Target.ORDER, base=0, count=1, address=50, signals=2),
-        Aggregate(edge_base=0, count=13, operand_base=0, waits=1),
+        Aggregate(edge_base=0, count=16, operand_base=0, waits=1),
         Aggregate(edge_base=8, count=1, operand_base=0),
         Store(source=Source.AGGREGATE, count=1, address=60, raw=1),
         Drain(order_base=0, count=1, emission=Emission(vectors=1, raw=1, store=1)),
@@ -101,13 +101,13 @@ TO_LEFT = Emission(vectors=2, destination=Destination.LEFT)
 
 BREACHES = {
     r"command 0 \(load\): no earlier command of store left": [
-        Load(target=Target.LEFT, base=0, count=1, address=0, waits=8)
+        Load(target=Target.LEFT, base=0, count=1, address=0, waits=1 << Unit.STORE)
     ],
     r"ends with 1 tokens from load to transform": [
-        Load(target=Target.LEFT, base=0, count=1, address=0, signals=4)
+        Load(target=Target.LEFT, base=0, count=1, address=0, signals=1 << Unit.TRANSFORM)
     ],
     r"the program ends with 1 tokens from transform to transform left over": [
-        Transform(mode=Mode.OUTPUT_STATIONARY, count=2, last=0, signals=4)
+        Transform(mode=Mode.OUTPUT_STATIONARY, count=2, last=0, signals=1 << Unit.TRANSFORM)
     ],
     r"command 0 \(load\): left 299..300 is outside the 300": [
         Load(target=Target.LEFT, base=299, count=2, address=0)
@@ -166,6 +166,92 @@ def test_edges_of_one_slot_must_keep_their_distance(distance):
     else:
         with pytest.raises(ProgramError, match="PE 0 adds to slot 9 in beats 1 and 4"):
             run(model, commands)
+
+
+def two_aggregates(distance, *, slot_base, between=()):
+    """Two beats of PE 0 and slot 9, `distance` apart, the second in a command of its own."""
+    valid = np.zeros(12, dtype=int)
+    valid[[1, 8]] = 1
+    model = machine(ODD)
+    model.write(0, beats(ODD, slot=valid * 9, valid=valid))
+    start = 8 - (distance - 1)  # the first command ends with its edge
+    commands = [
+        Load(target=Target.EDGES, base=0, count=12, address=0, signals=2),
+        Aggregate(edge_base=0, count=2, operand_base=0, slot_base=20, waits=1),
+        *between,
+        Aggregate(edge_base=start, count=12 - start, operand_base=0, slot_base=slot_base),
+    ]
+    run(model, commands)
+    return model
+
+
+@pytest.mark.parametrize("distance", [1, 2, 3])
+def test_the_distance_counts_through_commands(distance):
+    with pytest.raises(
+        ProgramError,
+        match=rf"PE 0 adds to slot 29 in beat {distance - 1}, too soon after the command before",
+    ):
+        two_aggregates(distance, slot_base=20)
+    assert two_aggregates(distance, slot_base=21).counters()["edges"] == 2
+    assert two_aggregates(4, slot_base=20).counters()["edges"] == 2
+
+
+def test_the_distance_counts_through_commands_that_are_shorter_than_it():
+    one = Aggregate(edge_base=4, count=1, operand_base=0)
+    with pytest.raises(ProgramError, match=r"command 4 .*PE 0 adds to slot 29 in beat 0"):
+        two_aggregates(1, slot_base=20, between=[one] * 2)
+    two_aggregates(1, slot_base=20, between=[one] * 3)
+
+
+def test_a_program_follows_no_beats_of_the_one_before():
+    model = machine(ODD)
+    model.write(0, beats(ODD, slot=[3], valid=[1]))
+    load = Load(target=Target.EDGES, base=0, count=1, address=0, signals=2)
+    for _ in range(2):
+        run(model, [load, Aggregate(edge_base=0, count=1, operand_base=0, waits=1)])
+
+
+def test_both_sparse_commands_count_slots_from_their_base():
+    """The same edges, once from slot 0 and once from slot 30, are drained from there."""
+    config = AcceleratorConfig.from_toml("smallest")
+    model = machine(config)
+    model.write(0, bytes([3, 250, 0, 0]))
+    model.write(50, pack_order(config, order_word(config).pack(pe=0, slot=[5, 6], last=1)[:, 0]))
+    edges = {"column": [0, 0], "slot": [5, 6], "weight": [10, 7], "first": 1, "valid": 1}
+    model.write(100, beats(config, **edges))
+    commands = [
+        Load(target=Target.EDGES, base=0, count=2, address=100),
+        Load(target=Target.OPERAND, base=0, count=2, address=0),
+        Load(target=Target.ORDER, base=0, count=2, address=50, signals=2),
+        Aggregate(edge_base=0, count=2, operand_base=0, slot_base=0, waits=1),
+        Aggregate(edge_base=0, count=2, operand_base=1, slot_base=30, signals=4),
+    ]
+    emission = Emission(vectors=2, raw=1, store=1)
+    for index, base in enumerate((30, 0)):
+        store = Store(source=Source.AGGREGATE, count=2, address=60 + 2 * index, raw=1)
+        drain = Drain(order_base=0, count=2, emission=emission, slot_base=base)
+        commands += [store, replace(drain, waits=2 * (index == 0))]
+    run(model, commands)
+    sums = np.frombuffer(model.read(60, 4), dtype=np.int32)
+    assert sums.tolist() == [-60, -42, 30, 21]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Aggregate(edge_base=0, count=1, operand_base=0, slot_base=141, waits=1),
+        Drain(order_base=0, count=1, emission=Emission(vectors=1), slot_base=141, waits=1),
+    ],
+)
+def test_a_slot_beyond_the_accumulators_is_named(command):
+    model = machine(ODD)
+    model.write(0, beats(ODD, slot=[9], valid=[1]))
+    model.write(50, pack_order(ODD, order_word(ODD).pack(pe=0, slot=[9], last=[1])[:, 0]))
+    load = Load(target=Target.EDGES, base=0, count=1, address=0)
+    order = Load(target=Target.ORDER, base=0, count=1, address=50, signals=1 << command.unit)
+    with pytest.raises(ProgramError, match=r"slot .* is outside the 150"):
+        run(model, [load, order, command])
+    run(model, [load, order, replace(command, slot_base=140)])
 
 
 def test_seeds_are_32_bit_words():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gcnloom_spec.commands import COMMANDS
-from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode
+from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode, Unit
 from gcnloom_spec.words import Word
 
 STRADDLING = Word("w", {"a": 60, "b": -10, "c": 63, "d": 1, "e": -63, "f": 63, "g": -1})
@@ -96,8 +96,12 @@ def test_every_command_fits_and_begins_with_the_same_header():
     assert set(WORDS) == set(COMMANDS) == set(Opcode)
     for opcode, word in WORDS.items():
         assert word.width <= 8 * COMMAND_BYTES
-        assert list(word.fields.items())[:3] == [("opcode", 4), ("waits", 4), ("signals", 4)]
-        assert int(word.pack(opcode=opcode, waits=3, signals=9)[0]) == opcode | 3 << 4 | 9 << 8
+        assert list(word.fields.items())[:3] == [("opcode", 4), ("waits", 5), ("signals", 5)]
+        assert int(word.pack(opcode=opcode, waits=3, signals=25)[0]) == opcode | 3 << 4 | 25 << 9
+
+
+def test_each_opcode_has_a_unit_of_its_own():
+    assert sorted(command.unit for command in COMMANDS.values()) == list(Unit)
 
 
 def test_nothing_packs_to_nothing():

@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 
 from gcnloom.programs import dependence
-from gcnloom.programs.dependence import Access, accesses_of, insert_tokens
+from gcnloom.programs.access import Access, Reach, accesses_of
+from gcnloom.programs.dependence import insert_tokens
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Mode, Source, Target
+from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit
 
 IN_FLIGHT = 3
+UNITS = len(Unit)
+OWN = "abcde"
+"""The memory that each unit writes."""
 MAKERS = [
     lambda: Load(target=0, base=0, count=1, address=0),
     lambda: Aggregate(edge_base=0, count=1, operand_base=0),
+    lambda: Drain(order_base=0, count=1, emission=Emission(vectors=1)),
     lambda: Transform(mode=0, count=1),
     lambda: Store(source=0, count=1, address=0),
 ]
@@ -25,14 +30,14 @@ def random_accesses(rng, count):
     """Commands of random units that touch random intervals of two small memories."""
     commands, accesses = [], []
     for _ in range(count):
-        unit = int(rng.integers(4))
+        unit = int(rng.integers(UNITS))
         touched = []
         for _ in range(int(rng.integers(0, 4))):
             low = int(rng.integers(12))
             high = low + int(rng.integers(1, 5))
-            space, write = ("abcd"[unit], True) if rng.random() < 0.5 else ("", False)
+            space, write = (OWN[unit], True) if rng.random() < 0.5 else ("", False)
             if not write:
-                space = "abcd"[rng.integers(4)]
+                space = OWN[rng.integers(UNITS)]
             if rng.random() < 0.3:
                 space, write = "shared", True
             touched.append(Access(space, low, high, write))
@@ -43,18 +48,18 @@ def random_accesses(rng, count):
 
 def run_freely(commands, rng):
     """Start and finish commands in any order that queues and tokens allow; return the times."""
-    queues = [[i for i, c in enumerate(commands) if c.unit == unit] for unit in range(4)]
-    flying = [[] for _ in range(4)]
-    tokens = np.zeros((4, 4), dtype=int)
+    queues = [[i for i, c in enumerate(commands) if c.unit == unit] for unit in Unit]
+    flying = [[] for _ in Unit]
+    tokens = np.zeros((UNITS, UNITS), dtype=int)
     start, end, most, clock = {}, {}, 0, 0
     while any(queues) or any(flying):
         moves = []
-        for unit in range(4):
+        for unit in Unit:
             if flying[unit]:
                 moves.append((unit, "finish"))
             if queues[unit] and len(flying[unit]) < IN_FLIGHT:
                 waits = commands[queues[unit][0]].waits
-                if all(tokens[v, unit] for v in range(4) if waits >> v & 1):
+                if all(tokens[v, unit] for v in Unit if waits >> v & 1):
                     moves.append((unit, "start"))
         assert moves, "the program is stuck"
         unit, move = moves[rng.integers(len(moves))]
@@ -63,12 +68,12 @@ def run_freely(commands, rng):
             index = queues[unit].pop(0)
             start[index] = clock
             flying[unit].append(index)
-            for v in range(4):
+            for v in Unit:
                 tokens[v, unit] -= commands[index].waits >> v & 1
         else:
             index = flying[unit].pop(0)
             end[index] = clock
-            for v in range(4):
+            for v in Unit:
                 tokens[unit, v] += commands[index].signals >> v & 1
             most = max(most, int(tokens.max()))
     assert not tokens.any(), "tokens are left over"
@@ -162,11 +167,28 @@ def test_reading_what_the_same_unit_emitted_waits_for_that_unit():
     write = [Access("left.0", 0, 4, True)]
     look = [Access("left.0", 2, 3, False)]
     ordered = insert_tokens([emit, read], [write, look])
-    assert [c.signals for c in ordered] == [4, 0]
-    assert [c.waits for c in ordered] == [0, 4]
+    assert [c.signals for c in ordered] == [8, 0]
+    assert [c.waits for c in ordered] == [0, 8]
     between = [MAKERS[0](), [Access("left.0", 2, 3, True)]]
     ordered = insert_tokens([emit, between[0], read], [write, between[1], look])
-    assert [c.waits for c in ordered] == [0, 4, 1]
+    assert [c.waits for c in ordered] == [0, 8, 1]
+
+
+def test_a_drain_waits_for_the_sums_it_reads_and_their_slots_for_the_drain():
+    config = AcceleratorConfig.from_toml("odd")
+    reach = Reach(rows=4, slots=10)
+    emission = Emission(vectors=3)
+    commands = [
+        Aggregate(edge_base=0, count=9, operand_base=0, slot_base=0),
+        Aggregate(edge_base=9, count=9, operand_base=0, slot_base=10),
+        Drain(order_base=0, count=9, emission=emission, slot_base=0),
+        Aggregate(edge_base=0, count=9, operand_base=0, slot_base=20),
+        Aggregate(edge_base=0, count=9, operand_base=0, slot_base=9),
+    ]
+    ordered = insert_tokens(commands, [accesses_of(c, config, reach) for c in commands])
+    aggregate, drain = 1 << Unit.AGGREGATE, 1 << Unit.DRAIN
+    assert [c.waits for c in ordered] == [0, 0, aggregate, 0, drain]
+    assert [c.signals for c in ordered] == [drain, 0, aggregate, 0, 0]
 
 
 def test_accesses_are_what_the_command_says():
@@ -184,12 +206,17 @@ def test_accesses_are_what_the_command_says():
     drain = Drain(order_base=1, count=8, emission=emission)
     assert accesses_of(drain, config) == [
         ("order", 1, 9, False),
+        ("accumulators", 0, 150, False),
         ("mask_aggregate", 7, 13, False),
         ("left.1", 0, 6, True),
     ]
     aggregate = Aggregate(edge_base=2, count=3, operand_base=4)
     assert accesses_of(aggregate, config)[1] == ("operand", 4, 600, False)
-    assert accesses_of(aggregate, config, 10)[1] == ("operand", 4, 14, False)
+    assert accesses_of(aggregate, config, Reach(rows=10))[1] == ("operand", 4, 14, False)
+    aggregate, drain = replace(aggregate, slot_base=7), replace(drain, slot_base=8)
+    assert accesses_of(aggregate, config)[2] == ("accumulators", 7, 150, True)
+    assert accesses_of(aggregate, config, Reach(slots=2))[2] == ("accumulators", 7, 9, True)
+    assert accesses_of(drain, config, Reach(slots=2))[1] == ("accumulators", 8, 10, False)
     stationary = Transform(mode=Mode.WEIGHT_STATIONARY, count=2, left_base=1, right_base=3, last=0)
     spaces = {(a.space, a.low, a.high) for a in accesses_of(stationary, config)}
     assert spaces == {

@@ -9,7 +9,17 @@ import pytest
 from gcnloom.errors import ProgramError
 from gcnloom.programs.program import Program, decode
 from gcnloom_spec.commands import COMMANDS, Aggregate, Drain, Emission, Load, Store, Transform
-from gcnloom_spec.isa import EMISSION, WORDS, Destination, Mode, Opcode, Source, Target
+from gcnloom_spec.isa import (
+    EMISSION,
+    ISA_VERSION,
+    WORDS,
+    Destination,
+    Mode,
+    Opcode,
+    Source,
+    Target,
+    Unit,
+)
 
 DIGEST = "0123456789abcdef"
 
@@ -77,17 +87,20 @@ def test_listing_reads_like_assembly():
         vectors=512, relu=1, shift=7, tensor=3, destination=Destination.LEFT, store=1
     )
     commands = [
-        Load(target=Target.RIGHT, base=64, count=8, address=256, bank=1, signals=4),
+        Load(
+            target=Target.RIGHT, base=64, count=8, address=256, bank=1, signals=1 << Unit.TRANSFORM
+        ),
         Store(source=Source.TRANSFORM, count=512, address=4096),
         Transform(
             mode=Mode.WEIGHT_STATIONARY,
             count=512,
             right_base=64,
             emission=emission,
-            waits=3,
-            signals=8,
+            waits=1 << Unit.LOAD | 1 << Unit.AGGREGATE,
+            signals=1 << Unit.STORE,
         ),
-        Aggregate(edge_base=0, count=10, operand_base=5),
+        Aggregate(edge_base=0, count=10, operand_base=5, slot_base=60),
+        Drain(order_base=2, count=8, slot_base=60, emission=Emission(vectors=6, tensor=3)),
     ]
     lines = Program.of(commands, DIGEST).listing({3: "h1"}).splitlines()
     assert [line.split()[:2] for line in lines] == [
@@ -95,11 +108,14 @@ def test_listing_reads_like_assembly():
         ["1", "store"],
         ["2", "transform"],
         ["3", "aggregate"],
+        ["4", "drain"],
     ]
     assert "right.1 64+8  from 0x100" in lines[0]
     assert "ws  left 0+512  right 64  sums 0  first  last -> h1" in lines[2]
     assert "(relu, >>7) to left.0 0, store" in lines[2]
     assert lines[2].endswith("wait load,aggregate  signal store")
+    assert lines[3].endswith("edges 0+10  operand 5  slots 60")
+    assert "order 2+8  slots 60  -> h1" in lines[4]
 
 
 def test_a_field_that_does_not_fit_is_named():
@@ -141,7 +157,9 @@ def test_a_changed_program_and_another_version_are_refused(tmp_path):
     with pytest.raises(ProgramError, match="does not match its digest"):
         Program.load(path)
     np.savez(path, **parts | {"isa_version": np.array(7)})
-    with pytest.raises(ProgramError, match="version 7 of the command set, this is version 1"):
+    with pytest.raises(
+        ProgramError, match=f"version 7 of the command set, this is version {ISA_VERSION}"
+    ):
         Program.load(path)
     with pytest.raises(ProgramError, match="cannot read program"):
         Program.load(tmp_path / "absent.npz")

@@ -10,11 +10,12 @@ from scipy.sparse import csr_array
 from gcnloom.device import open as open_device
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.programs.program import Program
+from gcnloom.tensors.items import pack_beats
 from gcnloom_sim import rtl
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
-from gcnloom_spec.commands import Emission, Load, Store, Transform
+from gcnloom_spec.commands import Aggregate, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import ISA_VERSION, Mode, Source, Target, Unit
+from gcnloom_spec.isa import ISA_VERSION, Mode, Source, Target, Unit, edge_word
 
 pytestmark = pytest.mark.sim
 
@@ -93,6 +94,18 @@ def test_what_lies_behind_an_unknown_opcode_is_not_executed(device):
     with pytest.raises(DeviceError, match="after 1 of 4"):
         device.run(Program(words=words, config_digest=SMALLEST.digest))
     assert device.read_bytes(0, 64) == bytes(range(256))
+
+
+def test_an_edge_that_comes_too_soon_is_reported_once(device):
+    """The hazard is in the program's very last beat; the next program starts without it."""
+    edges = edge_word(SMALLEST).pack(slot=[3, 4, 5, 3], weight=1, first=1, valid=1)
+    device.write_bytes(0, pack_beats(SMALLEST, edges))
+    load = Load(target=Target.EDGES, base=0, count=4, address=0, signals=1 << Unit.AGGREGATE)
+    aggregate = Aggregate(edge_base=0, count=4, operand_base=0, waits=1 << Unit.LOAD)
+    with pytest.raises(DeviceError, match="an edge came too soon after one of the same sum"):
+        device.run(of(load, aggregate))
+    device.run(of(load, replace(aggregate, count=3)))
+    assert device.counters()["edges"] == 3
 
 
 def test_a_load_beyond_the_memory_is_reported_once(device):

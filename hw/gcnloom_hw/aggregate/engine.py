@@ -64,8 +64,8 @@ class AggregateEngine(wiring.Component):
         No command of the kind executes; no sums are on their way out.
     """
 
-    drain_latency = 20
-    """Cycles from accepting a Drain to its first vector at `sums`, at least."""
+    drain_latency = 14
+    """Cycles from accepting a Drain to the first word of it at `sums`, if nothing holds it up."""
 
     aggregates: stream.Interface
     drains: stream.Interface
