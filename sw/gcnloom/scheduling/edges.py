@@ -9,10 +9,12 @@ from scipy.sparse import csr_array
 
 from gcnloom_spec.isa import HAZARD_DISTANCE
 
-__all__ = ["Edges", "chunk_counts", "chunk_limits", "edges_of", "rank_within"]
+__all__ = ["Edges", "chunk_counts", "chunk_limits", "edges_of", "rank_within", "tile_bounds"]
 
 LEAST_CHUNK = 2
 """Rows are not split finer than this many edges of a tile: each chunk costs a drain entry."""
+BANKED_SLACK = 3
+"""With banks, rows are split whose edges would come sooner than so many hazard distances."""
 
 Index = NDArray[np.int64]
 
@@ -80,13 +82,27 @@ def _spare(column: Index, count: int, columns: int, max_columns: int) -> Index:
     return start + turn % np.minimum(max_columns, columns - start)
 
 
-def chunk_limits(bounds: Index) -> Index:
+def tile_bounds(edges: Edges, pes: int, banks: int) -> Index:
+    """Beats below which no schedule of each tile gets, however rows are split.
+
+    Every PE takes an edge a beat, and of `banks` banks, if there are any, each is read once. The
+    hazard distance adds nothing, as rows may be split at will.
+    """
+    bounds = -(-np.bincount(edges.tile, minlength=len(edges.spans)) // pes)
+    if not banks:
+        return bounds
+    reads = np.bincount(edges.tile * banks + edges.column % banks, minlength=len(bounds) * banks)
+    return np.maximum(bounds, reads.reshape(-1, banks).max(axis=1))
+
+
+def chunk_limits(bounds: Index, banks: int) -> Index:
     """How many edges of each tile a chunk may have, so that no slot holds up the tile.
 
     A slot with more edges than the tile has beats over the hazard distance would take longer;
-    one more in the divisor leaves room to order them.
+    somewhat fewer leave room to order them, which they need more of where banks matter too.
     """
-    return np.maximum(bounds // (HAZARD_DISTANCE + 1), LEAST_CHUNK)
+    distance = BANKED_SLACK * HAZARD_DISTANCE if banks else HAZARD_DISTANCE + 1
+    return np.maximum(bounds // distance, LEAST_CHUNK)
 
 
 def chunk_counts(edges: Edges, limits: Index, rows: int) -> Index:
