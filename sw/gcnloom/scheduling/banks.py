@@ -44,7 +44,8 @@ def bank_order(matrix: csr_array, banks: int, max_columns: int) -> Index:
     turn = place // banks * banks
     width = np.minimum(banks, np.minimum(max_columns, columns - start) - turn)
     back = turn + width - 1 - place % banks
-    return order[start + np.where(turn // banks % 2 == 1, back, place)]
+    dealt: Index = order[start + np.where(turn // banks % 2 == 1, back, place)]
+    return dealt
 
 
 def bank_pattern(reads: Index, beats: int) -> Index:

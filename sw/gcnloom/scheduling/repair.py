@@ -11,6 +11,10 @@ __all__ = ["padding", "repair"]
 Index = NDArray[np.int64]
 
 ROUNDS = 60
+PATIENCE = 12
+"""Rounds without a gain after which nothing more is tried."""
+HOPELESS = 0.1
+"""Share of places too close after the first kind of swap above which the second is no use."""
 TRIES = 16
 """Places that an edge tries in each round."""
 NEAREST = 4
@@ -44,7 +48,8 @@ def repair(chunk: Index, bank: Index, tile: Index) -> Index:
         rng = np.random.default_rng(0)
         group = tile[:, None] * chunk.shape[1] + np.arange(chunk.shape[1])
         _swap_edges(chunk, group * (int(bank.max()) + 2) + bank + 1, source, rng)
-        _swap_chains(chunk, np.where(chunk >= 0, bank, -1), tile, source, rng)
+        if len(_too_close(chunk)) <= HOPELESS * chunk.size:
+            _swap_chains(chunk, np.where(chunk >= 0, bank, -1), tile, source, rng)
     return source
 
 
@@ -88,9 +93,11 @@ def _swap_edges(chunk: Index, group: Index, source: Index, rng: np.random.Genera
     rank = np.empty(chunk.size, dtype=np.int64)
     rank[members] = np.arange(chunk.size)
     claim = np.full(chunk.size, -1, dtype=np.int64)
+    fewest, since = chunk.size, 0
     for turn in range(ROUNDS):
         place = _too_close(chunk)
-        if not len(place):
+        fewest, since = (len(place), turn) if len(place) < fewest else (fewest, since)
+        if not len(place) or turn - since > PATIENCE:
             return
         reach = NEAREST << turn // 4
         mine = group.ravel()[place]
@@ -129,13 +136,14 @@ def _swap_chains(
 ) -> None:
     """Let every edge that is too close change beats, with all that must not stay behind."""
     pes = chunk.shape[1]
-    lanes = np.arange(pes)
     ends = np.cumsum(np.bincount(tile))
     low, high = (ends - np.bincount(tile))[tile], ends[tile] - 1
     claim = np.full(len(chunk), -1, dtype=np.int64)
+    fewest, since = chunk.size, 0
     for turn in range(ROUNDS):
         place = _too_close(chunk)
-        if not len(place):
+        fewest, since = (len(place), turn) if len(place) < fewest else (fewest, since)
+        if not len(place) or turn - since > PATIENCE:
             return
         here, pe = np.divmod(place, pes)
         reach = NEAREST << turn // 4
@@ -166,7 +174,7 @@ def _chains(bank: Index, here: Index, there: Index, pe: Index) -> NDArray[np.boo
     bound |= bound.swapaxes(-1, -2)
     chain = np.broadcast_to(np.arange(bank.shape[1]) == pe[:, None, None], theirs.shape)
     while True:
-        grown = chain | np.any(bound & chain[..., None, :], axis=-1)
+        grown: NDArray[np.bool_] = chain | np.any(bound & chain[..., None, :], axis=-1)
         if np.array_equal(grown, chain):
             return grown
         chain = grown
@@ -188,4 +196,5 @@ def _gains(chunk: Index, here: Index, there: Index, chain: NDArray[np.bool_]) ->
     gain[flat[first] == flat[second]] = 0
     gains: Index = np.zeros(chain.shape, dtype=np.int64)
     gains[chain] = gain
-    return gains.sum(axis=-1)
+    total: Index = gains.sum(axis=-1)
+    return total

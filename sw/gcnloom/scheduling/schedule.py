@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from gcnloom.scheduling.dealing import Deal, deal
-from gcnloom.scheduling.edges import Edges, chunk_counts, chunk_limits, edges_of, tile_bounds
+from gcnloom.scheduling.edges import Edges, edges_of, split, tile_bounds
 from gcnloom.scheduling.placing import place, unevenness
 from gcnloom.scheduling.result import Excess, RowBlock, Schedule, Tile
 from gcnloom_spec.config import AcceleratorConfig
@@ -123,8 +123,7 @@ def _row_block(
     while True:
         edges = edges_of(weights, rows, max_columns)
         bounds = tile_bounds(edges, config.pes, config.operand_banks)
-        limits = chunk_limits(bounds, config.operand_banks)
-        counts = chunk_counts(edges, limits, len(rows))
+        limits, counts = split(edges, bounds, config.operand_banks, len(rows))
         if counts.sum() <= capacity - spare or len(rows) <= multiple:
             break
         fitting = int(np.searchsorted(np.cumsum(counts), capacity - spare, side="right"))
