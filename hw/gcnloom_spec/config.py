@@ -14,6 +14,7 @@ from typing import Any
 __all__ = ["AcceleratorConfig", "Packing", "named_configs"]
 
 LOCAL_BITS = 16
+SWITCHED_OFF_BY_ZERO = ("operand_banks",)
 
 
 def _power_of_two(number: int) -> int:
@@ -66,7 +67,10 @@ class AcceleratorConfig:
     memory_bytes : int
         Bytes of a device-memory word, a power of two.
     operand_depth : int
-        Vectors in the sparse engine's operand memory (each PE holds a copy).
+        Vectors in the sparse engine's operand memory.
+    operand_banks : int
+        0: each PE holds a copy of the operand memory. Else a power of two, at least `pes`: the
+        PEs share one of so many banks, and no two of them read the same bank in one beat.
     accumulator_depth : int
         Output rows each PE accumulates.
     edge_depth : int
@@ -93,6 +97,7 @@ class AcceleratorConfig:
     sum_width: int = 32
     memory_bytes: int = 16
     operand_depth: int = 2048
+    operand_banks: int = 0
     accumulator_depth: int = 512
     edge_depth: int = 2048
     order_depth: int = 2048
@@ -106,11 +111,28 @@ class AcceleratorConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) is not int or value < 1:
+            zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
+            if type(value) is not int or (value < 1 and not zero):
                 raise ValueError(f"{field.name}={value!r} is not a positive integer")
+        self._check_banks()
         self._check_widths()
         self._check_array()
         self._check_depths()
+
+    def _check_banks(self) -> None:
+        if not self.operand_banks:
+            return
+        if self.operand_banks & (self.operand_banks - 1) or self.operand_banks < self.pes:
+            raise ValueError(
+                f"operand_banks={self.operand_banks} is not a power of two of at least "
+                f"pes={self.pes}; use {_power_of_two(2 * self.pes)}, or 0 for a copy in each PE"
+            )
+        if self.operand_depth % self.operand_banks:
+            raise ValueError(
+                f"operand_depth={self.operand_depth} is not a multiple of "
+                f"operand_banks={self.operand_banks}; "
+                f"use {self.operand_depth // self.operand_banks * self.operand_banks}"
+            )
 
     def _check_widths(self) -> None:
         if not 4 <= self.operand_width <= 16:
@@ -232,8 +254,13 @@ class AcceleratorConfig:
         return "".join(f"{name} = {value}\n" for name, value in asdict(self).items())
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, every field."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Canonical JSON: sorted keys, every field that is not switched off.
+
+        A field that comes later thus changes no digest of those that do not use it.
+        """
+        return json.dumps(
+            {name: value for name, value in asdict(self).items() if value}, sort_keys=True
+        )
 
     @cached_property
     def digest(self) -> str:

@@ -20,6 +20,10 @@ def execute(plan, config, operand):
             edges = edge_word(config).unpack(tile.beats[:, :, None])
             assert np.count_nonzero(edges["valid"]) == tile.edges
             assert np.count_nonzero(edges["valid"], axis=0).max() == tile.busiest
+            if config.operand_banks:
+                banks = np.where(edges["valid"], edges["column"] % config.operand_banks, -1)
+                for beat in banks:
+                    assert np.bincount(beat[beat >= 0], minlength=1).max() <= 1
             for beat, pe in np.argwhere(edges["valid"]):
                 slot, weight = edges["slot"][beat, pe], edges["weight"][beat, pe]
                 # The tiles of a block run back to back.
@@ -90,6 +94,10 @@ def banded(rng, rows, columns, _edges):
     return np.argwhere(abs(row * columns - column * rows) < 2 * rows)
 
 
+def dense(rng, rows, columns, _edges):
+    return np.argwhere(rng.random((min(rows, 40), min(columns, 60))) < 0.9)
+
+
 def hub(rng, rows, columns, _edges):
     full = np.stack([np.full(columns, rows // 2), np.arange(columns)], axis=1)
     return np.concatenate([full, [[0, 0], [rows - 1, columns - 1]]])
@@ -103,7 +111,7 @@ def empty(rng, rows, columns, _edges):
     return np.zeros((0, 2), dtype=int)
 
 
-PATTERNS = (power_law, banded, hub, one_column, empty)
+PATTERNS = (power_law, banded, dense, hub, one_column, empty)
 
 
 def matrix_of(places, shape, rng):
@@ -123,8 +131,16 @@ def check(plan, matrix, config, rng):
     assert sorted(edge for edge in used if edge[2]) == sorted(expected)
     assert len(used) - matrix.nnz == np.sum(np.diff(matrix.indptr) == 0)
     assert plan.lower_bound <= plan.length
+    assert plan.lower_bound == sum(_bound(tile, config) for b in plan.blocks for tile in b.tiles)
     excess = plan.excess
     ideal = -(-len(used) // config.pes)
-    assert ideal + excess.rounding == plan.lower_bound
+    assert ideal + excess.rounding + excess.banks == plan.lower_bound
     assert plan.lower_bound + excess.imbalance + excess.hazards == plan.length
-    assert min(excess.rounding, excess.imbalance, excess.hazards) >= 0
+    assert min(excess.rounding, excess.banks, excess.imbalance, excess.hazards) >= 0
+
+
+def _bound(tile, config):
+    edges = edge_word(config).unpack(tile.beats[:, :, None])
+    column = edges["column"][edges["valid"] == 1]
+    reads = np.bincount(column % config.operand_banks) if config.operand_banks else [0]
+    return max(-(-len(column) // config.pes), *reads)

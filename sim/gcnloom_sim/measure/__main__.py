@@ -12,6 +12,7 @@ from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
+from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
 
 __all__ = ["main"]
@@ -55,9 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
+        if name == "schedules":
+            added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
+            added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
 
     add("commands", _commands, "predicted and measured cycles of every kind of command")
     add("passes", _passes, "predicted and measured cycles of training passes")
+    add("schedules", _schedules, "length of schedules against their lower bound")
     add("speed", _speed, "simulated cycles a second, on one core")
     add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
     add("executors", _executors, "the same training on several executors")
@@ -70,6 +75,10 @@ def _commands(options: argparse.Namespace) -> Table:
 
 def _passes(options: argparse.Namespace) -> Table:
     return PASSES, pass_rows(options.memory)
+
+
+def _schedules(options: argparse.Namespace) -> Table:
+    return SCHEDULES, schedule_rows(options.data, options.pes)
 
 
 def _speed(options: argparse.Namespace) -> Table:

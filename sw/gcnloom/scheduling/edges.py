@@ -9,10 +9,12 @@ from scipy.sparse import csr_array
 
 from gcnloom_spec.isa import HAZARD_DISTANCE
 
-__all__ = ["Edges", "chunk_counts", "chunk_limits", "edges_of", "rank_within"]
+__all__ = ["Edges", "edges_of", "rank_within", "split", "tile_bounds"]
 
-LEAST_CHUNK = 2
-"""Rows are not split finer than this many edges of a tile: each chunk costs a drain entry."""
+LEAST_CHUNKS = (1, 2, 4)
+"""Rows are split no finer than the first of these edges of a tile that the drain allows."""
+BANKED_SLACK = 3
+"""With banks, rows are split whose edges would come sooner than so many hazard distances."""
 
 Index = NDArray[np.int64]
 
@@ -80,21 +82,37 @@ def _spare(column: Index, count: int, columns: int, max_columns: int) -> Index:
     return start + turn % np.minimum(max_columns, columns - start)
 
 
-def chunk_limits(bounds: Index) -> Index:
-    """How many edges of each tile a chunk may have, so that no slot holds up the tile.
+def tile_bounds(edges: Edges, pes: int, banks: int) -> Index:
+    """Beats below which no schedule of each tile gets, however rows are split.
 
-    A slot with more edges than the tile has beats over the hazard distance would take longer;
-    one more in the divisor leaves room to order them.
+    Every PE takes an edge a beat, and of `banks` banks, if there are any, each is read once. The
+    hazard distance adds nothing, as rows may be split at will.
     """
-    return np.maximum(bounds // (HAZARD_DISTANCE + 1), LEAST_CHUNK)
+    bounds: Index = -(-np.bincount(edges.tile, minlength=len(edges.spans)) // pes)
+    if not banks:
+        return bounds
+    reads = np.bincount(edges.tile * banks + edges.column % banks, minlength=len(bounds) * banks)
+    busiest: Index = reads.reshape(-1, banks).max(axis=1)
+    return np.maximum(bounds, busiest)
 
 
-def chunk_counts(edges: Edges, limits: Index, rows: int) -> Index:
-    """Into how many chunks to split each row so that none exceeds the limits."""
-    cell, size = np.unique(edges.row * len(limits) + edges.tile, return_counts=True)
-    counts = np.ones(rows, dtype=np.int64)
-    np.maximum.at(counts, cell // len(limits), -(-size // limits[cell % len(limits)]))
-    return counts
+def split(edges: Edges, bounds: Index, banks: int, rows: int) -> tuple[Index, Index]:
+    """How far to split rows: at most how many edges of each tile in a chunk, and chunks by row.
+
+    A slot with more edges than a tile has beats over the hazard distance would hold the tile up;
+    somewhat fewer leave room to order them, which they need more of where banks matter too.
+    In small tiles rows are only split so far as to drain them, an entry a beat, in the beats
+    of the block, or else not much longer than with whole rows.
+    """
+    distance = BANKED_SLACK * HAZARD_DISTANCE if banks else HAZARD_DISTANCE + 1
+    cell, size = np.unique(edges.row * len(bounds) + edges.tile, return_counts=True)
+    for least in LEAST_CHUNKS:
+        limits = np.maximum(bounds // distance, least)
+        counts = np.ones(rows, dtype=np.int64)
+        np.maximum.at(counts, cell // len(bounds), -(-size // limits[cell % len(bounds)]))
+        if counts.sum() <= max(bounds.sum(), rows + rows // 8):
+            break
+    return limits, counts
 
 
 def rank_within(group: Index, sizes: Index) -> Index:

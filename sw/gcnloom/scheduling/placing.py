@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gcnloom.scheduling.banks import bank_pattern, in_cells
 from gcnloom.scheduling.dealing import Deal
 from gcnloom.scheduling.edges import Edges
 from gcnloom.scheduling.repair import padding, repair
@@ -16,6 +17,15 @@ from gcnloom_spec.isa import HAZARD_DISTANCE
 __all__ = ["Issue", "place", "unevenness"]
 
 Index = NDArray[np.int64]
+
+LANES, BANKED_LANES = 2, 4
+"""Edges of a chunk are laid out so many hazard distances apart where they can be; with banks
+they are then shifted more. Fewer spread the first edges of chunks more evenly over time.
+"""
+
+TRIALS = 5
+TOLERATED = 0.005
+"""Share of beats inserted to keep edges apart above which tiles are tried with more beats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,20 +48,44 @@ class Issue:
 
 
 def place(edges: Edges, dealt: Deal, bounds: Index, config: AcceleratorConfig) -> Issue:
-    """Place every edge in a beat; beats of one slot keep their distance across tiles too."""
+    """Place every edge in a beat; beats of one slot keep their distance across tiles too.
+
+    Where tiles are so tight that much must be padded, they are given some more beats from the
+    start, among which edges are ordered more easily; the shortest of a few trials is taken.
+    """
+    pes = config.pes
+    queues = Queues.of(edges.tile * pes + dealt.pe[dealt.chunk], dealt.chunk, len(bounds) * pes)
+    lengths = np.maximum(bounds, queues.least.reshape(-1, pes).max(axis=1))
+    trials = [_placed(queues, edges, dealt, lengths, config)]
+    while len(trials) < TRIALS:
+        pads = trials[-1].lengths - lengths
+        if pads.sum() <= TOLERATED * lengths.sum():
+            break
+        lengths = lengths + -(-pads // 2)
+        trials.append(_placed(queues, edges, dealt, lengths, config))
+    return min(trials, key=lambda issue: int(issue.lengths.sum()))
+
+
+def _placed(
+    queues: Queues, edges: Edges, dealt: Deal, lengths: Index, config: AcceleratorConfig
+) -> Issue:
+    """Place every edge in tiles of these lengths, and pad what comes too close."""
     pes = config.pes
     pe = dealt.pe[dealt.chunk]
-    queues = Queues.of(edges.tile * pes + pe, dealt.chunk, len(bounds) * pes)
-    least = queues.least.reshape(-1, pes).max(axis=1)
-    lengths = np.maximum(bounds, least)
     starts = np.cumsum(lengths) - lengths
-    beat = issue_times(queues, np.repeat(lengths, pes), 2 * HAZARD_DISTANCE) + starts[edges.tile]
+    stride = HAZARD_DISTANCE * (BANKED_LANES if config.operand_banks else LANES)
+    beat = issue_times(queues, np.repeat(lengths, pes), stride) + starts[edges.tile]
 
     tile = np.repeat(np.arange(len(lengths)), lengths)
+    bank = np.full((len(tile), pes), -1, dtype=np.int64)
+    if config.operand_banks:
+        cell = queues.queue * config.operand_banks + edges.column % config.operand_banks
+        bank = _patterns(cell, lengths, config)
+        cells = (tile[:, None] * pes + np.arange(pes)) * config.operand_banks + bank
+        beat = in_cells(cell, beat, cells)
     chunk = np.full((len(tile), pes), -1, dtype=np.int64)
     chunk[beat, pe] = dealt.chunk
-    group = tile[:, None] * pes + np.arange(pes)
-    source = repair(chunk, group, tile)
+    source = repair(chunk, bank, tile)
     moved = np.empty(chunk.size, dtype=np.int64)
     moved[source] = np.arange(chunk.size)
     beat = moved[beat * pes + pe] // pes
@@ -61,6 +95,18 @@ def place(edges: Edges, dealt: Deal, bounds: Index, config: AcceleratorConfig) -
         beat=beat + np.cumsum(pads)[beat],
         lengths=lengths + np.bincount(tile, pads, len(lengths)).astype(np.int64),
         busiest=queues.total.reshape(-1, pes).max(axis=1),
+    )
+
+
+def _patterns(cell: Index, lengths: Index, config: AcceleratorConfig) -> Index:
+    """Choose the bank that each PE may read in each beat of a row block.
+
+    A cell is a tile, a PE and a bank; `cell` is that of each edge.
+    """
+    shape = (len(lengths), config.pes, config.operand_banks)
+    reads = np.bincount(cell, minlength=int(np.prod(shape))).reshape(shape)
+    return np.concatenate(
+        [bank_pattern(each, int(beats)) for each, beats in zip(reads, lengths, strict=True)]
     )
 
 

@@ -72,6 +72,8 @@ class Excess:
     ----------
     rounding : int
         Tiles whose edges are no multiple of the PEs. Part of the lower bound.
+    banks : int
+        Tiles of which one bank is read more often than a PE has edges. Part of the lower bound.
     imbalance : int
         A PE has more edges of a tile than the bound, as slots to split rows further ran out.
     hazards : int
@@ -79,6 +81,7 @@ class Excess:
     """
 
     rounding: int
+    banks: int
     imbalance: int
     hazards: int
 
@@ -93,6 +96,9 @@ class Schedule:
         Shape of the matrix.
     pes : int
         Processing elements it was scheduled for.
+    banks : int
+        Operand banks it was scheduled for: no two PEs read columns of one tile that are equal
+        modulo `banks` in one beat. 0 if each PE has a copy of the operand.
     nnz : int
         Non-zeros of the matrix.
     blocks : tuple of RowBlock
@@ -101,6 +107,7 @@ class Schedule:
 
     shape: tuple[int, int]
     pes: int
+    banks: int
     nnz: int
     blocks: tuple[RowBlock, ...]
 
@@ -118,14 +125,15 @@ class Schedule:
     def excess(self) -> Excess:
         """Where the beats above the least conceivable come from.
 
-        ``ceil(edges / pes) + rounding`` is the lower bound; with `imbalance` and `hazards` it
-        is the length.
+        ``ceil(edges / pes) + rounding + banks`` is the lower bound; with `imbalance` and
+        `hazards` it is the length.
         """
         tiles = [tile for block in self.blocks for tile in block.tiles]
         needed = [max(tile.bound, tile.busiest) for tile in tiles]
-        ideal = -(-sum(tile.edges for tile in tiles) // self.pes)
+        rounded = sum(-(-tile.edges // self.pes) for tile in tiles)
         return Excess(
-            rounding=self.lower_bound - ideal,
+            rounding=rounded - -(-sum(tile.edges for tile in tiles) // self.pes),
+            banks=self.lower_bound - rounded,
             imbalance=sum(needed) - self.lower_bound,
             hazards=self.length - sum(needed),
         )
@@ -140,8 +148,10 @@ class Schedule:
         rows, columns = self.shape
         tiles = sum(len(block.tiles) for block in self.blocks)
         excess = self.excess
+        feed = f" and {self.banks} banks" if self.banks else ""
         return (
-            f"{rows} x {columns}, {self.nnz} non-zeros on {self.pes} PEs: {self.length} beats, "
+            f"{rows} x {columns}, {self.nnz} non-zeros on {self.pes} PEs{feed}: "
+            f"{self.length} beats, "
             f"bound {self.lower_bound} (x{self.length / self.lower_bound:.3f}; "
             f"{excess.imbalance} more for imbalance, {excess.hazards} for hazards), "
             f"{len(self.blocks)} row blocks, {tiles} tiles, "

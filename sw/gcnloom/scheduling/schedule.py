@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from gcnloom.scheduling.dealing import Deal, deal
-from gcnloom.scheduling.edges import Edges, chunk_counts, chunk_limits, edges_of
+from gcnloom.scheduling.edges import Edges, edges_of, split, tile_bounds
 from gcnloom.scheduling.placing import place, unevenness
 from gcnloom.scheduling.result import Excess, RowBlock, Schedule, Tile
 from gcnloom_spec.config import AcceleratorConfig
@@ -36,6 +36,8 @@ def schedule(
     matrix : csr_array of int
         Mantissas within the operand width. Stored zeros are dropped, duplicates added up.
     config : AcceleratorConfig
+        With ``operand_banks``, column c of a tile is read from bank ``c % operand_banks``, and
+        no two PEs read the same bank in one beat.
     max_rows : int
         Rows of a block. A block whose rows, split, need more accumulators or drain-order
         entries than there are is cut smaller, to a multiple of the vectors in a memory word.
@@ -73,7 +75,10 @@ def schedule(
         rows = range(start, min(start + max_rows, weights.shape[0]))
         blocks.append(_row_block(weights, rows, config, max_columns, slots, entries))
         start = blocks[-1].rows.stop
-    return Schedule(shape=weights.shape, pes=config.pes, nnz=int(weights.nnz), blocks=tuple(blocks))
+    return Schedule(
+        shape=weights.shape, pes=config.pes, banks=config.operand_banks, nnz=int(weights.nnz),
+        blocks=tuple(blocks),
+    )  # fmt: skip
 
 
 def _check_sizes(
@@ -117,10 +122,8 @@ def _row_block(
     spare = min(capacity // 16, 4 * (config.pes - 1))
     while True:
         edges = edges_of(weights, rows, max_columns)
-        sizes = np.bincount(edges.tile)
-        bounds = -(-sizes // config.pes)
-        limits = chunk_limits(bounds)
-        counts = chunk_counts(edges, limits, len(rows))
+        bounds = tile_bounds(edges, config.pes, config.operand_banks)
+        limits, counts = split(edges, bounds, config.operand_banks, len(rows))
         if counts.sum() <= capacity - spare or len(rows) <= multiple:
             break
         fitting = int(np.searchsorted(np.cumsum(counts), capacity - spare, side="right"))

@@ -13,6 +13,8 @@ __all__ = ["Queues", "issue_times"]
 
 Index = NDArray[np.int64]
 
+GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Queues:
@@ -69,8 +71,8 @@ def issue_times(queues: Queues, beats: Index, stride: int) -> Index:
     the end of a lane to the start of the next (McNaughton's rule). Edges of a piece are then at
     least S beats apart, if no piece is longer than the last lane or if such pieces fill whole
     lanes. The S of a queue is the most that its fullest piece allows, up to `stride`; it is
-    never below the hazard distance where a queue has its ``least`` beats. As neighbours in a
-    lane are of like size, pieces begin evenly over time.
+    never below the hazard distance where a queue has its ``least`` beats. As the pieces in a lane
+    are of like size, they begin evenly over time.
 
     Parameters
     ----------
@@ -88,25 +90,40 @@ def issue_times(queues: Queues, beats: Index, stride: int) -> Index:
     lanes = np.where(queues.fullest > 1, np.minimum(slack, stride), stride)
     lanes = np.clip(lanes, 1, np.maximum(beats, 1))
 
-    member = rank_within(queues.piece, queues.size)
     by_size = np.lexsort((-queues.size, queues.queue_of))
-    before = np.empty(len(by_size), dtype=np.int64)
-    before[by_size] = np.cumsum(queues.size[by_size]) - queues.size[by_size]
-    rank = before[queues.piece] + member - (np.cumsum(queues.total) - queues.total)[queues.queue]
+    start = _starts(queues, by_size)
+    turn, _ = _in_lanes(start, beats[queues.queue_of], lanes[queues.queue_of])
+    # Within a lane, sizes are mixed: multiples of the golden ratio are spread evenly.
+    mixed = np.argsort(by_size) * GOLDEN % 1
+    start = _starts(queues, np.lexsort((mixed, turn, queues.queue_of)))
+    rank = start[queues.piece] + rank_within(queues.piece, queues.size)
     return _lane_times(rank, beats[queues.queue], lanes[queues.queue])
+
+
+def _starts(queues: Queues, order: Index) -> Index:
+    """Edges of its queue before each piece, where pieces come in this order."""
+    before = np.empty(len(order), dtype=np.int64)
+    before[order] = np.cumsum(queues.size[order]) - queues.size[order]
+    return before - (np.cumsum(queues.total) - queues.total)[queues.queue_of]
+
+
+def _in_lanes(rank: Index, beats: Index, lanes: Index) -> tuple[Index, Index]:
+    """How many lanes are filled before the edge with `rank`, and its place in its own.
+
+    The longer lanes are filled first.
+    """
+    short, longer = np.divmod(beats, lanes)
+    rest = rank - longer * (short + 1)
+    turn = np.where(rest < 0, rank // (short + 1), longer + rest // short)
+    return turn, np.where(rest < 0, rank % (short + 1), rest % short)
 
 
 def _lane_times(rank: Index, beats: Index, lanes: Index) -> Index:
     """Beat of the edge with `rank` in a queue; all arrays are per edge.
 
-    The longer lanes come first, and in each group the later ones, so that a piece which wraps
-    around is early enough in its second lane.
+    Of the longer lanes and of the others, the later ones are filled first, so that a piece
+    which wraps around is early enough in its second lane.
     """
-    short, longer = np.divmod(beats, lanes)
-    rest = rank - longer * (short + 1)
-    lane, frame = np.divmod(rank, short + 1)
-    lane = longer - 1 - lane
-    lane_of_rest, frame_of_rest = np.divmod(rest, short)
-    lane = np.where(rest < 0, lane, lanes - 1 - lane_of_rest)
-    frame = np.where(rest < 0, frame, frame_of_rest)
-    return frame * lanes + lane
+    turn, frame = _in_lanes(rank, beats, lanes)
+    times: Index = frame * lanes + (beats % lanes - 1 - turn) % lanes
+    return times
