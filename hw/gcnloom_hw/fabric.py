@@ -64,14 +64,21 @@ class Router(wiring.Component):
             self.stored.payload.eq(fork.o0.p.data),
             fork.o0.ready.eq(self.stored.ready),
         ]
+        # A write of one vector of a group.
+        low = (self.config.vector_group - 1).bit_length()
         ports = (self.operand_writes, self.left_writes, self.right_writes)
         for port, output in zip(ports, (fork.o1, fork.o2, fork.o3), strict=True):
             m.d.comb += [
                 port.valid.eq(output.valid),
                 output.ready.eq(port.ready),
-                port.p.address.eq(output.p.address),
+                port.p.address.eq(output.p.address >> low),
                 port.p.bank.eq(output.p.bank),
-                *(port.p.data[lane].eq(output.p.data[lane]) for lane in range(self.config.lanes)),
+                port.p.enable.eq(1 << output.p.address[:low]),
+                *(
+                    port.p.data[item][lane].eq(output.p.data[lane])
+                    for item in range(self.config.vector_group)
+                    for lane in range(self.config.lanes)
+                ),
             ]
         with m.If(self.vectors.valid & self.vectors.ready & vector.last):
             m.d.comb += self.signals.eq(vector.signals)

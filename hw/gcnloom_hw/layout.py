@@ -21,6 +21,18 @@ def layout(word: Word) -> data.StructLayout:
     )
 
 
+def group_write(item, group, more=None):
+    """Layout of a write of up to `group` items at once."""
+    return data.StructLayout(
+        {
+            "address": unsigned(LOCAL_BITS),
+            **(more or {}),
+            "enable": unsigned(group),
+            "data": data.ArrayLayout(item, group),
+        }
+    )
+
+
 class Shapes:
     """Payload shapes of the streams inside one accelerator.
 
@@ -38,11 +50,14 @@ class Shapes:
         What an engine hands its epilogue: `sums`; `emit`: they count; `last`: the command ends
         here (a command that emits nothing ends with one beat that has `last` without `emit`).
     vector_write, mask_write, edge_write, order_write : data.StructLayout
-        A write to an on-chip memory: `address`, `data` (and `bank` for vectors).
+        A write to an on-chip memory: a group of items (`data`), those of them that are written
+        (`enable`), the group's number (`address`; `bank` for vectors).
     emission : data.StructLayout
         The emission of a command with its `signals`.
     edge, order : data.StructLayout
         One edge, one drain-order entry.
+    beat : data.ArrayLayout
+        An edge for each PE.
     commands : dict[Opcode, data.StructLayout]
     """
 
@@ -52,13 +67,11 @@ class Shapes:
         self.engine_sums = data.StructLayout({"sums": self.sums, "emit": 1, "last": 1})
         self.edge = layout(edge_word(config))
         self.order = layout(order_word(config))
-        self.vector_write = data.StructLayout(
-            {"address": LOCAL_BITS, "bank": EMISSION["destination_bank"], "data": self.vector}
-        )
-        self.mask_write = data.StructLayout({"address": LOCAL_BITS, "data": config.lanes})
-        self.edge_write = data.StructLayout(
-            {"address": LOCAL_BITS, "data": data.ArrayLayout(self.edge, config.pes)}
-        )
-        self.order_write = data.StructLayout({"address": LOCAL_BITS, "data": self.order})
+        self.beat = data.ArrayLayout(self.edge, config.pes)
+        bank = {"bank": unsigned(EMISSION["destination_bank"])}
+        self.vector_write = group_write(self.vector, config.vector_group, bank)
+        self.mask_write = group_write(unsigned(config.lanes), config.vector_group)
+        self.edge_write = group_write(self.beat, config.edge_group)
+        self.order_write = group_write(self.order, config.order_group)
         self.emission = layout(Word("emission", {"signals": len(Unit), **EMISSION}))
         self.commands = {opcode: layout(word) for opcode, word in WORDS.items()}

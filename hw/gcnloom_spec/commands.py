@@ -73,7 +73,8 @@ class Load:
 
     `address` counts memory words. Items are vectors, edge beats or order entries, packed as
     the configuration's :class:`~gcnloom_spec.config.Packing` says; a mask keeps one bit a lane.
-    `bank` matters for LEFT and RIGHT only.
+    `bank` matters for LEFT and RIGHT only. Several items are written in a cycle: `base` is a
+    multiple of the configuration's group of such items.
     """
 
     opcode: ClassVar[Opcode] = Opcode.LOAD

@@ -15,6 +15,8 @@ __all__ = ["AcceleratorConfig", "Packing", "named_configs"]
 
 LOCAL_BITS = 16
 SWITCHED_OFF_BY_ZERO = ("operand_banks",)
+VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 4, 2, 8
+"""Most items that are written on chip in one cycle, if a memory word holds as many."""
 
 
 def _power_of_two(number: int) -> int:
@@ -223,6 +225,21 @@ class AcceleratorConfig:
     def sums(self) -> Packing:
         """Packing of vectors of `lanes` raw sums."""
         return Packing.of(self.lanes * self.sum_bytes, self.memory_bytes)
+
+    @cached_property
+    def vector_group(self) -> int:
+        """Vectors that are loaded in one cycle."""
+        return min(self.vector.items_per_word, VECTOR_GROUP)
+
+    @cached_property
+    def edge_group(self) -> int:
+        """Beats that are loaded in one cycle."""
+        return min(self.edge_beat.items_per_word, EDGE_GROUP)
+
+    @cached_property
+    def order_group(self) -> int:
+        """Drain-order entries that are loaded in one cycle."""
+        return min(self.order.items_per_word, ORDER_GROUP)
 
     @property
     def edge_bits(self) -> int:

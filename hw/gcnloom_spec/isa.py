@@ -9,7 +9,7 @@ A program is legal if executing it in program order finds every token it waits f
 
 from enum import IntEnum
 
-from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig, Packing
 from gcnloom_spec.words import Word
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "Target",
     "Unit",
     "edge_word",
+    "load_group",
+    "load_packing",
     "order_word",
 ]
 
@@ -179,3 +181,15 @@ def order_word(config: AcceleratorConfig) -> Word:
             "last": 1,
         },
     )
+
+
+def load_packing(config: AcceleratorConfig, target: Target) -> Packing:
+    """How the items that a load moves to `target` lie in device memory."""
+    kinds = {Target.EDGES: config.edge_beat, Target.ORDER: config.order}
+    return kinds.get(target, config.vector)
+
+
+def load_group(config: AcceleratorConfig, target: Target) -> int:
+    """Items that a load writes to `target` in one cycle; its base is a multiple of them."""
+    kinds = {Target.EDGES: config.edge_group, Target.ORDER: config.order_group}
+    return kinds.get(target, config.vector_group)

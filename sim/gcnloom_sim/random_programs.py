@@ -14,7 +14,7 @@ from gcnloom_sim.random_choices import Dice
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target, load_group
 
 __all__ = ["MEMORY_BYTES", "random_program"]
 
@@ -111,7 +111,7 @@ class _Author:
         start = int(self.rng.integers(len(self._beats)))
         start -= start % packing.items_per_word
         count = self._several(len(self._beats) - start, least)
-        base = 0 if least else self._dice.place(self.config.edge_depth, count)
+        base = 0 if least else self._place(Target.EDGES, self.config.edge_depth, count)
         self._edges.load(base, self._beats[start : start + count])
         self._append(
             Load(target=Target.EDGES, base=base, count=count, address=packing.words(start))
@@ -122,12 +122,16 @@ class _Author:
         start = int(self.rng.integers(len(self._entries)))
         start -= start % packing.items_per_word
         count = self._several(len(self._entries) - start, least)
-        base = 0 if least else self._dice.place(self.config.order_depth, count)
+        base = 0 if least else self._place(Target.ORDER, self.config.order_depth, count)
         entries = self._entries[start : start + count]
         last_bit = np.uint64(self.config.order_bits - 1)
         self._order_last[base : base + count] = (entries >> last_bit).astype(np.int64)
         address = self._order_address + packing.words(start)
         self._append(Load(target=Target.ORDER, base=base, count=count, address=address))
+
+    def _place(self, target: Target, depth: int, count: int) -> int:
+        base = self._dice.place(depth, count)
+        return base - base % load_group(self.config, target)
 
     def _several(self, limit: int, least: int) -> int:
         return min(limit, max(least, self._dice.count(limit)))
@@ -145,7 +149,7 @@ class _Author:
         self._append(
             Load(
                 target=target,
-                base=0 if least else self._dice.place(depth, count),
+                base=0 if least else self._place(target, depth, count),
                 count=count,
                 address=self._data(config.vector.words(count)),
                 bank=int(self.rng.integers(banks)) if bank is None else bank,

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes, layout
-from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_hw.memory.grouped import GroupedMemory
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import WORDS, Opcode
@@ -115,14 +115,10 @@ class DrainControl(wiring.Component):
         """Present one address a cycle to the order memory; queue what it names."""
         config = self.config
         shapes = Shapes(config)
-        m.submodules.order = memory = Scratchpad(width=shapes.order.size, depth=config.order_depth)
-        bits = len(memory.read_address)
-        m.d.comb += [
-            self.order_writes.ready.eq(1),
-            memory.write_enable.eq(self.order_writes.valid),
-            memory.write_address.eq(self.order_writes.p.address[:bits]),
-            memory.write_data.eq(self.order_writes.p.data),
-        ]
+        m.submodules.order = memory = GroupedMemory(
+            width=shapes.order.size, depth=config.order_depth, group=config.order_group
+        )
+        memory.connect(m, self.order_writes)
         running, final, void = Signal(), Signal(), Signal()
         address = Signal(LOCAL_BITS, reset_less=True)
         slot_base = Signal(LOCAL_BITS, reset_less=True)
@@ -133,7 +129,7 @@ class DrainControl(wiring.Component):
             issue.eq(running & ahead.available),
             ahead.take.eq(issue),
             self.commands.ready.eq(~running | (issue & final)),
-            memory.read_address.eq(address[:bits]),
+            memory.read_address.eq(address[: len(memory.read_address)]),
         ]
         with m.If(issue):
             m.d.sync += [

@@ -10,7 +10,7 @@ from gcnloom_hw.aggregate.drain import DRAIN_WORK, DrainControl
 from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_hw.memory.grouped import GroupedMemory
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
@@ -160,18 +160,12 @@ class AggregateEngine(wiring.Component):
 
     def _fetch(self, m, address, beat):
         """Return the edges that `address` named 2 cycles ago; none are valid without `beat`."""
-        shape = data.ArrayLayout(Shapes(self.config).edge, self.config.pes)
-        m.submodules.edge_memory = memory = Scratchpad(
-            width=shape.size, depth=self.config.edge_depth
+        shape = Shapes(self.config).beat
+        m.submodules.edge_memory = memory = GroupedMemory(
+            width=shape.size, depth=self.config.edge_depth, group=self.config.edge_group
         )
-        bits = len(memory.read_address)
-        m.d.comb += [
-            self.edge_writes.ready.eq(1),
-            memory.write_enable.eq(self.edge_writes.valid),
-            memory.write_address.eq(self.edge_writes.p.address[:bits]),
-            memory.write_data.eq(self.edge_writes.p.data),
-            memory.read_address.eq(address[:bits]),
-        ]
+        memory.connect(m, self.edge_writes)
+        m.d.comb += memory.read_address.eq(address[: len(memory.read_address)])
         raw = data.View(shape, memory.read_data)
         words = Signal(shape, reset_less=True)
         valid = Signal(self.config.pes)

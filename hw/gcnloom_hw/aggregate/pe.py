@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
+from gcnloom_hw.memory.grouped import GroupedMemory
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import AcceleratorConfig
@@ -34,8 +35,8 @@ class ProcessingElement(wiring.Component):
     Attributes
     ----------
     write_enable, write : In
-        A vector for this element's copy of the operand memory (`bank` is ignored); a read that
-        is presented 2 cycles later sees it.
+        Vectors for this element's copy of the operand memory (`bank` is ignored); a read that
+        is presented 2 cycles later sees them.
     edge : In(Shapes.edge)
         Nothing happens unless its `valid` is set.
     operand_base, slot_base : In
@@ -142,21 +143,23 @@ class ProcessingElement(wiring.Component):
     def _products(self, m):
         """Operand memory and multipliers: a product for each lane, 4 cycles after its edge."""
         config = self.config
-        m.submodules.operands = memory = Scratchpad(
-            width=config.lanes * config.operand_width, depth=config.operand_depth
+        m.submodules.operands = memory = GroupedMemory(
+            width=config.lanes * config.operand_width,
+            depth=config.operand_depth,
+            group=config.vector_group,
         )
         # This element's own copy of the register that feeds a wide broadcast.
         write = Signal.like(self.write, reset_less=True)
         write_enable = Signal()
         m.d.sync += [write.eq(self.write), write_enable.eq(self.write_enable)]
         m.d.comb += [
-            memory.write_enable.eq(write_enable),
+            memory.write_enable.eq(write.enable & write_enable.replicate(config.vector_group)),
             memory.write_address.eq(write.address[: len(memory.write_address)]),
             memory.write_data.eq(write.data),
         ]
 
         address = Signal.like(memory.read_address, reset_less=True)
-        operands = Signal(write.data.shape(), reset_less=True)
+        operands = Signal(Shapes(config).vector, reset_less=True)
         weight = delay_line(m, self.edge.weight, 3, name="weight")[3]
         m.d.sync += [
             address.eq(self.operand_base + self.edge.column),

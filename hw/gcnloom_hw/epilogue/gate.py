@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.epilogue.random_bytes import random_vector
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_hw.memory.grouped import GroupedMemory
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 
 __all__ = ["CONTROLS", "Gate"]
@@ -74,17 +74,19 @@ class Gate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes = range(self.config.lanes)
-        m.submodules.masks = masks = Scratchpad(
-            width=self.config.lanes, depth=self.config.mask_depth
+        group = self.config.vector_group
+        m.submodules.masks = masks = GroupedMemory(
+            width=self.config.lanes, depth=self.config.mask_depth, group=group
         )
         # A register on the way: the memory may be far from the load unit.
+        writes = self.mask_writes
         m.d.sync += [
-            masks.write_enable.eq(self.mask_writes.valid),
-            masks.write_address.eq(self.mask_writes.payload.address),
-            masks.write_data.eq(self.mask_writes.payload.data),
+            masks.write_enable.eq(writes.p.enable & writes.valid.replicate(group)),
+            masks.write_address.eq(writes.p.address),
+            masks.write_data.eq(writes.p.data),
         ]
         m.d.comb += [
-            self.mask_writes.ready.eq(1),
+            writes.ready.eq(1),
             masks.read_address.eq(self.controls.mask_address),
         ]
 

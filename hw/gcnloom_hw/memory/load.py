@@ -9,7 +9,7 @@ from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import Queue
-from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig, Packing
 from gcnloom_spec.isa import Opcode, Target, Unit
 
 __all__ = ["Load"]
@@ -22,7 +22,8 @@ class Load(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Load` commands.
 
     Addresses of the next command go out while words of the previous still arrive. One word is
-    asked for a cycle, one item written a cycle; signals fire with a command's last write.
+    asked for a cycle, one group of items written a cycle; signals fire with a command's last
+    write.
 
     Parameters
     ----------
@@ -77,6 +78,7 @@ class Load(wiring.Component):
                 "bank": 4,
                 "base": LOCAL_BITS,
                 "final": LOCAL_BITS,
+                "enable": max(self._groups()),
                 "signals": len(Unit),
             }
         )
@@ -110,20 +112,27 @@ class Load(wiring.Component):
         item_done = Signal()
         m.d.comb += [
             transfers.i.valid.eq(self.commands.valid & ~asking),
-            *(
-                transfers.i.p[name].eq(command[name])
-                for name in ("target", "bank", "base", "signals")
-            ),
+            *(transfers.i.p[name].eq(command[name]) for name in ("target", "bank", "signals")),
             # One-hot, so that a word finds its unpacker by one bit.
             transfers.i.p.kinds.eq(Const(1, KINDS) << _kind(command.target)),
-            # The index of the last item, so that nothing is added where writes are counted.
-            transfers.i.p.final.eq(command.count - 1),
             self.commands.ready.eq(~asking & transfers.i.ready),
             item_done.eq(word + 1 == takes),
             self.requests.valid.eq(asking),
             self.requests.p.address.eq(address),
             self.requests.p.last.eq(item_done & near),
         ]
+        # Groups, and the index of the last, so that nothing is added where writes are counted.
+        final = Signal(LOCAL_BITS)
+        m.d.comb += final.eq(command.count - 1)
+        with m.Switch(_kind(command.target)):
+            for kind, group in enumerate(self._groups()):
+                low = (group - 1).bit_length()
+                with m.Case(kind):
+                    m.d.comb += [
+                        transfers.i.p.base.eq(command.base >> low),
+                        transfers.i.p.final.eq(final >> low),
+                        transfers.i.p.enable.eq((2 << final[:low]) - 1),
+                    ]
         with m.If(self.commands.valid & self.commands.ready):
             m.d.sync += [
                 asking.eq(1),
@@ -143,39 +152,43 @@ class Load(wiring.Component):
         return asking
 
     def _write_layout(self):
-        """One item on its way to its memory; signals come with a command's last."""
+        """One group on its way to its memory; signals come with a command's last."""
         return data.StructLayout(
             {
                 "target": 3,
                 "bank": 4,
                 "address": LOCAL_BITS,
-                "data": max(self._item_bits()),
+                "enable": max(self._groups()),
+                "data": max(bits * group for bits, group in zip(*self._sizes(), strict=True)),
                 "signals": len(Unit),
             }
         )
 
-    def _item_bits(self):
-        """Bits of a vector, a beat and an order entry that are written."""
+    def _groups(self):
+        """Vectors, beats and order entries that are written in a cycle."""
+        return (self.config.vector_group, self.config.edge_group, self.config.order_group)
+
+    def _sizes(self):
+        """Bits of a vector, a beat and an order entry that are written, and their groups."""
         config = self.config
-        return (
-            config.lanes * config.operand_width,
-            config.pes * config.edge_bits,
-            config.order_bits,
-        )
+        vector = config.lanes * config.operand_width
+        return (vector, config.pes * config.edge_bits, config.order_bits), self._groups()
 
     def _unpack(self, m, transfers, words, leaving):
-        """Unpack the words of the oldest command and address its items."""
+        """Unpack the words of the oldest command and address its groups."""
         transfer = transfers.o.p
         done = Signal(LOCAL_BITS)
         accepted = Signal()
-        last = Signal()
+        last, last_group = Signal(), Signal()
         m.d.comb += [
+            last_group.eq(done == transfer.final),
             leaving.p.target.eq(transfer.target),
             leaving.p.bank.eq(transfer.bank),
             leaving.p.address.eq(transfer.base + done),
+            leaving.p.enable.eq(Mux(last_group, transfer.enable, ~0)),
             leaving.p.signals.eq(Mux(last, transfer.signals, 0)),
             accepted.eq(leaving.valid & leaving.ready),
-            last.eq(accepted & (done == transfer.final)),
+            last.eq(accepted & last_group),
             transfers.o.ready.eq(last),
             self.active.eq(accepted),
             self.stalled.eq(transfers.o.valid & ~accepted),
@@ -186,14 +199,10 @@ class Load(wiring.Component):
             m.d.sync += done.eq(0)
 
         config = self.config
-        for index, (name, packing, bits) in enumerate(
-            (
-                ("vectors", config.vector, self._vector_bits),
-                ("beats", config.edge_beat, self._beat_bits),
-                ("entries", config.order, Value.cast),
-            )
-        ):
-            unpacker = Unpacker(packing, config.memory_bytes)
+        kinds = (("vectors", config.vector), ("beats", config.edge_beat), ("entries", config.order))
+        for index, (name, packing) in enumerate(kinds):
+            group = self._groups()[index]
+            unpacker = Unpacker(_grouped(packing, group), config.memory_bytes)
             m.submodules[name] = unpacker
             mine = Signal(name=f"{name}_mine")
             m.d.comb += [
@@ -207,42 +216,60 @@ class Load(wiring.Component):
                 m.d.comb += [
                     words.ready.eq(unpacker.words.ready),
                     leaving.valid.eq(unpacker.items.valid),
-                    leaving.p.data.eq(bits(unpacker.items.payload)),
+                    leaving.p.data.eq(self._bits(index, packing, unpacker.items.payload)),
                 ]
 
     def _write(self, m, leaving):
-        """Offer the item to the memory it is for; fire the signals that come with it."""
-        vector = [
-            leaving.p.data.word_select(lane, self.config.operand_width).as_signed()
-            for lane in range(self.config.lanes)
-        ]
-        positive = Cat(element > 0 for element in vector)
+        """Offer the group to the memory it is for; fire the signals that come with it."""
+        lanes, width = self.config.lanes, self.config.operand_width
+        positive = Cat(
+            leaving.p.data.word_select(lane, width).as_signed() > 0
+            for lane in range(lanes * self.config.vector_group)
+        )
+        data = leaving.p.data
         ports = {
-            Target.OPERAND: (self.operand_writes, Cat(vector)),
-            Target.LEFT: (self.left_writes, Cat(vector)),
-            Target.RIGHT: (self.right_writes, Cat(vector)),
+            Target.OPERAND: (self.operand_writes, data),
+            Target.LEFT: (self.left_writes, data),
+            Target.RIGHT: (self.right_writes, data),
             Target.MASK_AGGREGATE: (self.mask_aggregate_writes, positive),
             Target.MASK_TRANSFORM: (self.mask_transform_writes, positive),
-            Target.EDGES: (self.edge_writes, leaving.p.data),
-            Target.ORDER: (self.order_writes, leaving.p.data),
+            Target.EDGES: (self.edge_writes, data),
+            Target.ORDER: (self.order_writes, data),
         }
         for target, (port, bits) in ports.items():
             if "bank" in port.payload.shape().members:
                 m.d.comb += port.p.bank.eq(leaving.p.bank)
-            m.d.comb += [port.p.address.eq(leaving.p.address), Value.cast(port.p.data).eq(bits)]
+            m.d.comb += [
+                port.p.address.eq(leaving.p.address),
+                port.p.enable.eq(leaving.p.enable),
+                Value.cast(port.p.data).eq(bits),
+            ]
             with m.If(leaving.p.target == target):
                 m.d.comb += [port.valid.eq(leaving.valid), leaving.ready.eq(port.ready)]
         with m.If(leaving.valid & leaving.ready):
             m.d.comb += self.signals.eq(leaving.p.signals)
 
-    def _vector_bits(self, item):
-        """Mantissas of a vector without the bits that pad them to bytes."""
-        pitch = 8 * self.config.operand_bytes
-        width = self.config.operand_width
-        return Cat(item[pitch * lane :][:width] for lane in range(self.config.lanes))
+    def _bits(self, kind, packing, group):
+        """Items of a group without what pads them."""
+        config = self.config
+        items = [
+            group[8 * packing.item_bytes * index :][: 8 * packing.item_bytes]
+            for index in range(self._groups()[kind])
+        ]
+        if kind != VECTOR:
+            bits = self._sizes()[0][kind]
+            return Cat(item[:bits] for item in items)
+        pitch, width = 8 * config.operand_bytes, config.operand_width
+        return Cat(item[pitch * lane :][:width] for item in items for lane in range(config.lanes))
 
-    def _beat_bits(self, item):
-        return item[: self.config.pes * self.config.edge_bits]
+
+def _grouped(packing, group):
+    """Packing of groups of items."""
+    return Packing(
+        item_bytes=group * packing.item_bytes,
+        items_per_word=packing.items_per_word // group,
+        words_per_item=packing.words_per_item,
+    )
 
 
 def _kind(target):

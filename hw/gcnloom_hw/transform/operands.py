@@ -6,14 +6,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.scratchpad import Scratchpad
+from gcnloom_hw.memory.grouped import GroupedMemory
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["OperandMemory"]
 
 
 class OperandMemory(wiring.Component):
-    """Rows of `banks` vectors: written a vector at a time, read a row at a time.
+    """Rows of `banks` vectors: written a group of one bank at a time, read a row at a time.
 
     The row at `read_address` is at `row` :attr:`latency` cycles later, or zeros if `blank` is
     high in the cycle between. A write is seen by reads that start two or more cycles after it
@@ -61,6 +61,7 @@ class OperandMemory(wiring.Component):
         # Registered once, because the vector travels to every bank.
         write = Signal(self.writes.payload.shape(), reset_less=True)
         write_valid = Signal()
+        group = self.config.vector_group
         m.d.comb += self.writes.ready.eq(1)
         m.d.sync += [write.eq(self.writes.payload), write_valid.eq(self.writes.valid)]
 
@@ -68,10 +69,14 @@ class OperandMemory(wiring.Component):
         width = self.config.lanes * self.config.operand_width
         row = Signal(self.row.shape(), reset_less=True)
         for b in range(self._banks):
-            m.submodules[f"bank{b}"] = bank = Scratchpad(width=width, depth=self._depth)
+            m.submodules[f"bank{b}"] = bank = GroupedMemory(
+                width=width, depth=self._depth, group=group
+            )
+            mine = Signal(name=f"mine{b}")
             m.d.comb += [
-                bank.write_enable.eq(write_valid & (write.bank == b)),
-                bank.write_address.eq(write.address),
+                mine.eq(write_valid & (write.bank == b)),
+                bank.write_enable.eq(write.enable & mine.replicate(group)),
+                bank.write_address.eq(write.address[: len(bank.write_address)]),
                 bank.write_data.eq(write.data),
                 bank.read_address.eq(self.read_address),
             ]

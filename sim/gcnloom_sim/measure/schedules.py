@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from gcnloom.lower.products import column_limit, row_limit
 from scipy.sparse import csr_array, issparse
 
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import gcn_norm
-from gcnloom.lower.products import column_limit, row_limit
 from gcnloom.scheduling.banks import bank_order
 from gcnloom.scheduling.schedule import Schedule, schedule
 from gcnloom_spec.config import AcceleratorConfig

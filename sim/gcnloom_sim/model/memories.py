@@ -9,7 +9,7 @@ from gcnloom.tensors.items import unpack_beats, unpack_elements
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import Destination, Target
+from gcnloom_spec.isa import Destination, Target, load_group, load_packing
 
 __all__ = ["Memories"]
 
@@ -53,8 +53,7 @@ class Memories:
         """How the items of a target lie in device memory."""
         if target not in list(Target):
             raise ProgramError(f"target {target} is unknown; try one of isa.Target")
-        packings = {Target.EDGES: self.config.edge_beat, Target.ORDER: self.config.order}
-        return packings.get(Target(target), self.config.vector)
+        return load_packing(self.config, Target(target))
 
     def load(self, command: Load, raw: NDArray[np.uint8]) -> None:
         """Unpack `raw`, the bytes of the command's words, and write its items."""
@@ -62,6 +61,7 @@ class Memories:
         used = command.count * packing.item_bytes
         items = raw[:used].reshape(command.count, packing.item_bytes)
         target = Target(command.target)
+        self._check_base(target, command.base)
         if target == Target.EDGES:
             part = check_range("edges", command.base, command.count, self.config.edge_depth)
             self.edges[part] = unpack_beats(self.config, items)
@@ -73,6 +73,11 @@ class Memories:
             width = self.config.operand_width
             vectors = unpack_elements(items, self.config.lanes, self.config.operand_bytes, width)
             self._load_vectors(command, target, vectors)
+
+    def _check_base(self, target: Target, base: int) -> None:
+        group = load_group(self.config, target)
+        if base % group:
+            raise ProgramError(f"base {base} is no multiple of {group}, which are loaded at a time")
 
     def _load_vectors(self, command: Load, target: Target, vectors: NDArray[np.int64]) -> None:
         if target in self.masks:

@@ -13,16 +13,13 @@ TURNS = 3
 
 @dataclass
 class Region:
-    """Rows `span` of the tensor `key`, from on-chip address `base` on."""
+    """Rows `span` of the tensor `key`, from on-chip address `base` on, and room up to `end`."""
 
     key: str
     span: range
     base: int
+    end: int
     pinned: bool
-
-    @property
-    def end(self) -> int:
-        return self.base + len(self.span)
 
 
 class Arena:
@@ -38,14 +35,17 @@ class Arena:
         Used in error messages.
     depth : int
         Addresses of the memory.
+    unit : int
+        Regions begin at multiples of it.
     """
 
-    def __init__(self, name: str, depth: int) -> None:
+    def __init__(self, name: str, depth: int, unit: int = 1) -> None:
         self.name = name
-        self.depth = depth
+        self.depth = depth - depth % unit
+        self._unit = unit
         self._regions: list[Region] = []
         self._next = 0
-        self._low = depth
+        self._low = self.depth
 
     def find(self, key: str, span: range) -> int | None:
         """Address of rows `span` of `key`, or None if they are not all in one region."""
@@ -60,7 +60,8 @@ class Arena:
         ConfigError
             There is no room beside what is pinned.
         """
-        base = self._turn(len(span)) if high else self._room(len(span))
+        size = -(-len(span) // self._unit) * self._unit
+        base = self._turn(size) if high else self._room(size)
         if base is None:
             held = sum(len(region.span) for region in self._regions if region.pinned)
             raise ConfigError(
@@ -68,11 +69,11 @@ class Arena:
                 f"{self.depth} rows {held} are in use; try a configuration with {self.name}_depth "
                 f"of at least {len(span) + held}"
             )
-        end = base + len(span)
+        end = base + size
         self._regions = [
             region for region in self._regions if region.base >= end or region.end <= base
         ]
-        self._regions.append(Region(key, span, base, pinned))
+        self._regions.append(Region(key, span, base, end, pinned))
         if high:
             self._low = base
         else:
@@ -81,7 +82,7 @@ class Arena:
 
     def fits(self, size: int) -> bool:
         """Whether a region of `size` rows could be placed beside what is pinned."""
-        return self._room(size) is not None
+        return self._room(-(-size // self._unit) * self._unit) is not None
 
     def pin(self, key: str, span: range) -> None:
         """Keep the region that holds rows `span` of `key`, if there is one."""

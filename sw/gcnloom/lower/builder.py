@@ -11,7 +11,7 @@ from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import TensorLayout
 from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Source, Target
+from gcnloom_spec.isa import Destination, Source, Target, load_group
 
 __all__ = ["Builder", "Output", "Tensor", "aligned"]
 
@@ -109,14 +109,18 @@ class Builder:
         self.config = config
         self.commands: list[Command] = []
         self.reaches: list[Reach | None] = []
+        depths = {
+            Target.OPERAND: ("operand", config.operand_depth),
+            Target.EDGES: ("edge", config.edge_depth),
+            Target.ORDER: ("order", config.order_depth),
+            Target.LEFT: ("left", config.left_depth),
+            Target.RIGHT: ("right", config.right_depth),
+            Target.MASK_AGGREGATE: ("mask", config.mask_depth),
+            Target.MASK_TRANSFORM: ("mask", config.mask_depth),
+        }
         self.arenas = {
-            Target.OPERAND: Arena("operand", config.operand_depth),
-            Target.EDGES: Arena("edge", config.edge_depth),
-            Target.ORDER: Arena("order", config.order_depth),
-            Target.LEFT: Arena("left", config.left_depth),
-            Target.RIGHT: Arena("right", config.right_depth),
-            Target.MASK_AGGREGATE: Arena("mask", config.mask_depth),
-            Target.MASK_TRANSFORM: Arena("mask", config.mask_depth),
+            target: Arena(name, depth, load_group(config, target))
+            for target, (name, depth) in depths.items()
         }
         self.accumulators = Arena("accumulator", config.accumulator_depth)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Mode, Target
+from gcnloom_spec.isa import Destination, Mode, Target, load_packing
 
 __all__ = ["DEVICE", "Access", "Reach", "accesses_of"]
 
@@ -93,11 +93,7 @@ def _accumulators(
 
 
 def _load(command: Load, config: AcceleratorConfig) -> list[Access]:
-    packing = config.vector
-    if command.target == Target.EDGES:
-        packing = config.edge_beat
-    elif command.target == Target.ORDER:
-        packing = config.order
+    packing = load_packing(config, Target(command.target))
     if command.target == Target.LEFT:
         space = LEFT[command.bank]
     elif command.target == Target.RIGHT:
