@@ -91,24 +91,12 @@ MUTATIONS = [
         "slot_base",
         AGGREGATE,
     ),
-    Mutation(f"{HW}/aggregate/collect.py", "& queue.available", "", AGGREGATE),
-    Mutation(
-        f"{HW}/aggregate/collect.py",
-        "entry.last.eq(take & head.valid & head.last)",
-        "entry.last.eq(take & head.last)",
-        DRAIN,
-    ),
+    Mutation(f"{HW}/aggregate/collect.py", "& queue.available", "", DRAIN),
     Mutation(
         f"{HW}/aggregate/engine.py",
         "self.aggregates.ready.eq(~running | final)",
         "self.aggregates.ready.eq(~running)",
         TIMING,
-    ),
-    Mutation(
-        f"{HW}/aggregate/engine.py",
-        'delay_line(m, bases, 2, name="base")[2]',
-        'delay_line(m, bases, 2, name="base")[1]',
-        AGGREGATE,
     ),
     Mutation(
         f"{HW}/aggregate/engine.py",
@@ -152,7 +140,7 @@ MUTATIONS = [
         "with m.If(self.take & released):",
         STREAMS,
     ),
-    Mutation(f"{HW}/control/tokens.py", "SETTLE = 6", "SETTLE = 1", SMALLEST),
+    Mutation(f"{HW}/control/tokens.py", "waits.eq(count != 1)", "waits.eq(1)", SMALLEST),
     Mutation(f"{HW}/control/gate.py", "& ~self.available", "& 0", SMALLEST),
     Mutation(
         f"{HW}/control/sequencer.py",

@@ -203,7 +203,7 @@ def sums_of(parts):
 
 
 @pytest.mark.parametrize("present", [1.0, 0.5])
-@pytest.mark.parametrize("ready", [1.0, 0.3])
+@pytest.mark.parametrize("ready", [1.0, 0.1])
 def test_collector_adds_the_parts_of_each_row(present, ready):
     parts = random_parts(6)
     words = Words(parts, present=present, ready=ready)

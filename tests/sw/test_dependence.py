@@ -198,7 +198,7 @@ def test_accesses_are_what_the_command_says():
         ("right.2", 5, 8, True),
     ]
     edges = Load(target=Target.EDGES, base=0, count=2, address=0)
-    beat_words = -(-5 * config.edge_bytes // 8)
+    beat_words = -(-5 * config.edge_bits // 64)
     assert accesses_of(edges, config)[0] == ("device", 0, 2 * beat_words, False)
     emission = Emission(
         vectors=6, mask=1, mask_base=7, destination=Destination.LEFT, destination_bank=1
