@@ -11,43 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from gcnloom_spec.packing import Packing, power_of_two
+
 __all__ = ["AcceleratorConfig", "Packing", "named_configs"]
 
 LOCAL_BITS = 16
 SWITCHED_OFF_BY_ZERO = ("operand_banks",)
 VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 4, 2, 8
 """Most items that are written on chip in one cycle, if a memory word holds as many."""
-
-
-def _power_of_two(number: int) -> int:
-    """Smallest power of two that is at least `number`."""
-    return 1 << (number - 1).bit_length()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Packing:
-    """How items of one kind sit in device-memory words.
-
-    Items no longer than a word are padded to a power of two and share words, the first item in
-    the lowest bytes; longer items are padded to whole words, lowest bytes first.
-    """
-
-    item_bytes: int
-    items_per_word: int
-    words_per_item: int
-
-    @classmethod
-    def of(cls, raw_bytes: int, memory_bytes: int) -> "Packing":
-        """Packing of items of `raw_bytes` in words of `memory_bytes`."""
-        if raw_bytes <= memory_bytes:
-            padded = _power_of_two(raw_bytes)
-            return cls(item_bytes=padded, items_per_word=memory_bytes // padded, words_per_item=1)
-        words = -(-raw_bytes // memory_bytes)
-        return cls(item_bytes=words * memory_bytes, items_per_word=1, words_per_item=words)
-
-    def words(self, count: int) -> int:
-        """Memory words that hold `count` consecutive items."""
-        return -(-count // self.items_per_word) * self.words_per_item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +98,7 @@ class AcceleratorConfig:
         if self.operand_banks & (self.operand_banks - 1) or self.operand_banks < self.pes:
             raise ValueError(
                 f"operand_banks={self.operand_banks} is not a power of two of at least "
-                f"pes={self.pes}; use {_power_of_two(2 * self.pes)}, or 0 for a copy in each PE"
+                f"pes={self.pes}; use {power_of_two(2 * self.pes)}, or 0 for a copy in each PE"
             )
         if self.operand_depth % self.operand_banks:
             raise ValueError(
@@ -146,7 +117,7 @@ class AcceleratorConfig:
         if self.vector.words_per_item > 1:
             raise ValueError(
                 f"memory_bytes={self.memory_bytes} is less than one vector of {self.lanes} lanes; "
-                f"use at least {_power_of_two(self.lanes * self.operand_bytes)}"
+                f"use at least {power_of_two(self.lanes * self.operand_bytes)}"
             )
 
     def _check_array(self) -> None:
