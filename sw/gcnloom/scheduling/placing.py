@@ -18,9 +18,10 @@ __all__ = ["Issue", "place", "unevenness"]
 
 Index = NDArray[np.int64]
 
-LANES, BANKED_LANES = 2, 4
-"""Edges of a chunk are laid out so many hazard distances apart where they can be; with banks
-they are then shifted more. Fewer spread the first edges of chunks more evenly over time.
+LANES, BANKED_LANES = 1, 4
+"""Edges of a chunk are laid out so many hazard distances apart where they can be. At just one a
+PE need not read the sum again, which leaves its memory to drains; with banks edges are shifted
+more.
 """
 
 TRIALS = 5
