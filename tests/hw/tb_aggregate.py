@@ -55,9 +55,7 @@ class Bench:
         else:
             beats = enumerate(work.edges, work.base)
             self._queue("edge_writes", work, beats, config.edge_group)
-            self._queue(
-                "operand_writes", work, work.operands.items(), config.vector_group, bank=5
-            )
+            self._queue("operand_writes", work, work.operands.items(), config.vector_group, bank=5)
 
     def _queue(self, port, work, items, group, **bank):
         writes = group_writes(list(items), group, self._random, **bank)
