@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How items share the words of device memory."""
+"""How items are packed into the words of device memory."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One processing element of the sparse engine."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,9 +23,10 @@ class ProcessingElement(wiring.Component):
     edge arrives and written 3 cycles after that, so an edge that names the same slot may follow
     4 cycles later. Products are exact; sums wrap modulo ``2 ** sum_width``.
 
-    The first edge of a slot reads no accumulator, and neither does a beat without an edge: in
-    such a beat the oldest of the `slots` asked for is read instead. Its word can be taken from
-    `words` 5 cycles after the beat or later, in the order of asking. No more than
+    Three kinds of beat read no accumulator: the first edge of a slot; an edge that names the
+    slot of the edge exactly 4 cycles before it, whose sum comes back from the adder; and no
+    edge. In such a beat the oldest of the `slots` asked for is read instead. Its word can be
+    taken from `words` 6 cycles after the beat or later, in the order of asking. No more than
     :attr:`depth` may be asked for and not taken.
 
     Parameters
@@ -84,12 +85,16 @@ class ProcessingElement(wiring.Component):
         slots = [None, *delay_line(m, slot, 5, name="slot")]
         valids = delay_line(m, self.edge.valid, 6, name="valid", reset_less=False)
         clears = delay_line(m, self.edge.valid & self.edge.first, 4, name="clear", reset_less=False)
-        needs = delay_line(m, self.edge.valid & ~self.edge.first, 2, name="need", reset_less=False)
+        old = delay_line(m, self.edge.valid & ~self.edge.first, 1, name="old", reset_less=False)
+        again = Signal()
+        m.d.comb += again.eq(old[1] & valids[5] & (slots[1] == slots[5]))
+        returns = delay_line(m, again, 3, name="again", reset_less=False)
+        reads = delay_line(m, old[1] & ~again, 1, name="read", reset_less=False)
         self._watch(m, slots, valids)
 
         read_slot = Signal.like(slot, reset_less=True)
-        asked = self._read_out(m, memory.read_data, free=~needs[2])
-        with m.If(needs[2]):
+        asked = self._read_out(m, memory.read_data, free=~reads[1])
+        with m.If(reads[1]):
             m.d.sync += read_slot.eq(slots[2])
         with m.Else():
             m.d.sync += read_slot.eq(asked)
@@ -97,12 +102,13 @@ class ProcessingElement(wiring.Component):
 
         # Clearing in front of the register keeps the adder's carry chain bare.
         word = Signal(Shapes(self.config).sums, reset_less=True)
+        total = Signal.like(word, reset_less=True)
+        earlier = delay_line(m, total.as_value(), HAZARD_DISTANCE - 2, name="earlier")[-1]
         with m.If(clears[4]):
             m.d.sync += word.as_value().eq(0)
         with m.Else():
-            m.d.sync += word.as_value().eq(memory.read_data)
+            m.d.sync += word.as_value().eq(Mux(returns[3], earlier, memory.read_data))
 
-        total = Signal.like(word, reset_less=True)
         for lane in range(self.config.lanes):
             product = Signal(signed(2 * width), name=f"addend{lane}", reset_less=True)
             m.d.sync += product.eq(products[lane])

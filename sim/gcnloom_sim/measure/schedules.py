@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long schedules are, against their lower bound, and what makes them longer."""
 
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from gcnloom.lower.products import column_limit, row_limit
 from scipy.sparse import csr_array, issparse
 
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import gcn_norm
+from gcnloom.lower.tiling import column_limit
 from gcnloom.scheduling.banks import bank_order
 from gcnloom.scheduling.schedule import Schedule, schedule
 from gcnloom_spec.config import AcceleratorConfig
@@ -21,7 +22,7 @@ __all__ = ["SCHEDULES", "schedule_rows"]
 SCHEDULES = (
     "matrix", "non-zeros", "PEs", "feed", "beats", "bound", "beats / bound", "beats / (edges / P)",
     "rounding", "banks", "imbalance", "hazards", "row blocks", "tiles", "more entries", "skew",
-    "seconds",
+    "seconds", "peak MiB",
 )  # fmt: skip
 
 OPERANDS, SLOTS = 8192, 512
@@ -30,7 +31,8 @@ OPERANDS, SLOTS = 8192, 512
 def schedule_rows(data: Sequence[str], pes: Sequence[int]) -> Iterator[tuple[object, ...]]:
     """Schedule every sparse matrix of some graphs with every operand feed.
 
-    The feeds are a copy for each PE, twice as many banks as PEs, and these with the columns in
+    The feeds are a copy for each PE, twice as many banks as PEs or, that being
+    no power of two, somewhat more, and these with the columns in
     :func:`~gcnloom.scheduling.banks.bank_order`. Weights are all one.
 
     Yields
@@ -44,16 +46,19 @@ def schedule_rows(data: Sequence[str], pes: Sequence[int]) -> Iterator[tuple[obj
         for name, matrix in _matrices(spec):
             for count in pes:
                 for feed in ("copies", "banks", "banks, ordered"):
-                    config = _config(count, 0 if feed == "copies" else 2 * count)
+                    banks = 0 if feed == "copies" else 1 << (2 * count - 1).bit_length()
+                    config = _config(count, banks)
                     width = column_limit(matrix.shape[1], config)
                     given = matrix
                     if feed == "banks, ordered":
                         order = bank_order(matrix, config.operand_banks, width)
                         given = csr_array(matrix[:, order])
                     started = time.process_time()
-                    plan = schedule(given, config, max_rows=row_limit(config), max_columns=width)
+                    plan = schedule(given, config, max_rows=SLOTS * count, max_columns=width)
                     seconds = time.process_time() - started
-                    yield name, f"{plan.nnz:,}", count, feed, *_cells(plan), f"{seconds:.2f}"
+                    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+                    cells = _cells(plan)
+                    yield name, f"{plan.nnz:,}", count, feed, *cells, f"{seconds:.2f}", peak
 
 
 def _config(pes: int, banks: int) -> AcceleratorConfig:

@@ -79,10 +79,10 @@ class StreamedGemm:
         """Whether the sums of so many rows and output features fit on chip."""
         return rows * -(-features // config.columns) <= config.sum_depth
 
-    def feed(self, panels: range, upstream: Iterable[range]) -> None:
-        """Multiply some panels, all rows of which `upstream` makes, by their weights.
+    def feed(self, panels: range, upstream: Iterable[range]) -> Iterator[range]:
+        """Multiply some panels, the rows of which `upstream` makes, by their weights.
 
-        The last panels wait for :meth:`outputs`.
+        Emits commands as it is iterated over; the last panels wait for :meth:`outputs`.
         """
         banks = self._builder.banks(Target.LEFT)
         last_group = -(-self._left.features // (banks * self._builder.config.lanes)) - 1
@@ -98,6 +98,7 @@ class StreamedGemm:
         for rows in upstream:
             for group in self._groups:
                 self._multiply(group, rows, steps)
+            yield rows
 
     def outputs(self) -> Iterator[tuple[range, Iterator[range]]]:
         """Panels of each group, with what emits their last commands and yields their rows."""

@@ -57,6 +57,20 @@ class _Hop:
     panels: int
 
 
+def _there(rows: int, part: int) -> Iterator[range]:
+    """Yield the parts of an operand that lies in device memory."""
+    for start in range(0, rows, part):
+        yield range(start, min(start + part, rows))
+
+
+def _in_turn(making: Iterable[range], leaving: Iterator[range]) -> Iterator[range]:
+    """Yield what `making` does; after each of its steps let `leaving` take one."""
+    for rows in making:
+        yield rows
+        next(leaving, None)
+    exhaust(leaving)
+
+
 class _Pass:
     def __init__(self, parts: PassParts, rows: tuple[int, ...]) -> None:
         self.parts, self.rows = parts, rows
@@ -86,14 +100,18 @@ class _Pass:
     def _spmm(
         self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
     ) -> None:
-        """Multiply each group of panels as it is made; feed what follows."""
+        """Multiply each group of panels as it is made; feed what follows.
+
+        The results of one group leave while the next group is made.
+        """
+        leaving: Iterator[range] = iter(())
         for panels, upstream in made:
             operand = hop.operand.tensor
-            done = spmm(self.builder, hop.matrix, operand, output, panels, upstream)
-            if following is None:
-                exhaust(done)
-            else:
-                following.feed(panels, done)
+            beside = _in_turn(upstream, leaving)
+            done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
+            leaving = following.feed(panels, done) if following else done
+            next(leaving, None)
+        exhaust(leaving)
 
 
 class _Forward(_Pass):
@@ -184,7 +202,8 @@ class _Backward(_Pass):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
         gradient = hops[last].operand.tensor
         made: Iterable[Made] = [
-            (range(panel, panel + 1), ()) for panel in range(self.parts.panels(gradient))
+            (range(panel, panel + 1), _there(gradient.rows, hops[last].matrix.columns))
+            for panel in range(self.parts.panels(gradient))
         ]
         for layer in range(last, 0, -1):
             following = self._following(layer, hops)
@@ -237,14 +256,18 @@ class _Backward(_Pass):
         """Let those of dense inputs run on the array beside that of sparse features."""
         spread = self.tensors.named["aggregate_gradient1"]
         first = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
-        sparse = range(self.parts.panels(spread)) if self.matrices.sparse_input else range(0)
-        for panel in sparse:
-            if panel == len(sparse) - 1:
-                self._dense_gradients(2)
-            matrix = self.matrices.features_transposed(spread.rows, panels=1)
-            exhaust(spmm(self.builder, matrix, spread, first, range(panel, panel + 1)))
-        if not sparse:
+        if not self.matrices.sparse_input:
             self._dense_gradients(1)
+            return
+        matrix = self.matrices.features_transposed(spread.rows, panels=1)
+        leaving: Iterator[range] = iter(())
+        for panel in range(self.parts.panels(spread)):
+            upstream = _in_turn(_there(spread.rows, matrix.columns), leaving)
+            leaving = spmm(self.builder, matrix, spread, first, range(panel, panel + 1), upstream)
+            next(leaving, None)
+            if panel == 0:
+                self._dense_gradients(2)
+        exhaust(leaving)
 
     def _dense_gradients(self, lowest: int) -> None:
         for layer in range(self.network.layers, lowest - 1, -1):

@@ -69,8 +69,6 @@ class _Product:
         self._slots: dict[tuple[int, int], int] = {}
 
     def by_columns(self, upstream: Iterable[range]) -> Iterator[range]:
-        for number in range(len(self.blocks)):
-            self._open(number)
         starts = sorted({tile.columns.start for block in self.blocks for tile in block.tiles})
         spans = {tile.columns.start: tile.columns for block in self.blocks for tile in block.tiles}
         made: list[int] = []
@@ -95,17 +93,20 @@ class _Product:
             self._let_go(range(self.operand.rows))
 
     def _open(self, number: int) -> None:
-        """Give a row block its accumulators, for each panel."""
+        """Give a row block its accumulators, for each panel, if it has none yet."""
         for panel in self.panels:
-            span = range(self.blocks[number].slots)
-            key = f"{self.matrix.name}.{number}.{panel}"
-            self._slots[number, panel] = self.builder.accumulators.place(key, span, pinned=True)
+            if (number, panel) not in self._slots:
+                span = range(self.blocks[number].slots)
+                key = f"{self.matrix.name}.{number}.{panel}"
+                base = self.builder.accumulators.place(key, span, pinned=True)
+                self._slots[number, panel] = base
 
     def _column(self, columns: range) -> None:
         """Aggregate the tiles of every row block in one column block."""
         for number, block in enumerate(self.blocks):
             for index, tile in enumerate(block.tiles):
                 if tile.columns == columns:
+                    self._open(number)
                     self._tile(number, index)
         if self.operand.stored is None:
             self._let_go(columns)

@@ -103,7 +103,7 @@ def tiling(
         Rows that leave at a time; 0: as is best.
     """
     room = config.operand_depth // panels - beside
-    array = min(config.left_depth // 2, config.sum_depth, config.mask_depth // 2)
+    array = min(config.left_depth // LIVE, config.sum_depth, config.mask_depth // 2)
     tile = part_rows(columns, min(max(room // LIVE, 0), array), config)
     fits = tile * LIVE <= room and tile * MOST_PARTS >= columns
     plan = Tiling(

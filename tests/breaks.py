@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lines that `mutations.py` breaks, and the tests that should notice."""
+
+from dataclasses import dataclass
+
+HW, SW = "hw/gcnloom_hw", "sw/gcnloom"
+EPILOGUE = ("tests/hw/test_epilogue.py",)
+AGGREGATE = ("tests/hw/test_aggregate.py",)
+TIMING = ("tests/hw/test_aggregate_timing.py",)
+DRAIN = ("tests/hw/test_drain.py",)
+TRANSFORM = ("tests/hw/test_transform.py",)
+STREAMS = ("tests/hw/test_streams.py",)
+SMALLEST = ("tests/system/test_random_programs.py", "-k", "smallest")
+TALL = ("tests/system/test_random_programs.py", "-k", "tall")
+SCHEDULE = ("tests/sw/test_schedule.py", "-k", "not million and not cora")
+DEPENDENCE = ("tests/sw/test_dependence.py", "tests/sim/test_random_programs.py")
+SAMPLED = ("tests/sw/test_sampled.py", "tests/sw/test_receptive.py", "-m", "not sim")
+GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
+CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One line of one file, broken."""
+
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = [
+    Mutation(
+        f"{HW}/arithmetic/requantise.py",
+        "Mux(quotient[0] | sticky, half, half - 1)",
+        "Mux(quotient[0], half, half - 1)",
+        ("tests/hw/test_requantise.py",),
+    ),
+    Mutation(
+        f"{HW}/arithmetic/threefry.py",
+        "group, position = divmod(index + 1, ROUNDS_PER_KEY)",
+        "group, position = divmod(index, ROUNDS_PER_KEY)",
+        ("tests/hw/test_threefry.py",),
+    ),
+    Mutation(
+        f"{HW}/epilogue/gate.py",
+        "randoms.dropout[lane] < controls.threshold",
+        "randoms.dropout[lane] <= controls.threshold",
+        EPILOGUE,
+    ),
+    Mutation(f"{HW}/epilogue/random_bytes.py", "request.row.eq(request.row + 1),", "", EPILOGUE),
+    Mutation(
+        f"{HW}/epilogue/statistics.py",
+        "merged.envelope.eq(stored.envelope | total.envelope)",
+        "merged.envelope.eq(stored.envelope ^ total.envelope)",
+        EPILOGUE,
+    ),
+    Mutation(f"{HW}/aggregate/pe.py", "with m.If(clears[4]):", "with m.If(0):", AGGREGATE),
+    Mutation(f"{HW}/aggregate/pe.py", "asked.o.ready.eq(free)", "asked.o.ready.eq(1)", AGGREGATE),
+    Mutation(
+        f"{HW}/aggregate/pe.py",
+        "self.edge.valid & ~self.edge.first, 2",
+        "self.edge.valid, 2",
+        TIMING,
+    ),
+    Mutation(
+        f"{HW}/aggregate/pe.py",
+        "for distance in range(1, HAZARD_DISTANCE)",
+        "for distance in range(1, HAZARD_DISTANCE - 1)",
+        AGGREGATE,
+    ),
+    Mutation(f"{HW}/aggregate/drain.py", "free.eq(places > 2)", "free.eq(places > 1)", DRAIN),
+    Mutation(
+        f"{HW}/aggregate/drain.py",
+        'delay_line(m, slot_base, 1, name="base")[1]',
+        "slot_base",
+        AGGREGATE,
+    ),
+    Mutation(f"{HW}/aggregate/collect.py", "& queue.available", "", AGGREGATE),
+    Mutation(
+        f"{HW}/aggregate/collect.py",
+        "entry.last.eq(take & head.valid & head.last)",
+        "entry.last.eq(take & head.last)",
+        DRAIN,
+    ),
+    Mutation(
+        f"{HW}/aggregate/engine.py",
+        "self.aggregates.ready.eq(~running | final)",
+        "self.aggregates.ready.eq(~running)",
+        TIMING,
+    ),
+    Mutation(
+        f"{HW}/aggregate/engine.py",
+        'delay_line(m, bases, 2, name="base")[2]',
+        'delay_line(m, bases, 2, name="base")[1]',
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/aggregate/engine.py",
+        "Cat(edge.valid & beats[1] for edge in raw)",
+        "Cat(edge.valid for edge in raw)",
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/transform/accumulate.py",
+        "Mux(fetched.clear, 0, memory.read_data)",
+        "memory.read_data",
+        TRANSFORM,
+    ),
+    Mutation(
+        f"{HW}/transform/row.py",
+        "controls[c + 1].capture",
+        "controls[c].capture",
+        TRANSFORM,
+    ),
+    Mutation(
+        f"{HW}/streams/fork.py",
+        "(taken | taking | ~self.choose).all()",
+        "(taken | taking | ~self.choose).any()",
+        STREAMS,
+    ),
+    Mutation(
+        f"{HW}/streams/gearbox.py",
+        "(filled > slot).replicate",
+        "(filled >= slot).replicate",
+        STREAMS,
+    ),
+    Mutation(
+        f"{HW}/streams/merge.py",
+        "self.o.valid.eq(served.valid)",
+        "self.o.valid.eq(1)",
+        STREAMS,
+    ),
+    Mutation(
+        f"{HW}/streams/queue.py",
+        "with m.If(self.take & ~released):",
+        "with m.If(self.take & released):",
+        STREAMS,
+    ),
+    Mutation(f"{HW}/control/tokens.py", "SETTLE = 6", "SETTLE = 1", SMALLEST),
+    Mutation(f"{HW}/control/gate.py", "& ~self.available", "& 0", SMALLEST),
+    Mutation(
+        f"{HW}/control/sequencer.py",
+        "offer.ready.eq(dealt | self.fault)",
+        "offer.ready.eq(dealt)",
+        ("tests/system/test_transport_faults.py",),
+    ),
+    Mutation(
+        f"{HW}/core.py",
+        "aggregate_epilogue.saturations + transform_epilogue.saturations",
+        "aggregate_epilogue.saturations | transform_epilogue.saturations",
+        SMALLEST,
+    ),
+    Mutation(
+        f"{HW}/core.py",
+        "self.hazard.eq(1)",
+        "self.hazard.eq(0)",
+        ("tests/system/test_transport_faults.py", "-k", "too_soon"),
+    ),
+    Mutation(
+        f"{HW}/fabric.py",
+        "self.vectors.valid & self.vectors.ready & vector.last",
+        "self.vectors.valid & vector.last",
+        SMALLEST,
+    ),
+    Mutation(f"{HW}/memory/load.py", "element > 0 for", "element >= 0 for", SMALLEST),
+    Mutation(
+        f"{HW}/memory/port.py",
+        "words.p.last.eq(owners.o.p.last)",
+        "words.p.last.eq(0)",
+        SMALLEST,
+    ),
+    Mutation(
+        f"{HW}/memory/store.py",
+        "finished.eq(self.wrote & words.last)",
+        "finished.eq(self.wrote)",
+        TALL,
+    ),
+    Mutation(
+        f"{SW}/scheduling/spacing.py",
+        "(beats % lanes - 1 - turn) % lanes",
+        "turn",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/scheduling/dealing.py",
+        "np.append(row[1:] != row[:-1], True)",
+        "np.append(True, row[1:] != row[:-1])",
+        SCHEDULE,
+    ),
+    Mutation(f"{SW}/scheduling/dealing.py", "used[chosen] += 1", "used[chosen] += 0", SCHEDULE),
+    Mutation(
+        f"{SW}/scheduling/levelling.py",
+        "self.used[pe] < self.room",
+        "self.used[pe] <= self.room",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/scheduling/banks.py",
+        "left[rows, bank].min()",
+        "left[rows, bank].max()",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/scheduling/repair.py",
+        "bound |= bound.swapaxes(-1, -2)",
+        "bound |= bound",
+        SCHEDULE,
+    ),
+    Mutation(
+        f"{SW}/scheduling/repair.py",
+        "HAZARD_DISTANCE - distance)",
+        "HAZARD_DISTANCE - distance - 1)",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/programs/dependence.py",
+        "table = self.users if write else self.writers",
+        "table = self.writers",
+        DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/programs/dependence.py",
+        "complete[other] = needed[other]",
+        "complete[other] = needed[other] + 1",
+        DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/programs/access.py",
+        "command.address + packing.words(command.count), False",
+        "command.address + 1, False",
+        DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/lower/buffers.py",
+        "if region.base >= base + size or",
+        "if region.base >= base or",
+        GRADIENTS,
+    ),
+    Mutation(
+        f"{SW}/lower/builder.py", "feature=panel * config.lanes", "feature=panel", CONFIGURATIONS
+    ),
+    Mutation(
+        f"{SW}/lower/matrices.py",
+        'name = "adjacency" if self._symmetric else "adjacency_transposed"',
+        'name = "adjacency"',
+        GRADIENTS,
+    ),
+    Mutation(
+        f"{SW}/lower/network.py", "counted=seen[layer] if seen else None", "counted=None", SAMPLED
+    ),
+    Mutation(f"{SW}/lower/parts.py", "+ (cut if emission.destination else 0)", "+ 0", SAMPLED),
+    Mutation(f"{SW}/graphs/receptive.py", "np.minimum(ring[heard], number)", "number", SAMPLED),
+    Mutation(
+        f"{SW}/lower/products.py",
+        "first=int(step == 0), last=int(last)",
+        "first=1, last=int(last)",
+        GRADIENTS,
+    ),
+]
