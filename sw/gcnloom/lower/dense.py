@@ -57,7 +57,8 @@ def gemm(
 class StreamedGemm:
     """``left @ weights`` whose left operand comes panel by panel, a few rows at a time.
 
-    The sums of all rows and groups stay in the array's sum memory until the last panel.
+    The sums of all rows and groups stay in the array's sum memory until the last panel; where
+    all panels come at once, those of a part until it has left.
 
     Parameters
     ----------
@@ -75,9 +76,13 @@ class StreamedGemm:
         self._tail: tuple[list[Step], Iterable[range]] = ([], ())
 
     @staticmethod
-    def fits(rows: int, features: int, config: AcceleratorConfig) -> bool:
-        """Whether the sums of so many rows and output features fit on chip."""
-        return rows * -(-features // config.columns) <= config.sum_depth
+    def fits(left: Tensor, panels: int, features: int, config: AcceleratorConfig) -> bool:
+        """Whether the sums of so many output features fit on chip.
+
+        None have to stay there if the left operand comes with all its `panels` at once.
+        """
+        at_once = left.features <= panels * config.lanes
+        return at_once or left.rows * -(-features // config.columns) <= config.sum_depth
 
     def feed(self, panels: range, upstream: Iterable[range]) -> Iterator[range]:
         """Multiply some panels, the rows of which `upstream` makes, by their weights.
@@ -125,16 +130,17 @@ class StreamedGemm:
             _weight_stationary(
                 self._builder, self._left, self._weights, self._output, group, rows, step,
                 first=step == self._steps[0], last=step == self._steps[-1],
-                sum_base=group * self._left.rows + rows.start,
+                sum_base=0 if steps == self._steps else group * self._left.rows + rows.start,
             )  # fmt: skip
 
 
 def gemm_transposed(
     builder: Builder, left: Tensor, right: Tensor, output: Output, group: int
-) -> None:
+) -> Iterator[range]:
     """Lower one group of panels of ``left.T @ right``, output-stationary.
 
-    The output has :func:`padded_inner` rows in blocks of ``config.rows``.
+    Emits commands as it is iterated over; yields the rows that were multiplied. The output has
+    :func:`padded_inner` rows in blocks of ``config.rows``.
     """
     config = builder.config
     tile = aligned(min(config.left_depth, config.right_depth) // 2, config)
@@ -149,6 +155,7 @@ def gemm_transposed(
                 last=int(rows.stop == left.rows),
             )  # fmt: skip
             _emit(builder, output, group, block, command)
+            yield rows
 
 
 def _weight_stationary(

@@ -63,12 +63,18 @@ def _there(rows: int, part: int) -> Iterator[range]:
         yield range(start, min(start + part, rows))
 
 
-def _in_turn(making: Iterable[range], leaving: Iterator[range]) -> Iterator[range]:
-    """Yield what `making` does; after each of its steps let `leaving` take one."""
+def _in_turn(
+    making: Iterable[range], leaving: Iterator[range], *, finish: bool = True
+) -> Iterator[range]:
+    """Yield what `making` does; after each of its steps let `leaving` take one, and all at last.
+
+    Without `finish` what is left of `leaving` then stays for later.
+    """
     for rows in making:
         yield rows
         next(leaving, None)
-    exhaust(leaving)
+    if finish:
+        exhaust(leaving)
 
 
 class _Pass:
@@ -99,10 +105,11 @@ class _Pass:
 
     def _spmm(
         self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
-    ) -> None:
+    ) -> Iterator[range]:
         """Multiply each group of panels as it is made; feed what follows.
 
-        The results of one group leave while the next group is made.
+        The results of one group leave while the next group is made; returns what emits those
+        of the last.
         """
         leaving: Iterator[range] = iter(())
         for panels, upstream in made:
@@ -111,7 +118,7 @@ class _Pass:
             done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
             leaving = following.feed(panels, done) if following else done
             next(leaving, None)
-        exhaust(leaving)
+        return leaving
 
 
 class _Forward(_Pass):
@@ -130,7 +137,7 @@ class _Forward(_Pass):
         for layer in range(1, last + 1):
             following = self._following(layer, hops)
             output = self._activation(layer, hops.get(layer + 1))
-            self._spmm(made, hops[layer], output, following)
+            exhaust(self._spmm(made, hops[layer], output, following))
             if layer < last:
                 made = following.outputs() if following else self._dense(layer + 1, hops)
         return self.builder.program()
@@ -187,9 +194,10 @@ class _Forward(_Pass):
         if layer == self.network.layers:
             return None
         output = hops[layer + 1].operand
-        if not StreamedGemm.fits(self.rows[layer], output.tensor.features, self.config):
-            return None
         left = self.tensors.first(f"hidden{layer}", self.rows[layer])
+        features = output.tensor.features
+        if not StreamedGemm.fits(left, hops[layer].panels, features, self.config):
+            return None
         weights = self.tensors.named[f"weights{layer + 1}"]
         return StreamedGemm(self.builder, left, weights, output)
 
@@ -207,13 +215,15 @@ class _Backward(_Pass):
         ]
         for layer in range(last, 0, -1):
             following = self._following(layer, hops)
-            self._spmm(made, hops[layer], self._spread(layer, hops.get(layer - 1)), following)
+            spread_out = self._spread(layer, hops.get(layer - 1))
+            leaving = self._spmm(made, hops[layer], spread_out, following)
             if layer > 1:
+                exhaust(leaving)
                 spread = self.tensors.named[f"aggregate_gradient{layer}"]
                 weights = self.tensors.named[f"weights{layer}_transposed"]
                 output = hops[layer - 1].operand
                 made = following.outputs() if following else self._gemm(spread, weights, output)
-        self._weight_gradients()
+        self._weight_gradients(leaving)
         return self.builder.program()
 
     def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
@@ -247,33 +257,38 @@ class _Backward(_Pass):
         if layer == 1:
             return None
         output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
-        if not StreamedGemm.fits(spread.rows, output.tensor.features, self.config):
+        features = output.tensor.features
+        if not StreamedGemm.fits(spread, hops[layer].panels, features, self.config):
             return None
         weights = self.tensors.named[f"weights{layer}_transposed"]
         return StreamedGemm(self.builder, spread, weights, output)
 
-    def _weight_gradients(self) -> None:
-        """Let those of dense inputs run on the array beside that of sparse features."""
+    def _weight_gradients(self, leaving: Iterator[range]) -> None:
+        """Let those of dense inputs run on the array beside that of sparse features.
+
+        `leaving` emits what they all are multiplied by.
+        """
         spread = self.tensors.named["aggregate_gradient1"]
         first = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
         if not self.matrices.sparse_input:
-            self._dense_gradients(1)
+            exhaust(leaving)
+            exhaust(self._dense_gradients(1))
             return
         matrix = self.matrices.features_transposed(spread.rows, panels=1)
-        leaving: Iterator[range] = iter(())
+        beside = self._dense_gradients(2)
         for panel in range(self.parts.panels(spread)):
-            upstream = _in_turn(_there(spread.rows, matrix.columns), leaving)
+            there = _in_turn(_there(spread.rows, matrix.columns), beside, finish=False)
+            upstream = _in_turn(there, leaving)
             leaving = spmm(self.builder, matrix, spread, first, range(panel, panel + 1), upstream)
             next(leaving, None)
-            if panel == 0:
-                self._dense_gradients(2)
         exhaust(leaving)
+        exhaust(beside)
 
-    def _dense_gradients(self, lowest: int) -> None:
+    def _dense_gradients(self, lowest: int) -> Iterator[range]:
         for layer in range(self.network.layers, lowest - 1, -1):
             spread = self.tensors.named[f"aggregate_gradient{layer}"]
             output = Output(tensor=self.tensors.named[f"weight_gradient{layer}"], raw=True)
             name = "features" if layer == 1 else f"hidden{layer - 1}"
             left = self.tensors.first(name, spread.rows)
             for group in groups(spread, self.config):
-                gemm_transposed(self.builder, left, spread, output, group)
+                yield from gemm_transposed(self.builder, left, spread, output, group)

@@ -98,7 +98,10 @@ class _Product:
             if (number, panel) not in self._slots:
                 span = range(self.blocks[number].slots)
                 key = f"{self.matrix.name}.{number}.{panel}"
-                base = self.builder.accumulators.place(key, span, pinned=True)
+                # Row blocks that come and go stay out of the way of whole matrices.
+                base = self.builder.accumulators.place(
+                    key, span, pinned=True, high=not self.matrix.streamed
+                )
                 self._slots[number, panel] = base
 
     def _column(self, columns: range) -> None:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 
+from gcnloom.lower.buffers import TURNS
 from gcnloom.lower.builder import aligned
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -10,8 +11,6 @@ __all__ = ["Tiling", "column_limit", "tiling"]
 
 PARTS = 8
 """Parts a tensor is cut into where it could pass as a whole: what lags behind is one of them."""
-LIVE = 3
-"""Parts of an operand on chip: one in use, one that waits, one that is made."""
 MOST_PARTS = 64
 """A matrix in more column tiles than this takes longer to start tiles than to multiply them."""
 
@@ -54,12 +53,13 @@ class Tiling:
     whole: int
 
     def holds(self, slots: int) -> bool:
-        """Whether blocks of so many accumulators in all are on chip at once, with some to spare.
+        """Whether blocks of so many accumulators in all are on chip twice, with some to spare.
 
-        Those to spare are for the product that makes the operand.
+        One set leaves while the other fills; those to spare are for the product that makes the
+        operand.
         """
-        spare = 2 * -(-self.columns // self.config.pes) + 2
-        return (slots + spare) * self.panels <= self.config.accumulator_depth
+        spare = TURNS * (-(-self.columns // self.config.pes) + 2)
+        return (2 * slots + spare) * self.panels <= self.config.accumulator_depth
 
     def by_rows(self, part: int = 0) -> "Tiling":
         """Tiling for row blocks in turn, of at most `part` rows (0: as many as fit twice)."""
@@ -103,9 +103,9 @@ def tiling(
         Rows that leave at a time; 0: as is best.
     """
     room = config.operand_depth // panels - beside
-    array = min(config.left_depth // LIVE, config.sum_depth, config.mask_depth // 2)
-    tile = part_rows(columns, min(max(room // LIVE, 0), array), config)
-    fits = tile * LIVE <= room and tile * MOST_PARTS >= columns
+    array = min(config.left_depth // TURNS, config.sum_depth, config.mask_depth // 2)
+    tile = part_rows(columns, min(max(room // TURNS, 0), array), config)
+    fits = tile * TURNS <= room and tile * MOST_PARTS >= columns
     plan = Tiling(
         config=config, rows=min(rows, config.order_depth), columns=min(tile, columns),
         slots=config.accumulator_depth, part=part or part_rows(rows, array, config),
