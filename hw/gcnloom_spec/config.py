@@ -11,12 +11,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gcnloom_spec.packing import Packing, power_of_two
+from gcnloom_spec.checks import LOCAL_BITS, check
+from gcnloom_spec.packing import Packing
 
-__all__ = ["AcceleratorConfig", "Packing", "named_configs"]
+__all__ = ["LOCAL_BITS", "AcceleratorConfig", "Packing", "named_configs"]
 
-LOCAL_BITS = 16
-SWITCHED_OFF_BY_ZERO = ("operand_banks",)
 VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 4, 2, 8
 """Most items that are written on chip in one cycle, if a memory word holds as many."""
 
@@ -82,80 +81,7 @@ class AcceleratorConfig:
     command_depth: int = 4
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
-            if type(value) is not int or (value < 1 and not zero):
-                raise ValueError(f"{field.name}={value!r} is not a positive integer")
-        self._check_banks()
-        self._check_widths()
-        self._check_array()
-        self._check_depths()
-
-    def _check_banks(self) -> None:
-        if not self.operand_banks:
-            return
-        if self.operand_banks & (self.operand_banks - 1) or self.operand_banks < self.pes:
-            raise ValueError(
-                f"operand_banks={self.operand_banks} is not a power of two of at least "
-                f"pes={self.pes}; use {power_of_two(2 * self.pes)}, or 0 for a copy in each PE"
-            )
-        if self.operand_depth % self.operand_banks:
-            raise ValueError(
-                f"operand_depth={self.operand_depth} is not a multiple of "
-                f"operand_banks={self.operand_banks}; "
-                f"use {self.operand_depth // self.operand_banks * self.operand_banks}"
-            )
-
-    def _check_widths(self) -> None:
-        if not 4 <= self.operand_width <= 16:
-            raise ValueError(f"operand_width={self.operand_width} is outside 4..16")
-        if not 32 <= self.sum_width <= 48:
-            raise ValueError(f"sum_width={self.sum_width} is outside 32..48")
-        if self.memory_bytes & (self.memory_bytes - 1) or not 4 <= self.memory_bytes <= 256:
-            raise ValueError(f"memory_bytes={self.memory_bytes} is not a power of two in 4..256")
-        if self.vector.words_per_item > 1:
-            raise ValueError(
-                f"memory_bytes={self.memory_bytes} is less than one vector of {self.lanes} lanes; "
-                f"use at least {power_of_two(self.lanes * self.operand_bytes)}"
-            )
-
-    def _check_array(self) -> None:
-        if self.rows % self.lanes and self.lanes % self.rows:
-            raise ValueError(
-                f"rows={self.rows} is neither a multiple nor a divisor of lanes={self.lanes}"
-            )
-        if self.columns % self.lanes:
-            raise ValueError(f"columns={self.columns} is not a multiple of lanes={self.lanes}")
-        if max(self.left_banks, self.right_banks) > 16:
-            raise ValueError(
-                f"a {self.rows}x{self.columns} array is more than 16 banks of {self.lanes} lanes; "
-                "use more lanes"
-            )
-
-    def _check_depths(self) -> None:
-        for field in fields(self):
-            if field.name.endswith("_depth") and getattr(self, field.name) > 1 << LOCAL_BITS:
-                raise ValueError(
-                    f"{field.name}={getattr(self, field.name)} exceeds {1 << LOCAL_BITS}"
-                )
-        least = {
-            "operand_depth": 2 * self.vector.items_per_word,
-            "left_depth": 2 * self.vector.items_per_word,
-            "right_depth": 2 * max(self.rows, self.vector.items_per_word),
-            "mask_depth": 2 * self.vector.items_per_word,
-            "sum_depth": max(self.rows, self.vector.items_per_word),
-            "order_depth": 2 * self.vector.items_per_word,
-            "accumulator_depth": max(2, self.vector.items_per_word),
-            "edge_depth": 2 * self.edge_beat.items_per_word,
-            "fabric_depth": 4,
-            "command_depth": 2,
-        }
-        for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} is too small; use at least {minimum}"
-                )
+        check(self)
 
     @property
     def operand_bytes(self) -> int:

@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_spec.isa import Unit
+from tests.hw.group_writes import group_writes
 from tests.hw.sparse_work import AggregateWork, DrainWork, expected
 
 QUIET, STALLING = 0.0, 0.6
@@ -40,27 +41,25 @@ class Bench:
         self._want = len(expected(config, works))
         self._writes = {name: deque() for name in WRITES}
         for work in works:
-            self._queue_writes(work)
+            self._queue_writes(work, config)
         self.engine = AggregateEngine(config)
         simulator = Simulator(self.engine)
         simulator.add_clock(1e-8)
         simulator.add_testbench(self._run)
         simulator.run()
 
-    def _queue_writes(self, work):
+    def _queue_writes(self, work, config):
         if isinstance(work, DrainWork):
-            rows = {work.base + index: entry for index, entry in enumerate(work.entries)}
-            self._queue("order_writes", work, rows)
+            entries = enumerate(work.entries, work.base)
+            self._queue("order_writes", work, entries, config.order_group)
         else:
-            rows = {work.base + index: beat for index, beat in enumerate(work.edges)}
-            self._queue("edge_writes", work, rows)
-            self._queue("operand_writes", work, work.operands)
+            beats = enumerate(work.edges, work.base)
+            self._queue("edge_writes", work, beats, config.edge_group)
+            self._queue("operand_writes", work, work.operands.items(), config.vector_group, bank=5)
 
-    def _queue(self, port, work, rows):
-        bank = {"bank": 5} if port == "operand_writes" else {}
-        self._writes[port].extend(
-            (work, {"address": address, "data": row, **bank}) for address, row in rows.items()
-        )
+    def _queue(self, port, work, items, group, **bank):
+        writes = group_writes(list(items), group, self._random, **bank)
+        self._writes[port].extend((work, write) for write in writes)
 
     async def _run(self, ctx):
         if self._preload:

@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_spec.commands import Emission
+from tests.hw.group_writes import group_writes
 
 SEED, STEP = 0xDEADBEEF, 41
 
@@ -30,6 +31,12 @@ class Outcome:
     statistics: dict = field(default_factory=dict)
     saturated: int = 0
     envelopes: set = field(default_factory=set)
+
+
+def mask_writes(config, masks, rng):
+    """Payloads that write rows of booleans."""
+    bits = [sum(bit << lane for lane, bit in enumerate(mask)) for mask in masks.tolist()]
+    return group_writes(list(enumerate(bits)), config.vector_group, rng)
 
 
 class Bench:
@@ -61,9 +68,8 @@ class Bench:
     async def emit(self, ctx):
         ctx.set(self.dut.seed, SEED)
         ctx.set(self.dut.step, STEP)
-        for address, mask in enumerate(self.masks.tolist()):
-            bits = sum(bit << lane for lane, bit in enumerate(mask))
-            await self.put(ctx, self.dut.mask_writes, {"address": address, "data": bits})
+        for write in mask_writes(self.config, self.masks, self.rng):
+            await self.put(ctx, self.dut.mask_writes, write)
         for command in self.commands:
             emission = asdict(command.emission) | {"signals": command.signals}
             await self.put(ctx, self.dut.emissions, emission)

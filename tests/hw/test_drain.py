@@ -4,6 +4,7 @@
 import random
 from collections import deque
 
+import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
@@ -11,6 +12,7 @@ from gcnloom_hw.aggregate.collect import Collector
 from gcnloom_hw.aggregate.drain import DrainControl
 from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_spec.config import AcceleratorConfig
+from tests.hw.group_writes import group_writes
 
 ODD = AcceleratorConfig.from_toml("odd")
 PES = ODD.pes
@@ -52,8 +54,9 @@ class Elements:
 
     async def _run(self, ctx):
         dut = self.dut
-        for address, entry in enumerate(self.order):
-            ctx.set(dut.order_writes.payload, {"address": 20 + address, "data": entry})
+        entries = list(enumerate(self.order, 20))
+        for write in group_writes(entries, ODD.order_group, np.random.default_rng(10)):
+            ctx.set(dut.order_writes.payload, write)
             ctx.set(dut.order_writes.valid, 1)
             await ctx.tick()
         ctx.set(dut.order_writes.valid, 0)

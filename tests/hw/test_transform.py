@@ -8,11 +8,11 @@ import pytest
 from amaranth.back import verilog
 from amaranth.sim import Simulator
 
-from gcnloom_hw.layout import Shapes
 from gcnloom_hw.transform.control import TRANSFORM_WORK
 from gcnloom_hw.transform.engine import TransformEngine
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode
+from tests.hw.group_writes import group_writes
 
 WS, OS, PASS = Mode.WEIGHT_STATIONARY, Mode.OUTPUT_STATIONARY, Mode.PASS
 SMALL = {"left_depth": 64, "right_depth": 48, "sum_depth": 48, "mask_depth": 64}
@@ -114,14 +114,18 @@ def operands(config, rng, extreme=False):
     return [rng.integers(low, high + 1, (depth, banks * config.lanes)) for depth, banks in shapes]
 
 
+def row_writes(config, rows, rng):
+    """Payloads that write rows of a memory, bank by bank."""
+    banks = rows.reshape(len(rows), -1, config.lanes).transpose(1, 0, 2).tolist()
+    for bank, vectors in enumerate(banks):
+        yield from group_writes(list(enumerate(vectors)), config.vector_group, rng, bank=bank)
+
+
 async def fill(context, config, port, rows):
     context.set(port.valid, 1)
-    for address, row in enumerate(rows):
-        for bank, vector in enumerate(row.reshape(-1, config.lanes)):
-            shape = Shapes(config).vector_write
-            data = {"address": address, "bank": bank, "data": vector.tolist()}
-            context.set(port.payload, shape.const(data))
-            await context.tick()
+    for write in row_writes(config, rows, np.random.default_rng(len(rows))):
+        context.set(port.payload, write)
+        await context.tick()
     context.set(port.valid, 0)
 
 

@@ -2,6 +2,7 @@
 """In the simulator: the sparse engine with agents on every stream, against its plain loops."""
 
 import cocotb
+import numpy as np
 from cocotb.triggers import FallingEdge
 
 from gcnloom_hw.aggregate.drain import DRAIN_WORK
@@ -11,6 +12,7 @@ from gcnloom_hw.layout import Shapes
 from gcnloom_sim.bench.checker import Checker
 from gcnloom_sim.bench.ports import pack
 from gcnloom_sim.bench.testbench import Testbench
+from tests.hw.group_writes import group_writes
 from tests.hw.sparse_work import AggregateWork, DrainWork, Workload, expected
 
 MICROSECONDS = 500
@@ -47,15 +49,16 @@ class Order:
 
 async def aggregate(bench, order, works):
     """Write each command's edges and operands while those before it run."""
-    shapes = Shapes(bench.config)
+    config, shapes = bench.config, Shapes(bench.config)
+    rng = np.random.default_rng(bench.seed)
     edges, operands = bench.source("edge_writes"), bench.source("operand_writes")
     commands = bench.source("aggregates")
     for work in works:
-        for index, beat in enumerate(work.edges):
-            edges.offer(pack(shapes.edge_write, {"address": work.base + index, "data": beat}))
-        for address, row in work.operands.items():
-            data = {"address": address, "bank": 5, "data": row}
-            operands.offer(pack(shapes.vector_write, data))
+        beats, rows = enumerate(work.edges, work.base), work.operands.items()
+        for write in group_writes(list(beats), config.edge_group, rng):
+            edges.offer(pack(shapes.edge_write, write))
+        for write in group_writes(list(rows), config.vector_group, rng, bank=5):
+            operands.offer(pack(shapes.vector_write, write))
         await edges.drained()
         await operands.drained()
         await order.reach("ended", work.after)
@@ -65,11 +68,13 @@ async def aggregate(bench, order, works):
 
 async def drain(bench, order, works):
     """Write each command's order; offer it when tokens would let it pass."""
-    shapes = Shapes(bench.config)
+    config, shapes = bench.config, Shapes(bench.config)
+    rng = np.random.default_rng(bench.seed)
     writes, commands = bench.source("order_writes"), bench.source("drains")
     for work in works:
-        for index, entry in enumerate(work.entries):
-            writes.offer(pack(shapes.order_write, {"address": work.base + index, "data": entry}))
+        entries = list(enumerate(work.entries, work.base))
+        for write in group_writes(entries, config.order_group, rng):
+            writes.offer(pack(shapes.order_write, write))
         await writes.drained()
         await order.reach("signalled", work.after)
         commands.offer(pack(DRAIN_WORK, work.command()), after=SETTLE)

@@ -12,7 +12,7 @@ from gcnloom_sim.bench.checker import Checker
 from gcnloom_sim.bench.ports import pack
 from gcnloom_sim.bench.testbench import Testbench
 from gcnloom_spec.registers import STATISTICS
-from tests.hw.tb_epilogue import SEED, STEP
+from tests.hw.tb_epilogue import SEED, STEP, mask_writes
 from tests.hw.test_epilogue import expected, nonzero, random_commands, random_masks
 
 MICROSECONDS = 500
@@ -59,12 +59,11 @@ async def vectors_and_statistics_equal_the_definition(dut):
 
     checker = Checker("vectors", truth.beats, seen)
     bench.sink("vectors", checker)
-    mask_writes = bench.source("mask_writes")
+    writes = bench.source("mask_writes")
     emissions, sums = bench.source("emissions"), bench.source("sums")
-    for address, mask in enumerate(masks.tolist()):
-        lanes = sum(bit << lane for lane, bit in enumerate(mask))
-        mask_writes.offer(pack(shapes.mask_write, {"address": address, "data": lanes}))
-    await mask_writes.drained()
+    for write in mask_writes(bench.config, masks, rng):
+        writes.offer(pack(shapes.mask_write, write))
+    await writes.drained()
     await bench.until(dut.idle, limit=100)
     for command in commands:
         fields = asdict(command.emission) | {"signals": command.signals}

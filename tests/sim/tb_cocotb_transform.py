@@ -9,7 +9,7 @@ from gcnloom_hw.transform.control import TRANSFORM_WORK
 from gcnloom_sim.bench.checker import Checker
 from gcnloom_sim.bench.ports import pack
 from gcnloom_sim.bench.testbench import Testbench
-from tests.hw.test_transform import Reference, operands, random_commands
+from tests.hw.test_transform import Reference, operands, random_commands, row_writes
 
 MICROSECONDS = 500
 COMMANDS = 60
@@ -18,9 +18,8 @@ COMMANDS = 60
 def fill(bench, source, rows):
     """Offer every vector of an operand memory."""
     shape = Shapes(bench.config).vector_write
-    for address, row in enumerate(rows):
-        for bank, vector in enumerate(row.reshape(-1, bench.config.lanes).tolist()):
-            source.offer(pack(shape, {"address": address, "bank": bank, "data": vector}))
+    for write in row_writes(bench.config, rows, np.random.default_rng(bench.seed)):
+        source.offer(pack(shape, write))
 
 
 @cocotb.test()

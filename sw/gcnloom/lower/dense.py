@@ -90,14 +90,13 @@ class StreamedGemm:
         Emits commands as it is iterated over; the last panels wait for :meth:`outputs`.
         """
         banks = self._builder.banks(Target.LEFT)
-        last_group = -(-self._left.features // (banks * self._builder.config.lanes)) - 1
         complete = [
             group
             for group in range(panels.start // banks, (panels.stop - 1) // banks + 1)
-            if (group + 1) * banks <= panels.stop or group == last_group
+            if min((group + 1) * banks, self._panels()) <= panels.stop
         ]
         steps = [step for step in self._steps if step[0] in complete]
-        if self._steps[-1] in steps and panels.stop >= self._panels():
+        if panels.stop == self._panels():
             self._tail = steps, upstream
             return
         for rows in upstream:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which sizes an accelerator can have; errors say what would do."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from gcnloom_spec.packing import power_of_two
+
+if TYPE_CHECKING:
+    from gcnloom_spec.config import AcceleratorConfig
+
+__all__ = ["LOCAL_BITS", "check"]
+
+LOCAL_BITS = 16
+"""Bits of an on-chip address."""
+SWITCHED_OFF_BY_ZERO = ("operand_banks",)
+
+
+def check(config: "AcceleratorConfig") -> None:
+    """Raise ValueError if a size is none, or sizes do not fit each other."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
+        if type(value) is not int or (value < 1 and not zero):
+            raise ValueError(f"{field.name}={value!r} is not a positive integer")
+    _check_banks(config)
+    _check_widths(config)
+    _check_array(config)
+    _check_depths(config)
+
+
+def _check_banks(config: "AcceleratorConfig") -> None:
+    if not config.operand_banks:
+        return
+    if config.operand_banks & (config.operand_banks - 1) or config.operand_banks < config.pes:
+        raise ValueError(
+            f"operand_banks={config.operand_banks} is not a power of two of at least "
+            f"pes={config.pes}; use {power_of_two(2 * config.pes)}, or 0 for a copy in each PE"
+        )
+    if config.operand_depth % config.operand_banks:
+        raise ValueError(
+            f"operand_depth={config.operand_depth} is not a multiple of "
+            f"operand_banks={config.operand_banks}; "
+            f"use {config.operand_depth // config.operand_banks * config.operand_banks}"
+        )
+
+
+def _check_widths(config: "AcceleratorConfig") -> None:
+    if not 4 <= config.operand_width <= 16:
+        raise ValueError(f"operand_width={config.operand_width} is outside 4..16")
+    if not 32 <= config.sum_width <= 48:
+        raise ValueError(f"sum_width={config.sum_width} is outside 32..48")
+    if config.memory_bytes & (config.memory_bytes - 1) or not 4 <= config.memory_bytes <= 256:
+        raise ValueError(f"memory_bytes={config.memory_bytes} is not a power of two in 4..256")
+    if config.vector.words_per_item > 1:
+        raise ValueError(
+            f"memory_bytes={config.memory_bytes} is less than one vector of {config.lanes} lanes; "
+            f"use at least {power_of_two(config.lanes * config.operand_bytes)}"
+        )
+
+
+def _check_array(config: "AcceleratorConfig") -> None:
+    if config.rows % config.lanes and config.lanes % config.rows:
+        raise ValueError(
+            f"rows={config.rows} is neither a multiple nor a divisor of lanes={config.lanes}"
+        )
+    if config.columns % config.lanes:
+        raise ValueError(f"columns={config.columns} is not a multiple of lanes={config.lanes}")
+    if max(config.left_banks, config.right_banks) > 16:
+        raise ValueError(
+            f"a {config.rows}x{config.columns} array is more than 16 banks of {config.lanes} "
+            "lanes; use more lanes"
+        )
+
+
+def _check_depths(config: "AcceleratorConfig") -> None:
+    for field in fields(config):
+        if field.name.endswith("_depth") and getattr(config, field.name) > 1 << LOCAL_BITS:
+            raise ValueError(
+                f"{field.name}={getattr(config, field.name)} exceeds {1 << LOCAL_BITS}"
+            )
+    least = {
+        "operand_depth": 2 * config.vector.items_per_word,
+        "left_depth": 2 * config.vector.items_per_word,
+        "right_depth": 2 * max(config.rows, config.vector.items_per_word),
+        "mask_depth": 2 * config.vector.items_per_word,
+        "sum_depth": max(config.rows, config.vector.items_per_word),
+        "order_depth": 2 * config.vector.items_per_word,
+        "accumulator_depth": max(2, config.vector.items_per_word),
+        "edge_depth": 2 * config.edge_beat.items_per_word,
+        "fabric_depth": 4,
+        "command_depth": 2,
+    }
+    for name, minimum in least.items():
+        if getattr(config, name) < minimum:
+            raise ValueError(f"{name}={getattr(config, name)} is too small; use at least {minimum}")
