@@ -150,7 +150,7 @@ MUTATIONS = [
     ),
     Mutation(
         f"{HW}/memory/store.py",
-        "finished.eq(self.wrote & words.last)",
+        "finished.eq(self.wrote & last)",
         "finished.eq(self.wrote)",
         TALL,
     ),

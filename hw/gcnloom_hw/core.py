@@ -273,5 +273,6 @@ class Core(wiring.Component):
                 counts[f"{name}_wait_{other.name.lower()}"] = gates[unit].waiting[other]
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]
+        # Registers on the way, as the counters are far from all that they count.
         for name, amount in counts.items():
-            m.d.comb += getattr(self, f"count_{name}").eq(amount)
+            m.d.sync += getattr(self, f"count_{name}").eq(amount)

@@ -10,6 +10,8 @@ __all__ = ["CreditedQueue", "Queue"]
 
 ROW = 16
 """Items of a LUT memory."""
+SLICE = 32
+"""Bits of an item that share pointers: those of all bits would be far from most of them."""
 
 
 class Queue(wiring.Component):
@@ -44,12 +46,6 @@ class Queue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         depth = self._depth
-        width = Shape.cast(self._shape).width
-        # With a slot to spare every cycle may write, and no enable reaches all of the memory;
-        # where that would take another row of LUT memories, writing stops when full.
-        slots = depth + bool(depth % ROW)
-        m.submodules.storage = storage = Memory(shape=width, depth=slots, init=[])
-        write, read = storage.write_port(), storage.read_port(domain="comb")
         level = Signal(range(depth + 1))
         valid, ready = Signal(), Signal(init=1)
         push, pop = Signal(), Signal()
@@ -58,21 +54,35 @@ class Queue(wiring.Component):
             self.o.valid.eq(valid),
             push.eq(self.i.valid & ready),
             pop.eq(self.o.ready & valid),
+        ]
+        for low in range(0, Shape.cast(self._shape).width, SLICE):
+            self._store(m, slice(low, low + SLICE), push=push, pop=pop, ready=ready)
+        with m.If(push & ~pop):
+            m.d.sync += [level.eq(level + 1), valid.eq(1), ready.eq(level != depth - 1)]
+        with m.Elif(pop & ~push):
+            m.d.sync += [level.eq(level - 1), ready.eq(1), valid.eq(level != 1)]
+        return m
+
+    def _store(self, m, bits, *, push, pop, ready):
+        """Add a memory for some bits of the payload, with pointers of its own."""
+        given, kept = Value.cast(self.i.payload)[bits], Value.cast(self.o.payload)[bits]
+        # With a slot to spare every cycle may write, and no enable reaches all of the memory;
+        # where that would take another row of LUT memories, writing stops when full.
+        slots = self._depth + bool(self._depth % ROW)
+        storage = Memory(shape=len(given), depth=slots, init=[])
+        m.submodules[f"storage{bits.start}"] = storage
+        write, read = storage.write_port(), storage.read_port(domain="comb")
+        m.d.comb += [
             # What is written before it is valid is written again before it counts.
-            write.en.eq(1 if slots > depth else ready),
-            write.data.eq(Value.cast(self.i.payload)),
-            Value.cast(self.o.payload).eq(read.data),
+            write.en.eq(1 if slots > self._depth else ready),
+            write.data.eq(given),
+            kept.eq(read.data),
         ]
         for port, moved in ((write, push), (read, pop)):
             with m.If(moved):
                 m.d.sync += port.addr.eq(port.addr + 1)
                 with m.If(port.addr == slots - 1):
                     m.d.sync += port.addr.eq(0)
-        with m.If(push & ~pop):
-            m.d.sync += [level.eq(level + 1), valid.eq(1), ready.eq(level != depth - 1)]
-        with m.Elif(pop & ~push):
-            m.d.sync += [level.eq(level - 1), ready.eq(1), valid.eq(level != 1)]
-        return m
 
 
 class CreditedQueue(wiring.Component):
