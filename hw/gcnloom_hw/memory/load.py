@@ -86,7 +86,10 @@ class Load(wiring.Component):
         m.submodules.transfers = transfers = Queue(transfer, depth=TRANSFERS - 1)
         # Both ways into other units are cut, or a memory's turn would decide a word's arrival.
         m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=2)
-        m.submodules.leaving = leaving = Queue(self._write_layout(), depth=2)
+        write = self._write_layout()
+        m.submodules.leaving = leaving = Queue(
+            write, depth=2, registered=write.size - write["data"].width
+        )
         wiring.connect(m, outer=wiring.flipped(self.words), inner=arrived.i)
         asking = self._ask(m, transfers)
         unpacking = self._unpack(m, transfers, arrived.o, leaving.i)
@@ -153,10 +156,10 @@ class Load(wiring.Component):
         """One item on its way to its memory; signals come with a command's last."""
         return data.StructLayout(
             {
+                "data": max(self._item_bits()),
                 "target": 3,
                 "bank": 4,
                 "address": LOCAL_BITS,
-                "data": max(self._item_bits()),
                 "signals": 4,
             }
         )
