@@ -12,6 +12,8 @@ __all__ = ["Path", "longest_paths"]
 # Nanoseconds, LFE5U speed grade 6; wires as nextpnr estimates them, scaled to agree with it.
 LOGIC, CARRY, INTO_CARRY, OUT_OF_CARRY, MULTIPLY = 0.24, 0.07, 0.45, 0.4, 3.9
 CLOCK_TO_OUTPUT = {"TRELLIS_FF": 0.52, "DP16KD": 5.7}
+REGISTERED_TO_OUTPUT = 1.0
+"""From a register inside a block RAM or a multiplier."""
 ENDS = ("TRELLIS_FF", "DP16KD", "TRELLIS_RAMW")
 CONTROL_SETUP = 0.2
 WIRE = 0.075
@@ -72,13 +74,14 @@ class _Timing:
         worst: dict[tuple[str, str], tuple[float, int]] = {}
         count: Counter[tuple[str, str]] = Counter()
         for name, cell in self._cells.items():
-            if cell["type"] not in ENDS:
+            setup = _setup(cell)
+            if setup is None:
                 continue
             for port, bit in _bits(cell):
                 if cell["port_directions"][port] != "input" or port.startswith(CLOCKS):
                     continue
-                setup = 0.0 if port in ("DI", "M") else CONTROL_SETUP
-                time = self._arrival(bit) + self._wire(bit, name, port) + setup
+                time = self._arrival(bit) + self._wire(bit, name, port)
+                time += 0.0 if port in ("DI", "M") else setup
                 key = _group(self._names.get(self._trail(bit)[0], "?")), _group(name)
                 count[key] += time > slow
                 worst[key] = max(worst.get(key, (0.0, bit)), (time, bit))
@@ -107,9 +110,8 @@ class _Timing:
         return self._arrivals[bit]
 
     def _settle(self, net: int, inputs: list[tuple[int, str, float]]) -> None:
-        cell = self._drivers.get(net, ("", ""))[0]
-        kind = self._cells[cell]["type"] if cell else ""
-        time = CLOCK_TO_OUTPUT.get(kind, 0.0)
+        cell, port = self._drivers.get(net, ("", ""))
+        time = (_clock_to_output(self._cells[cell], port) if cell else None) or 0.0
         for source, port, delay in inputs:
             through = self._arrivals[source] + self._wire(source, cell, port) + delay
             if through > time:
@@ -122,7 +124,7 @@ class _Timing:
             return []
         name, output = self._drivers[net]
         cell = self._cells[name]
-        if cell["type"] in CLOCK_TO_OUTPUT:
+        if _clock_to_output(cell, output) is not None:
             return []
         return [
             (bit, port, _delay(cell["type"], port, output))
@@ -153,6 +155,25 @@ class _Timing:
             (self._arrivals[net], self._names.get(net, "?"), self._fanout[net])
             for net in self._trail(bit)
         )
+
+
+def _clock_to_output(cell: Mapping[str, Any], port: str) -> float | None:
+    """Delay of an output behind a register; None if logic drives it."""
+    parameters = cell["parameters"]
+    if cell["type"] == "MULT18X18D":
+        return REGISTERED_TO_OUTPUT if "REG_OUTPUT_CLK" in parameters else None
+    if cell["type"] == "DP16KD" and parameters.get(f"REGMODE_{port[2]}") == "OUTREG":
+        return REGISTERED_TO_OUTPUT
+    return CLOCK_TO_OUTPUT.get(cell["type"])
+
+
+def _setup(cell: Mapping[str, Any]) -> float | None:
+    """Time that inputs must settle before the clock; None if nothing is clocked."""
+    if cell["type"] == "MULT18X18D":
+        if "REG_INPUTA_CLK" in cell["parameters"]:
+            return CONTROL_SETUP
+        return MULTIPLY if "REG_OUTPUT_CLK" in cell["parameters"] else None
+    return CONTROL_SETUP if cell["type"] in ENDS else None
 
 
 def _delay(kind: str, port: str, output: str) -> float:

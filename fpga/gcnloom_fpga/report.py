@@ -36,6 +36,7 @@ def report(
             }
             for name, available in part.available.items()
         },
+        "packed": dict(netlist.packed),
         "shell": dict(netlist.shell),
         "tools": {"yosys": _tool(netlist.tool), "synthesis": netlist.passes},
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gcnloom_fpga import coupling, floorplan
 from gcnloom_fpga.part import Part
 from gcnloom_fpga.synth import NETLIST, Netlist
 from gcnloom_fpga.tools import cached, run
@@ -124,10 +125,23 @@ def _run(tool: Tool, netlist: Netlist, part: Part, seed: int, freq: float, *more
     )
     pins = f'LOCATE COMP "clk" SITE "{part.clock_pin}";\n'
 
+    planning = [
+        Path(str(module.__file__)).read_text(encoding="utf-8") for module in (coupling, floorplan)
+    ]
+
     def produce(folder: Path) -> None:
-        (folder / NETLIST).write_text(text, encoding="utf-8")
+        (folder / NETLIST).write_text(_planned(text, part, seed), encoding="utf-8")
         (folder / PINS).write_text(pins, encoding="utf-8")
         run(tool, ("--json", NETLIST, *options), folder=folder)
         (folder / NETLIST).unlink()
 
-    return cached((text, pins, tool.version, *options), produce)
+    return cached((text, pins, tool.version, *options, *planning), produce)
+
+
+def _planned(text: str, part: Part, seed: int) -> str:
+    """Netlist with the sites of its block RAMs and multipliers."""
+    design = json.loads(text)
+    cells = design["modules"]["shell"]["cells"]
+    for name, site in floorplan.floorplan(cells, part, seed=seed).items():
+        cells[name]["attributes"]["BEL"] = site
+    return json.dumps(design)

@@ -2,6 +2,7 @@
 """Component to ECP5 netlist with yosys, and what it takes."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from gcnloom_fpga import pack
 from gcnloom_fpga.shell import Shell
 from gcnloom_fpga.tools import cached, run
 from gcnloom_spec.toolchain import YOSYS, Tool, ToolError
@@ -16,7 +18,8 @@ from gcnloom_spec.toolchain import YOSYS, Tool, ToolError
 __all__ = ["NETLIST", "Netlist", "resources", "synthesise"]
 
 NETLIST = "netlist.json"
-STATISTICS = "statistics.json"
+UNPACKED = "unpacked.json"
+SUMMARY = "summary.json"
 DESIGN = "shell.il"
 WHOLE = "synth_ecp5 -top shell"
 PASSES = (
@@ -52,6 +55,8 @@ class Netlist:
         Synthesis command that worked.
     used : Mapping[str, int]
         Resource (LUT, FF, EBR, DSP) to how many, the shell included.
+    packed : Mapping[str, int]
+        Cells that took registers, see :func:`gcnloom_fpga.pack.pack_registers`.
     shell : Mapping[str, int]
         Port bits of the design, each of which took one register of the shell.
     """
@@ -60,11 +65,12 @@ class Netlist:
     tool: Tool
     passes: str
     used: Mapping[str, int]
+    packed: Mapping[str, int]
     shell: Mapping[str, int]
 
 
 def resources(statistics: Mapping[str, int]) -> dict[str, int]:
-    """Count resources from yosys' number of cells by type."""
+    """Count resources from the number of cells by type."""
     return {
         name: sum(weight * statistics.get(cell, 0) for cell, weight in cells.items())
         for name, cells in RESOURCES.items()
@@ -82,33 +88,45 @@ def synthesise(design: wiring.Component) -> Netlist:
         for passes in PASSES:
             if _attempt(tool, passes, folder):
                 (folder / "passes").write_text(passes, encoding="utf-8")
+                _pack(folder)
                 return
         raise ToolError(
             f"{tool.command} left no netlist; see the log in {folder}, "
             f"or try another version than {tool.version}"
         )
 
-    folder = cached((text, tool.version, COLLISIONS, *PASSES), produce)
-    statistics = json.loads((folder / STATISTICS).read_text(encoding="utf-8"))
+    packing = Path(pack.__file__).read_text(encoding="utf-8")
+    folder = cached((text, tool.version, COLLISIONS, *PASSES, packing), produce)
+    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return Netlist(
         folder=folder,
         tool=tool,
         passes=(folder / "passes").read_text(encoding="utf-8"),
-        used=resources(statistics["design"]["num_cells_by_type"]),
+        used=resources(summary["cells"]),
+        packed=summary["packed"],
         shell={"input_bits": shell.input_bits, "output_bits": shell.output_bits},
     )
 
 
 def _attempt(tool: Tool, passes: str, folder: Path) -> bool:
     """Synthesise; tell whether there is a netlist, which the exit code alone does not."""
-    script = (
-        f"read_rtlil {DESIGN}; {COLLISIONS}; {passes}; "
-        f"tee -q -o {STATISTICS} stat -json; write_json {NETLIST}"
-    )
+    script = f"read_rtlil {DESIGN}; {COLLISIONS}; {passes}; write_json {UNPACKED}"
     try:
         run(tool, ("-q", "-p", script), folder=folder)
     except ToolError:
         if passes == PASSES[-1]:
             raise
         return False
-    return (folder / NETLIST).exists() and (folder / STATISTICS).exists()
+    return (folder / UNPACKED).exists()
+
+
+def _pack(folder: Path) -> None:
+    """Move registers into block RAMs and multipliers; write the netlist and what is in it."""
+    design = json.loads((folder / UNPACKED).read_text(encoding="utf-8"))
+    module = design["modules"]["shell"]
+    packed = pack.pack_registers(module)
+    cells = Counter(cell["type"] for cell in module["cells"].values())
+    (folder / NETLIST).write_text(json.dumps(design), encoding="utf-8")
+    summary = json.dumps({"cells": cells, "packed": packed})
+    (folder / SUMMARY).write_text(summary, encoding="utf-8")
+    (folder / UNPACKED).unlink()

@@ -291,5 +291,6 @@ class Core(wiring.Component):
         }
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]
+        # Registers on the way, as the counters are far from all that they count.
         for name, amount in counts.items():
-            m.d.comb += getattr(self, f"count_{name}").eq(amount)
+            m.d.sync += getattr(self, f"count_{name}").eq(amount)

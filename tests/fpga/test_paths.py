@@ -6,10 +6,11 @@ import pytest
 from gcnloom_fpga.paths import longest_paths
 
 
-def cell(kind, place, **connections):
+def cell(kind, place, parameters=(), **connections):
     outputs = {"Q", "F", "P0", "DOA0"}
     return {
         "type": kind,
+        "parameters": dict(parameters),
         "attributes": {"NEXTPNR_BEL": f"X{place[0]}/Y{place[1]}/BEL"},
         "connections": {port: [bit] for port, bit in connections.items()},
         "port_directions": {port: "output" if port in outputs else "input" for port in connections},
@@ -56,3 +57,17 @@ def test_a_loop_of_logic_ends_the_search():
         sink=cell("TRELLIS_FF", (2, 0), M=2),
     )
     assert longest_paths(placed, most=1, slow=1.0)[0].end == "sink"
+
+
+def test_registers_inside_block_ram_and_multiplier_end_and_begin_paths():
+    registered = {"REG_OUTPUT_CLK": "CLK0"}
+    placed = design(
+        memory=cell("DP16KD", (0, 0), {"REGMODE_A": "OUTREG"}, DOA0=1),
+        product=cell("MULT18X18D", (10, 0), registered, A0=1, P0=2),
+        sink=cell("TRELLIS_FF", (20, 0), M=2),
+    )
+    into, out_of = longest_paths(placed, most=5, slow=1.0)
+    wire = 0.075 * (6 + 5 + 2 * 5)
+    # Without registers before it, all of the multiplication comes before the product's.
+    assert (into.end, into.nanoseconds) == ("product", pytest.approx(1.0 + wire + 3.9))
+    assert (out_of.end, out_of.nanoseconds) == ("sink", pytest.approx(1.0 + wire))

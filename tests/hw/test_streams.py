@@ -193,8 +193,8 @@ def test_merge_takes_an_item_a_cycle_from_whoever_writes_alone():
 @pytest.mark.parametrize("depth", [2, 5, 16])
 @pytest.mark.parametrize("seed", STALLS)
 def test_queue_keeps_order_and_loses_nothing(depth, seed):
-    dut = Queue(12, depth=depth)
-    payloads = list(range(100, 180))
+    dut = Queue(70, depth=depth)
+    payloads = [item << 60 | item for item in range(100, 180)]
     taken = []
 
     async def source(ctx):
@@ -234,8 +234,9 @@ def test_credited_queue_never_overflows_behind_a_long_pipeline():
 
 @pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
 @pytest.mark.parametrize("depth", [1, 2, 5, 16])
-def test_queue_keeps_every_item_in_order_and_is_full_rate(depth, source, sink):
-    dut = Queue(8, depth=depth)
+@pytest.mark.parametrize("registered", [0, 3, 8])
+def test_queue_keeps_every_item_in_order_and_is_full_rate(registered, depth, source, sink):
+    dut = Queue(8, depth=depth, registered=registered)
     sent = [random.Random(9).randrange(256) for _ in range(100)]
     received = []
     cycles = 0

@@ -12,6 +12,8 @@ from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, 
 __all__ = ["Status"]
 
 STATISTIC_BITS = 6
+GROUP_BITS = 3
+"""Low address bits, by which a register is chosen in its group."""
 
 
 class Status(wiring.Component):
@@ -88,14 +90,24 @@ class Status(wiring.Component):
         }
         for index, name in enumerate(COUNTERS):
             readable[COUNTER_BASE + index] = self._counter(m, name)
-        address = Signal(8)
-        m.d.sync += [address.eq(self.address), self.read_data.eq(0)]
-        with m.Switch(address):
-            for register, value in readable.items():
-                with m.Case(register):
-                    m.d.sync += self.read_data.eq(value)
+        self._read(m, readable)
         self._writes(m)
         return m
+
+    def _read(self, m, readable):
+        """Choose in each group of registers first, then among groups: they are far apart."""
+        group = Signal(8 - GROUP_BITS)
+        m.d.sync += [group.eq(self.address[GROUP_BITS:]), self.read_data.eq(0)]
+        for high in sorted({register >> GROUP_BITS for register in readable}):
+            chosen = Signal(32, name=f"group{high}")
+            m.d.sync += chosen.eq(0)
+            with m.Switch(self.address[:GROUP_BITS]):
+                for register, value in readable.items():
+                    if register >> GROUP_BITS == high:
+                        with m.Case(register % (1 << GROUP_BITS)):
+                            m.d.sync += chosen.eq(value)
+            with m.If(group == high):
+                m.d.sync += self.read_data.eq(chosen)
 
     def _counter(self, m, name):
         # A start clears them, and what need not be reset is nearer to everything.

@@ -127,7 +127,10 @@ class Epilogue(wiring.Component):
         m.submodules.gate = gate = Gate(self.config)
         m.submodules.statistics = statistics = Statistics(self.config)
         depth = max(self.config.fabric_depth, self.pipeline + 4)
-        m.submodules.queue = queue = CreditedQueue(epilogue_output(self.config), depth=depth)
+        output = epilogue_output(self.config)
+        # All but the data decides where a vector goes, through the router and back to here.
+        registered = output.size - output["data"].width
+        m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
         wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
         wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)

@@ -28,8 +28,8 @@ class Statistics(wiring.Component):
     Attributes
     ----------
     valid, last : In(1)
-        Figures of a vector; of the last one of an emission. At least :attr:`latency` cycles lie
-        between two of these, for a merge reads the entry that the one before may write.
+        Figures of a vector; of the last one of an emission. After that the next vector comes no
+        sooner than :attr:`latency` cycles later: until then the figures are merged.
     tensor : In(6)
     envelope : In(sum_width)
     saturations : In(range(lanes + 1))
@@ -107,19 +107,17 @@ class Statistics(wiring.Component):
         return m
 
     def _collect(self, m):
-        """Combine an emission's vectors; the total stays until the next emission's last."""
-        running = Signal(self.entry)
-        combined = Signal(self.entry)
+        """Combine an emission's vectors; the total stays until the next emission's first."""
         total = Signal(self.entry, reset_less=True)
         tensor = Signal(range(STATISTICS), reset_less=True)
+        fresh = Signal(init=1)
         merge = Signal()
-        m.d.comb += [
-            combined.envelope.eq(running.envelope | self.envelope),
-            combined.saturations.eq(running.saturations + self.saturations),
-        ]
         m.d.sync += merge.eq(self.valid & self.last)
         with m.If(self.valid):
-            m.d.sync += running.eq(Mux(self.last, 0, combined.as_value()))
-            with m.If(self.last):
-                m.d.sync += [total.eq(combined), tensor.eq(self.tensor)]
+            m.d.sync += [
+                total.envelope.eq(Mux(fresh, 0, total.envelope) | self.envelope),
+                total.saturations.eq(Mux(fresh, 0, total.saturations) + self.saturations),
+                tensor.eq(self.tensor),
+                fresh.eq(self.last),
+            ]
         return merge, tensor, total

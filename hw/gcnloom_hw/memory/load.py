@@ -14,6 +14,8 @@ from gcnloom_spec.isa import Opcode, Target, Unit
 
 __all__ = ["Load"]
 
+TRANSFERS = 4
+"""Commands whose words have been asked for, or are being asked for."""
 KINDS = 3
 VECTOR, EDGES, ORDER = range(KINDS)
 
@@ -82,71 +84,79 @@ class Load(wiring.Component):
                 "signals": len(Unit),
             }
         )
-        m.submodules.transfers = transfers = Queue(transfer, depth=4)
+        # One more transfer than these is the one whose words are unpacked.
+        m.submodules.transfers = transfers = Queue(transfer, depth=TRANSFERS - 1)
         # Both ways into other units are cut, or a memory's turn would decide a word's arrival.
         m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=2)
-        m.submodules.leaving = leaving = Queue(self._write_layout(), depth=2)
+        write = self._write_layout()
+        m.submodules.leaving = leaving = Queue(
+            write, depth=2, registered=write.size - write["data"].width
+        )
         wiring.connect(m, outer=wiring.flipped(self.words), inner=arrived.i)
         asking = self._ask(m, transfers)
-        self._unpack(m, transfers, arrived.o, leaving.i)
+        unpacking = self._unpack(m, transfers, arrived.o, leaving.i)
         self._write(m, leaving.o)
         m.d.comb += self.idle.eq(
-            ~asking & ~transfers.o.valid & ~self.commands.valid & ~leaving.o.valid
+            ~(asking | transfers.o.valid | unpacking | self.commands.valid | leaving.o.valid)
         )
         return m
 
     def _ask(self, m, transfers):
         """Issue one request for each word of a command."""
         command = self.commands.p
+        kind = _kind(command.target)
         packings = (self.config.vector, self.config.edge_beat, self.config.order)
+        most = max(packing.words_per_item for packing in packings)
         asking = Signal()
         target = Signal(Target)
         address = Signal(len(command.address), reset_less=True)
-        items = Signal(LOCAL_BITS)
-        word = Signal(range(max(2, max(packing.words_per_item for packing in packings))))
-        per_word = Array(packing.items_per_word for packing in packings)
-        gives = per_word[_kind(target)]
-        # Whether a word holds all items left; found a word ahead, as comparing takes long.
-        near = Signal()
-        takes = Array(packing.words_per_item for packing in packings)[_kind(target)]
+        word = Signal(range(most + 1))
+        words = Signal(range(most + 1), reset_less=True)
+        # How a word is filled is decoded with the command: a word holds `gives` items, and all
+        # that are left if the index of the last has no bit of those that `beyond` has.
+        left, gives, beyond = (
+            Signal(LOCAL_BITS, name=name, reset_less=True) for name in ("left", "gives", "beyond")
+        )
         item_done = Signal()
         m.d.comb += [
             transfers.i.valid.eq(self.commands.valid & ~asking),
             *(transfers.i.p[name].eq(command[name]) for name in ("target", "bank", "signals")),
             # One-hot, so that a word finds its unpacker by one bit.
-            transfers.i.p.kinds.eq(Const(1, KINDS) << _kind(command.target)),
+            transfers.i.p.kinds.eq(Const(1, KINDS) << kind),
             self.commands.ready.eq(~asking & transfers.i.ready),
-            item_done.eq(word + 1 == takes),
+            item_done.eq(word == words),
             self.requests.valid.eq(asking),
             self.requests.p.address.eq(address),
-            self.requests.p.last.eq(item_done & near),
+            self.requests.p.last.eq(item_done & ~(left & beyond).any()),
         ]
         # Groups, and the index of the last, so that nothing is added where writes are counted.
         final = Signal(LOCAL_BITS)
         m.d.comb += final.eq(command.count - 1)
-        with m.Switch(_kind(command.target)):
-            for kind, group in enumerate(self._groups()):
+        with m.Switch(kind):
+            for number, group in enumerate(self._groups()):
                 low = (group - 1).bit_length()
-                with m.Case(kind):
+                with m.Case(number):
                     m.d.comb += [
                         transfers.i.p.base.eq(command.base >> low),
                         transfers.i.p.final.eq(final >> low),
                         transfers.i.p.enable.eq((2 << final[:low]) - 1),
                     ]
-        with m.If(self.commands.valid & self.commands.ready):
+        with m.If(~asking):
             m.d.sync += [
-                asking.eq(1),
                 address.eq(command.address),
-                items.eq(command.count),
-                near.eq(command.count <= per_word[_kind(command.target)]),
-                word.eq(0),
+                left.eq(command.count - 1),
+                gives.eq(Array(packing.items_per_word for packing in packings)[kind]),
+                beyond.eq(Array(-packing.items_per_word for packing in packings)[kind]),
+                words.eq(Array(packing.words_per_item for packing in packings)[kind]),
+                word.eq(1),
                 target.eq(command.target),
+                asking.eq(self.commands.valid & transfers.i.ready),
             ]
-        with m.If(self.requests.valid & self.requests.ready):
+        with m.Elif(self.requests.ready):
             m.d.comb += self.asked.eq(Const(1, len(Target)) << target)
             m.d.sync += [address.eq(address + 1), word.eq(word + 1)]
             with m.If(item_done):
-                m.d.sync += [word.eq(0), items.eq(items - gives), near.eq(items <= 2 * gives)]
+                m.d.sync += [word.eq(1), left.eq(left - gives)]
             with m.If(self.requests.p.last):
                 m.d.sync += asking.eq(0)
         return asking
@@ -155,11 +165,11 @@ class Load(wiring.Component):
         """One group on its way to its memory; signals come with a command's last."""
         return data.StructLayout(
             {
+                "data": max(bits * group for bits, group in zip(*self._sizes(), strict=True)),
                 "target": 3,
                 "bank": 4,
                 "address": LOCAL_BITS,
                 "enable": max(self._groups()),
-                "data": max(bits * group for bits, group in zip(*self._sizes(), strict=True)),
                 "signals": len(Unit),
             }
         )
@@ -176,27 +186,35 @@ class Load(wiring.Component):
 
     def _unpack(self, m, transfers, words, leaving):
         """Unpack the words of the oldest command and address its groups."""
-        transfer = transfers.o.p
-        done = Signal(LOCAL_BITS)
-        accepted = Signal()
-        last, last_group = Signal(), Signal()
+        # In registers, and a group ahead what is the last, for all of this decides every cycle.
+        transfer = Signal(transfers.o.payload.shape(), reset_less=True)
+        unpacking, final, accepted, last = Signal(), Signal(), Signal(), Signal()
+        mine = Signal(KINDS)
         m.d.comb += [
-            last_group.eq(done == transfer.final),
             leaving.p.target.eq(transfer.target),
             leaving.p.bank.eq(transfer.bank),
-            leaving.p.address.eq(transfer.base + done),
-            leaving.p.enable.eq(Mux(last_group, transfer.enable, ~0)),
-            leaving.p.signals.eq(Mux(last, transfer.signals, 0)),
+            leaving.p.address.eq(transfer.base),
+            leaving.p.enable.eq(Mux(final, transfer.enable, ~0)),
+            leaving.p.signals.eq(Mux(final, transfer.signals, 0)),
             accepted.eq(leaving.valid & leaving.ready),
-            last.eq(accepted & last_group),
-            transfers.o.ready.eq(last),
+            last.eq(accepted & final),
+            transfers.o.ready.eq(last | ~unpacking),
             self.active.eq(accepted),
-            self.stalled.eq(transfers.o.valid & ~accepted),
+            self.stalled.eq(unpacking & ~accepted),
         ]
         with m.If(accepted):
-            m.d.sync += done.eq(done + 1)
-        with m.If(last):
-            m.d.sync += done.eq(0)
+            m.d.sync += [
+                transfer.base.eq(transfer.base + 1),
+                transfer.final.eq(transfer.final - 1),
+                final.eq(transfer.final == 1),
+            ]
+        with m.If(transfers.o.ready):
+            m.d.sync += [
+                unpacking.eq(transfers.o.valid),
+                transfer.eq(transfers.o.p),
+                final.eq(transfers.o.p.final == 0),
+                mine.eq(Mux(transfers.o.valid, transfers.o.p.kinds, 0)),
+            ]
 
         config = self.config
         kinds = (("vectors", config.vector), ("beats", config.edge_beat), ("entries", config.order))
@@ -204,20 +222,19 @@ class Load(wiring.Component):
             group = self._groups()[index]
             unpacker = Unpacker(_grouped(packing, group), config.memory_bytes)
             m.submodules[name] = unpacker
-            mine = Signal(name=f"{name}_mine")
             m.d.comb += [
-                mine.eq(transfers.o.valid & transfer.kinds[index]),
                 unpacker.flush.eq(last),
                 unpacker.words.payload.eq(words.payload),
-                unpacker.words.valid.eq(words.valid & mine),
-                unpacker.items.ready.eq(leaving.ready & mine),
+                unpacker.words.valid.eq(words.valid & mine[index]),
+                unpacker.items.ready.eq(leaving.ready & mine[index]),
             ]
-            with m.If(mine):
+            with m.If(mine[index]):
                 m.d.comb += [
                     words.ready.eq(unpacker.words.ready),
                     leaving.valid.eq(unpacker.items.valid),
                     leaving.p.data.eq(self._bits(index, packing, unpacker.items.payload)),
                 ]
+        return unpacking
 
     def _write(self, m, leaving):
         """Offer the group to the memory it is for; fire the signals that come with it."""

@@ -80,16 +80,18 @@ class Store(wiring.Component):
         )
         address = Signal(ADDRESS_BITS, reset_less=True)
         finished = Signal()
+        # Only the packer in use has a word; asking which that is would take longer.
+        last = Cat(packer.words.valid & packer.words.p.last for packer in (vectors, sums)).any()
         m.d.comb += [
             start.eq(self.commands.valid & ~running),
-            self.writes.valid.eq(Mux(raw, sums.words.valid, vectors.words.valid)),
+            self.writes.valid.eq(vectors.words.valid | sums.words.valid),
             self.writes.p.address.eq(address),
             self.writes.p.data.eq(words.data),
             self.writes.p.mask.eq(words.mask),
-            vectors.words.ready.eq(self.writes.ready & ~raw),
-            sums.words.ready.eq(self.writes.ready & raw),
+            vectors.words.ready.eq(self.writes.ready),
+            sums.words.ready.eq(self.writes.ready),
             self.wrote.eq(self.writes.valid & self.writes.ready),
-            finished.eq(self.wrote & words.last),
+            finished.eq(self.wrote & last),
             self.commands.ready.eq(finished),
             self.active.eq(taken),
             self.stalled.eq(running & ~taken),

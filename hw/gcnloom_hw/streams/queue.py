@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FIFOs between streams, in LUT memory."""
 
-from amaranth import Module, Shape, Signal, Value
+from amaranth import Module, Mux, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -10,6 +10,8 @@ __all__ = ["CreditedQueue", "Queue"]
 
 ROW = 16
 """Items of a LUT memory."""
+SLICE = 32
+"""Bits of an item that share pointers: those of all bits would be far from most of them."""
 
 
 class Queue(wiring.Component):
@@ -24,6 +26,8 @@ class Queue(wiring.Component):
     shape : ShapeLike
         Payload of both streams.
     depth : int
+    registered : int
+        So many bits of the payload, the highest, come from flip-flops too.
 
     Attributes
     ----------
@@ -36,20 +40,15 @@ class Queue(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, shape, *, depth: int) -> None:
+    def __init__(self, shape, *, depth: int, registered: int = 0) -> None:
         self._shape = shape
         self._depth = depth
+        self._registered = registered
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
         m = Module()
         depth = self._depth
-        width = Shape.cast(self._shape).width
-        # With a slot to spare every cycle may write, and no enable reaches all of the memory;
-        # where that would take another row of LUT memories, writing stops when full.
-        slots = depth + bool(depth % ROW)
-        m.submodules.storage = storage = Memory(shape=width, depth=slots, init=[])
-        write, read = storage.write_port(), storage.read_port(domain="comb")
         level = Signal(range(depth + 1))
         valid, ready = Signal(), Signal(init=1)
         push, pop = Signal(), Signal()
@@ -58,21 +57,50 @@ class Queue(wiring.Component):
             self.o.valid.eq(valid),
             push.eq(self.i.valid & ready),
             pop.eq(self.o.ready & valid),
-            # What is written before it is valid is written again before it counts.
-            write.en.eq(1 if slots > depth else ready),
-            write.data.eq(Value.cast(self.i.payload)),
-            Value.cast(self.o.payload).eq(read.data),
         ]
-        for port, moved in ((write, push), (read, pop)):
-            with m.If(moved):
-                m.d.sync += port.addr.eq(port.addr + 1)
-                with m.If(port.addr == slots - 1):
-                    m.d.sync += port.addr.eq(0)
+        width = Shape.cast(self._shape).width
+        plain = width - self._registered
+        for low in range(0, plain, SLICE):
+            read = self._store(m, slice(low, min(plain, low + SLICE)), push, pop, ready)
+            m.d.comb += Value.cast(self.o.payload)[low : low + len(read)].eq(read)
+        if self._registered:
+            # What follows is read while the head waits, or taken as it comes if nothing waits.
+            bits = slice(plain, width)
+            head = Signal(self._registered, reset_less=True)
+            follows = self._store(m, bits, push, pop, ready, ahead=1)
+            m.d.comb += Value.cast(self.o.payload)[bits].eq(head)
+            with m.If(pop | ~valid):
+                m.d.sync += head.eq(Mux(level > 1, follows, Value.cast(self.i.payload)[bits]))
         with m.If(push & ~pop):
             m.d.sync += [level.eq(level + 1), valid.eq(1), ready.eq(level != depth - 1)]
         with m.Elif(pop & ~push):
             m.d.sync += [level.eq(level - 1), ready.eq(1), valid.eq(level != 1)]
         return m
+
+    def _store(self, m, bits, push, pop, ready, *, ahead=0):
+        """Add a memory for some bits of the payload, with pointers of its own; return its word.
+
+        With `ahead` it is the word that comes so many after the head.
+        """
+        # With a slot to spare every cycle may write, and no enable reaches all of the memory;
+        # where that would take another row of LUT memories, writing stops when full.
+        slots = self._depth + bool(self._depth % ROW)
+        storage = Memory(shape=bits.stop - bits.start, depth=slots, init=[])
+        m.submodules[f"storage{bits.start}"] = storage
+        write, read = storage.write_port(), storage.read_port(domain="comb")
+        m.d.comb += [
+            # What is written before it is valid is written again before it counts.
+            write.en.eq(1 if slots > self._depth else ready),
+            write.data.eq(Value.cast(self.i.payload)[bits]),
+        ]
+        for port, moved, first in ((write, push, 0), (read, pop, ahead % slots)):
+            address = Signal.like(port.addr, init=first)
+            m.d.comb += port.addr.eq(address)
+            with m.If(moved):
+                m.d.sync += address.eq(address + 1)
+                with m.If(address == slots - 1):
+                    m.d.sync += address.eq(0)
+        return read.data
 
 
 class CreditedQueue(wiring.Component):
@@ -86,6 +114,8 @@ class CreditedQueue(wiring.Component):
     ----------
     shape : ShapeLike
     depth : int
+    registered : int
+        See :class:`Queue`.
 
     Attributes
     ----------
@@ -104,9 +134,10 @@ class CreditedQueue(wiring.Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, shape, *, depth: int) -> None:
+    def __init__(self, shape, *, depth: int, registered: int = 0) -> None:
         self._shape = shape
         self._depth = depth
+        self._registered = registered
         super().__init__(
             {
                 "take": In(1),
@@ -119,7 +150,9 @@ class CreditedQueue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(self._shape, depth=self._depth)
+        m.submodules.queue = queue = Queue(
+            self._shape, depth=self._depth, registered=self._registered
+        )
         m.d.comb += [
             self.i.ready.eq(1),
             queue.i.valid.eq(self.i.valid),

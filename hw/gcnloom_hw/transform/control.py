@@ -122,8 +122,11 @@ class Sequencer(wiring.Component):
         remaining = Signal(work.count.shape(), reset_less=True)
         sum_address = Signal(self.tag.address.shape(), reset_less=True)
         final_row, fresh = Signal(reset_less=True), Signal(reset_less=True)
-        by_weight = work.mode == Mode.WEIGHT_STATIONARY
-        by_output = work.mode == Mode.OUTPUT_STATIONARY
+        # What every step asks about its command is a flip-flop each.
+        by_weight, by_output, emits, lifts, clears = (
+            Signal(name=name, reset_less=True)
+            for name in ("by_weight", "by_output", "emits", "lifts", "clears")
+        )
 
         # Bit j of `over`: beat j, the one of logical row j, has been.
         over = Signal(max(self.config.rows, LEAST_BEATS))
@@ -151,6 +154,11 @@ class Sequencer(wiring.Component):
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += [
                     work.eq(command),
+                    by_weight.eq(command.mode == Mode.WEIGHT_STATIONARY),
+                    by_output.eq(command.mode == Mode.OUTPUT_STATIONARY),
+                    clears.eq(command.first & (command.mode == Mode.WEIGHT_STATIONARY)),
+                    emits.eq(command.last & (command.mode != Mode.OUTPUT_STATIONARY)),
+                    lifts.eq(command.last & (command.mode == Mode.OUTPUT_STATIONARY)),
                     remaining.eq(command.count),
                     final_row.eq(command.count == 1),
                     fresh.eq(command.first),
@@ -177,9 +185,9 @@ class Sequencer(wiring.Component):
                     step.fresh.eq(fresh),
                     step.zero.eq(~by_weight & ~by_output),
                     tag.write.eq(by_weight),
-                    tag.clear.eq(work.first & by_weight),
-                    tag.emit.eq(work.last & ~by_output),
-                    tag.last.eq(final_row & ~(work.last & by_output)),
+                    tag.clear.eq(clears),
+                    tag.emit.eq(emits),
+                    tag.last.eq(final_row & ~lifts),
                 ]
                 with m.If(issue):
                     m.d.sync += [
@@ -193,7 +201,7 @@ class Sequencer(wiring.Component):
                     ]
                     with m.If(final_row):
                         m.next = "Wait for command"
-                        with m.If(by_output & work.last):
+                        with m.If(lifts):
                             m.next = "Lift rows out"
             with m.State("Lift rows out"):
                 final_beat = beat[self.config.rows - 1]

@@ -16,6 +16,9 @@ from gcnloom_spec.isa import Mode
 
 __all__ = ["TransformEngine"]
 
+FLAGS = 2
+"""Bits of a vector of sums that say what it is: `emit` and `last`."""
+
 
 class TransformEngine(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Transform` on `rows` by `columns` elements.
@@ -93,7 +96,7 @@ class TransformEngine(wiring.Component):
         # The tag is registered once, so it is one cycle nearer to the sums than the issue.
         m.submodules.accumulator = accumulator = Accumulator(config, lead=self._lead - 1)
         m.submodules.queue = queue = CreditedQueue(
-            self.sums.payload.shape(), depth=self._pipeline + 4
+            self.sums.payload.shape(), depth=self._pipeline + 4, registered=FLAGS
         )
 
         wiring.connect(m, outer=wiring.flipped(self.commands), inner=sequencer.commands)
