@@ -4,8 +4,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from gcnloom_hw.aggregate.drain import Drain as DrainStage
-from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_hw.control.sequencer import FETCH_DEPTH
 from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_hw.epilogue.epilogue import Epilogue
@@ -22,16 +20,19 @@ from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
+    "AGGREGATE_TO_READ",
     "ALLOWED",
     "ARRIVED",
+    "ASK_TO_READ",
     "CLEARING",
     "DECODED",
-    "ENGINE_TO_SUMS",
+    "DRAIN_TO_ASK",
     "GATE_READ",
     "OUTSTANDING",
     "PENDING",
     "PREPARE",
     "QUEUE",
+    "READ_TO_TAKEN",
     "REQUESTS",
     "RESTART",
     "STORE_INTERVAL",
@@ -62,8 +63,14 @@ RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
-ENGINE_TO_SUMS = 7 + QUEUE
-"""Cycles from the issue of a drain entry, or of a last edge, to its beat at the epilogue."""
+AGGREGATE_TO_READ = 4
+"""Cycles from accepting an aggregate to those in which its beats read sums."""
+DRAIN_TO_ASK = 4
+"""Cycles from accepting a drain to the asking for its first word."""
+ASK_TO_READ = 2
+"""Cycles from asking for a word to the beat in which it is read."""
+READ_TO_TAKEN = 4
+"""Cycles from the beat in which a word is read to its taking."""
 CLEARING = STATISTICS + 1
 """Cycles after the start in which the epilogues clear their statistics."""
 
@@ -107,7 +114,6 @@ class Timing:
     random_latency = RandomBytes.latency
     random_depth = RandomBytes.pipeline + 4
     fetch_depth = FETCH_DEPTH
-    aggregate_depth = DrainStage.depth
 
     @cached_property
     def command_packing(self) -> Packing:
@@ -152,20 +158,6 @@ class Timing:
         """Packing of what a store moves."""
         return self.config.sums if raw else self.config.vector
 
-    def aggregate(self, command: Aggregate) -> Issue:
-        """One beat of edges a cycle, then the last sums settle."""
-        count = max(command.count, 1)
-        cycles = count + AggregateEngine.aggregate_overhead
-        return Issue(first=count, last=count, beats=1, cycles=cycles, active=command.count)
-
-    def drain(self, command: Drain) -> Issue:
-        """One order entry a cycle; the rows are taken to end at even distances."""
-        count, beats = max(command.count, 1), max(command.emission.vectors, 1)
-        cycles = count + AggregateEngine.drain_overhead
-        return Issue(
-            first=count / beats, last=count, beats=beats, cycles=cycles, active=command.count
-        )
-
     def transform(self, command: Transform) -> Issue:
         """Fill the array (or let sums settle), stream rows, lift rows out."""
         mode, count, rows = Mode(command.mode), command.count, self.config.rows
@@ -189,11 +181,12 @@ class Timing:
             case Load():
                 return self._load_interval(command)
             case Aggregate():
-                return self.aggregate(command).cycles
+                return max(command.count, 1)
             case Drain():
-                return self._emitted(self.drain(command))
+                return max(command.count, command.emission.vectors + PREPARE, 1 + PREPARE)
             case Transform():
-                return self._emitted(self.transform(command))
+                issue = self.transform(command)
+                return max(issue.cycles, issue.beats + PREPARE)
             case Store():
                 packing = self.stored(command.raw)
                 packed = packing.words_per_item * command.count
@@ -206,6 +199,3 @@ class Timing:
         if packing.words_per_item > 1:
             return asking
         return max(asking, 1 + command.count + self.fetch_stall(packing))
-
-    def _emitted(self, issue: Issue) -> int:
-        return max(issue.cycles, issue.beats + PREPARE)

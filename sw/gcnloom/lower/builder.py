@@ -226,7 +226,12 @@ class Builder:
             accesses_of(command, self.config, reach)
             for command, reach in zip(self.commands, self.reaches, strict=True)
         ]
-        return Program.of(insert_tokens(self.commands, accesses), self.config.digest)
+        free = {
+            index: reach.free
+            for index, reach in enumerate(self.reaches)
+            if reach is not None and reach.free is not None
+        }
+        return Program.of(insert_tokens(self.commands, accesses), self.config.digest, free)
 
     def span(self, tensor: Tensor, group: int, rows: range) -> range:
         """Return rows of a panel group as items of one long sequence of groups."""

@@ -4,13 +4,15 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.parts import parts
 from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
-from gcnloom_spec.isa import Source, Target, order_word
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Source, Target, edge_word, order_word
 
 __all__ = ["exhaust", "spmm"]
 
@@ -52,6 +54,15 @@ def spmm(
     """
     product = _Product(builder, matrix, operand, output, panels)
     yield from product.by_columns(upstream) if matrix.streamed else product.by_rows(upstream)
+
+
+def free_share(beats: NDArray[np.uint64], config: AcceleratorConfig) -> float:
+    """Return the share of edges that read no sum: first edges of slots, and places without one."""
+    word = edge_word(config)
+    valid, first = (
+        beats >> np.uint64(word.offsets[name]) & np.uint64(1) for name in ("valid", "first")
+    )
+    return 1.0 - float((valid & ~first).mean())
 
 
 class _Product:
@@ -119,7 +130,7 @@ class _Product:
         tile, block = self.blocks[number].tiles[index], self.blocks[number]
         segment = config.edge_depth // 2
         segment -= segment % config.edge_beat.items_per_word
-        reach = Reach(rows=len(tile.columns), slots=block.slots)
+        rows, slots = len(tile.columns), block.slots
         bases = {}
         for panel in self.panels:
             bases[panel] = builder.rows(Target.OPERAND, self.operand, panel, tile.columns)
@@ -131,6 +142,8 @@ class _Product:
                 Target.EDGES, f"{self.matrix.name}.{number}.{index}", span,
                 self.matrix.tiles[number][index] + config.edge_beat.words(start),
             )  # fmt: skip
+            free = free_share(tile.beats[span.start : span.stop], config)
+            reach = Reach(rows=rows, slots=slots, free=free)
             for panel in self.panels:
                 command = Aggregate(
                     edge_base=edge_base, count=len(span), operand_base=bases[panel],
