@@ -113,7 +113,8 @@ class _Timeline:
         arrives = answer == LOAD and self.load.room
         moved = port.step(now, take=answer == FETCH or arrives)
 
-        accepted = self._execute(free)
+        accepted, ended = self._execute(free)
+        moved |= ended
         for gate in self.gates:
             passed, left = gate.step(now)
             moved |= left or passed is not None
@@ -149,8 +150,11 @@ class _Timeline:
             ready = self.now + QUEUE + GATE_READ + QUEUE
             self.store.expect(self.unexpected.popleft(), ready)
 
-    def _execute(self, free: bool) -> Load | None:
-        """Let units begin the commands that have come to them; return the load that does."""
+    def _execute(self, free: bool) -> tuple[Load | None, bool]:
+        """Let units begin the commands that have come to them.
+
+        Returns the load that begins, and whether what was emitted may let others begin.
+        """
         accepted = None
         for gate in self.gates:
             command = gate.offered
@@ -175,7 +179,7 @@ class _Timeline:
         self._ended(stores)
         if drained is not None:
             self._emitted(drained, done)
-        return accepted
+        return accepted, bool(stores) or drained is not None
 
     def _stored(self, command: Drain | Transform) -> bool:
         """Whether there are stores for what a command emits."""

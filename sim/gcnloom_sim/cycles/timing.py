@@ -16,7 +16,7 @@ from gcnloom_hw.transform.control import command_cycles
 from gcnloom_hw.transform.operands import OperandMemory
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target
+from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target, load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
@@ -141,14 +141,25 @@ class Timing:
 
     def packing(self, target: int) -> Packing:
         """Packing of what a load to `target` moves."""
-        if target == Target.EDGES:
-            return self.config.edge_beat
-        return self.config.order if target == Target.ORDER else self.config.vector
+        return load_packing(self.config, Target(target))
+
+    def groups(self, command: Load) -> int:
+        """Cycles in which a load writes."""
+        return -(-command.count // load_group(self.config, Target(command.target)))
+
+    def grouped(self, target: int) -> Packing:
+        """Packing of what is written to `target` in one cycle."""
+        packing, group = self.packing(target), load_group(self.config, Target(target))
+        return Packing(
+            item_bytes=group * packing.item_bytes,
+            items_per_word=packing.items_per_word // group,
+            words_per_item=packing.words_per_item,
+        )
 
     def fetch_stall(self, packing: Packing) -> int:
-        """Cycles that a fetched command costs a load whose items are written one a cycle.
+        """Cycles that a fetched command costs a load, of whose groups one is written a cycle.
 
-        The words of a command arrive together; the items of the loaded words that are there
+        The words of a command arrive together; the groups of the loaded words that are there
         already, one of them being unpacked, hide that only as long as they last.
         """
         hidden = (1 + ARRIVED) * (packing.items_per_word - 1)
@@ -198,4 +209,6 @@ class Timing:
         asking = words + 1 + self.command_packing.words(1)
         if packing.words_per_item > 1:
             return asking
-        return max(asking, 1 + command.count + self.fetch_stall(packing))
+        return max(
+            asking, 1 + self.groups(command) + self.fetch_stall(self.grouped(command.target))
+        )
