@@ -118,6 +118,7 @@ class Fetch:
     def __init__(self, timing: Timing, commands: int) -> None:
         self._unasked = timing.command_packing.words(commands)
         self._credits = timing.fetch_depth
+        self._undecoded = commands
         self._ahead = self._decoded = 0
         self._unpacking = Unpacking(timing.command_packing)
 
@@ -128,9 +129,10 @@ class Fetch:
 
     def step(self, *, deal: bool, arrives: bool, room: bool) -> tuple[bool, bool]:
         """Deal a command, take a word, ask for one; return whether it asks, what else moved."""
-        decodes = self._unpacking.item and self._decoded < DECODED
+        decodes = self._unpacking.item and self._decoded < DECODED and self._undecoded > 0
         taken = self._unpacking.step(give=decodes, word=self._ahead > 0)
         self._decoded += decodes - deal
+        self._undecoded -= decodes
         asks = room and self._unasked > 0 and self._credits > 0
         self._ahead += arrives - taken
         self._credits += taken - asks
