@@ -38,7 +38,7 @@ class TransformUnit:
         first, last = accepted + issue.first, accepted + issue.last
         described = self._epilogue.open(command.emission if command.last else QUIET, ready)
         latency = self._timing.transform_latency
-        _, ended = self._epilogue.issue(issue.beats, first + latency, last + latency)
+        ended = self._epilogue.issue(issue.beats, first + latency, last + latency)
         done = self._epilogue.close()
         held = max(last, self._epilogue.held(self._timing.transform_depth))
         self._engine_free = accepted + issue.cycles + held - last

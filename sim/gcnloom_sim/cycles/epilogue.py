@@ -53,11 +53,8 @@ class EpilogueUnit:
         emission = self._emission
         return bool((emission.stochastic or emission.dropout) and emission.vectors)
 
-    def issue(self, beats: int, first: float, last: float) -> tuple[float, Ended]:
-        """Pass on vectors that come from `first` to `last`.
-
-        Returns when the last of them was taken, and the stores that ended with them.
-        """
+    def issue(self, beats: int, first: float, last: float) -> Ended:
+        """Pass on vectors that come from `first` to `last`; return the stores that end."""
         begin = max(self._begin, first)
         end = max(begin + beats - 1, last)
         ended: Ended = []
@@ -70,7 +67,7 @@ class EpilogueUnit:
         if self._draws:
             self._random_free += beats
         self._begin = end + 1
-        return end, ended
+        return ended
 
     def close(self) -> float:
         """End the emission; return when its last vector was handed on."""
@@ -81,7 +78,7 @@ class EpilogueUnit:
         return self._left
 
     def held(self, depth: int) -> float:
-        """Return when the engine may issue its last beat, if `depth` beats lie between."""
+        """Return since when no more than `depth` beats that came are left to be issued."""
         return self._issued.time(self._issued.count - 1 - depth) + 1
 
     def _store(self, beats: int, begin: float, end: float) -> tuple[float, Ended]:

@@ -3,87 +3,94 @@
 
 from collections import deque
 from collections.abc import Iterator
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gcnloom_hw.aggregate.collect import Collector
 from gcnloom_hw.aggregate.drain import DrainControl
-from gcnloom_hw.aggregate.pe import ProcessingElement
+from gcnloom_sim.cycles.beats import entries, free_beats
 from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
-from gcnloom_sim.cycles.flow import Flow
 from gcnloom_sim.cycles.timing import (
     AGGREGATE_TO_READ,
     ASK_TO_READ,
-    DRAIN_TO_ASK,
+    FETCH_TO_ASK,
+    PLACES,
     READ_TO_TAKEN,
     Timing,
 )
 from gcnloom_spec.commands import Aggregate, Drain
+from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["AggregateUnit", "DrainUnit"]
 
 KNOWN = 16
-"""Cycles ahead of now in which the beats of aggregates are known."""
-STRIDE = 32
-"""Cycles of a drain that are timed at once."""
+"""Cycles ahead of now in which it is known whether an aggregate will execute."""
+STRIDE = 16
+"""Words of a drain that go to the epilogue at once: no more than it is behind."""
+
+Edges = NDArray[np.uint64]
 
 
 class AggregateUnit:
-    """Executes aggregates; knows how many words a drain gets beside them.
+    """Executes aggregates; knows in which beats they leave an element's sums to a drain.
 
     Parameters
     ----------
-    pes : int
+    config : AcceleratorConfig
     """
 
-    def __init__(self, pes: int) -> None:
-        self._pes = pes
-        self._free = 0.0
-        self._busy: deque[tuple[float, float, float]] = deque()
-        self.active = 0.0
-        self.stalled = 0.0
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        self._free = 0
+        self._pieces: deque[tuple[int, int, Edges]] = deque()
+        self._tables: dict[int, tuple[Edges, NDArray[np.int32]]] = {}
+        self.active = self.stalled = 0
 
-    def run(self, command: Aggregate, free: float, ready: float) -> tuple[float, float]:
+    def run(self, command: Aggregate, edges: Edges | None, ready: int) -> tuple[int, int]:
         """Execute; return when the command was accepted, and when it signals.
 
-        `free` is the share of edges that leave their element's sums to a drain.
+        `edges` are those of its beats; if not known, they are taken to hold up no drain.
         """
         accepted = max(ready, self._free)
         self._free = accepted + max(command.count, 1)
-        rate = min(1.0, self._pes * free)
-        if rate < 1:
+        if edges is not None and command.count:
             begin = accepted + AGGREGATE_TO_READ
-            self._busy.append((begin, begin + command.count, rate))
+            self._pieces.append((begin, begin + command.count, edges))
         self.active += command.count
         return accepted, self._free + 1
 
-    def words(self, begin: float, end: float) -> float:
-        """Return how many words a drain gets in some cycles, at most one in each."""
-        self._forget(begin)
-        words = end - begin
-        for start, stop, rate in self._busy:
-            words -= (1 - rate) * max(0.0, min(end, stop) - max(begin, start))
-        return words
+    @property
+    def known(self) -> int:
+        """Cycle from which on no beat is known to be taken."""
+        return self._free + AGGREGATE_TO_READ
 
-    def after(self, begin: float, words: float) -> float:
-        """Return when a drain that asks from `begin` on has so many words."""
-        self._forget(begin)
-        now = begin
-        for start, stop, rate in self._busy:
-            if now + words <= start:
-                break
+    def forget(self, now: int) -> None:
+        """Forget what was before `now`."""
+        while self._pieces and self._pieces[0][1] <= now:
+            self._pieces.popleft()
+
+    def free(self, pe: int, now: int) -> int:
+        """Return the first cycle, from `now` on, in which an element leaves its sums to a drain."""
+        for start, stop, edges in self._pieces:
             if now < start:
-                words, now = words - (start - now), start
-            if words <= rate * (stop - now):
-                return now + words / rate
-            words, now = words - rate * (stop - now), stop
-        return now + words
+                break
+            if now < stop:
+                now = start + self._table(edges).item(now - start, pe)
+                if now < stop:
+                    break
+        return now
 
-    def _forget(self, begin: float) -> None:
-        while self._busy and self._busy[0][1] <= begin:
-            self._busy.popleft()
+    def _table(self, edges: Edges) -> NDArray[np.int32]:
+        """Return what :func:`free_beats` says, found once for edges that several commands use."""
+        if id(edges) not in self._tables:
+            self._tables[id(edges)] = edges, free_beats(edges, self._config)
+        return self._tables[id(edges)][1]
 
 
 class DrainUnit:
-    """Executes drains a few words at a time, as the beats of aggregates become known.
+    """Executes drains word by word, as the beats of aggregates become known.
 
     Parameters
     ----------
@@ -93,93 +100,84 @@ class DrainUnit:
     """
 
     def __init__(self, timing: Timing, aggregates: AggregateUnit, epilogue: EpilogueUnit) -> None:
+        self._config = timing.config
         self._aggregates, self._epilogue = aggregates, epilogue
-        self._outstanding = min(
-            DrainControl.outstanding, ProcessingElement.depth * timing.config.pes
-        )
         self._command: Drain | None = None
-        self._done = self._vectors = self._left = 0
-        self._accepted = self._engine_free = 0.0
-        self._asked, self._taken = Flow(), Flow()
-        self._ask = self._read = self._take = 0.0
-        self.active = 0.0
-        self.stalled = 0.0
+        self._entries: deque[tuple[int, bool]] = deque()
+        self._fetched = 0
+        self._asked = deque([0] * DrainControl.ahead, maxlen=DrainControl.ahead)
+        self._taken = deque([0] * DrainControl.outstanding, maxlen=DrainControl.outstanding)
+        self._read = [0] * timing.config.pes
+        self._places = [deque([0] * PLACES, maxlen=PLACES) for _ in self._read]
+        self._next = 0
+        self.active = self.stalled = 0
 
     @property
     def free(self) -> bool:
         """Whether a command could be begun."""
         return self._command is None
 
-    def begin(self, command: Drain, ready: float) -> float:
-        """Begin a command; return when engine and epilogue have both taken it."""
-        self._accepted = max(ready, self._engine_free)
-        described = self._epilogue.open(command.emission, ready)
-        self._command, self._left = command, max(command.count, 1)
-        self._done = self._vectors = 0
-        self._ask = max(self._ask, self._accepted + DRAIN_TO_ASK - 1)
-        return max(self._accepted, described)
+    def begin(self, command: Drain, order: NDArray[np.uint64] | None, ready: int) -> float:
+        """Begin a command; return when engine and epilogue have both taken it.
+
+        `order` are its packed entries, if they are known.
+        """
+        accepted = max(ready, self._fetched)
+        self._command, self._fetched = command, accepted
+        self._entries = entries(command, self._config, order)
+        self._next = 0
+        self.active += command.count
+        return max(accepted, self._epilogue.open(command.emission, ready))
 
     def events(self, now: int) -> Iterator[int]:
         """Yield when there is more to be timed."""
         if self._command is not None:
-            yield max(now + 1, int(self._ask) - KNOWN)
+            yield max(now + 1, self._next - KNOWN)
 
     def step(self, now: int) -> tuple[Ended, Drain | None, float]:
-        """Time what is asked for soon.
+        """Time what is read soon.
 
         Returns the stores that ended with it, the command if it did, and when it did.
         """
-        command = self._command
         ended: Ended = []
-        if command is None:
+        if self._command is None or self._next - KNOWN > now:
             return ended, None, 0.0
-        while self._left and self._ask - KNOWN <= now:
-            ended += self._some(command)
-        if self._left:
+        while self._entries and self._next - KNOWN <= now:
+            ended += self._some(now)
+        if self._entries:
             return ended, None, 0.0
-        self._command = None
-        self._engine_free = max(
-            self._accepted + max(command.count, 1),
-            self._asked.time(self._asked.count - 1 - DrainControl.ahead) + 1,
-        )
-        self.active += command.count
+        command, self._command = self._command, None
         return ended, command, self._epilogue.close()
 
-    def _some(self, command: Drain) -> Ended:
+    def _some(self, now: int) -> Ended:
         """Time the next few words, on their way from the order to the epilogue."""
-        there = self._ask + 1
-        first = max(there, self._room(0))
-        start = max(self._read, first + ASK_TO_READ - 1)
-        words = int(self._aggregates.words(start, start + STRIDE))
-        words = min(self._left, max(1, words))
-        read, self._read = (self._aggregates.after(start, some) for some in (1, words))
-        self._ask = max(first + words - 1, self._room(words - 1))
-        self.stalled += self._ask - there - words + 1
-        taken = max(read + READ_TO_TAKEN, self._take + 1)
-        self._take = max(self._read + READ_TO_TAKEN, taken + words - 1)
-        ended = self._emit(command, words, taken)
-        self._asked.add(words, first, self._ask)
-        self._taken.add(words, taken, self._take)
-        self._left -= words
-        return ended
+        known = max(now + KNOWN, self._aggregates.known)
+        room = self._room(0)
+        rows: list[int] = []
+        for _ in range(STRIDE):
+            if not self._entries:
+                break
+            pe, ends = self._entries[0]
+            fetched = max(self._fetched + 1, self._asked[0] + 1)
+            there = max(self._asked[-1] + 1, fetched + FETCH_TO_ASK)
+            asked = max(there, self._taken[0] + 1, self._places[pe][0] + 2)
+            read = self._aggregates.free(pe, max(asked + ASK_TO_READ, self._read[pe] + 1))
+            self._next = read
+            if read > known:
+                break
+            self._entries.popleft()
+            self.stalled += asked - there
+            taken = max(self._taken[-1] + 1, read + READ_TO_TAKEN, room)
+            self._fetched, self._read[pe] = fetched, read
+            self._asked.append(asked)
+            self._taken.append(taken)
+            self._places[pe].append(taken)
+            if ends:
+                rows.append(taken + Collector.latency)
+                room = self._room(len(rows))
+        self._aggregates.forget(min(self._read))
+        return self._epilogue.issue(len(rows), rows[0], rows[-1]) if rows else []
 
-    def _room(self, ahead: int) -> float:
-        """Return when a place is free for the word that comes after `ahead` others."""
-        return self._taken.time(self._taken.count + ahead - self._outstanding) + 1
-
-    def _emit(self, command: Drain, words: int, taken: float) -> Ended:
-        """Pass on the rows that end among these words, evenly; or the beat without a vector."""
-        beats = max(command.emission.vectors, 1)
-        count = max(command.count, 1)
-        self._done += words
-        some = self._done * beats // count - self._vectors
-        if not some:
-            return []
-        self._vectors += some
-        step = (self._take - taken) / max(words - 1, 1)
-        begin = self._take - step * (some - 1) * (words / some)
-        end, ended = self._epilogue.issue(
-            some, max(begin, taken) + Collector.latency, self._take + Collector.latency
-        )
-        self._take = max(self._take, self._epilogue.held(Collector.depth))
-        return ended
+    def _room(self, rows: int) -> int:
+        """Return when there is room for another row behind so many that are to be passed on."""
+        return ceil(max(0.0, self._epilogue.held(Collector.depth - 1 - rows)))

@@ -25,8 +25,6 @@ __all__ = ["Prediction", "predict"]
 
 FETCH, LOAD = range(2)
 """Clients of the memory port."""
-UNKNOWN = 1.0
-"""Free share of an aggregate that nothing is known of: it holds no drain up."""
 ENDING = QUIET_CYCLES
 """Cycles from the one after the last movement to the end of the count."""
 
@@ -66,17 +64,20 @@ class _Timeline:
         commands = list(program.commands)
         self.timing = timing = Timing(config)
         self.undealt = deque(commands)
-        self.shares = deque(
-            program.free.get(index, UNKNOWN)
-            for index, command in enumerate(commands)
-            if isinstance(command, Aggregate)
-        )
+        self.contents = {
+            unit: deque(
+                program.contents.get(index)
+                for index, command in enumerate(commands)
+                if command.unit == unit
+            )
+            for unit in (Unit.AGGREGATE, Unit.DRAIN)
+        }
         self.fetch = Fetch(timing, len(commands))
         self.port = memory_port(memory, timing, commands, address)
         self.tokens = Tokens(timing.settle)
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
         self.load, self.store = LoadUnit(timing), StoreUnit(timing, self.port)
-        self.aggregate = AggregateUnit(config.pes)
+        self.aggregate = AggregateUnit(config)
         sums = EpilogueUnit(timing, source=Source.AGGREGATE, stores=self.store)
         self.drain = DrainUnit(timing, self.aggregate, sums)
         sums = EpilogueUnit(timing, source=Source.TRANSFORM, stores=self.store)
@@ -113,8 +114,8 @@ class _Timeline:
         arrives = answer == LOAD and self.load.room
         moved = port.step(now, take=answer == FETCH or arrives)
 
-        accepted, ended = self._execute(free)
-        moved |= ended
+        accepted, stirred = self._execute(free)
+        moved |= stirred
         for gate in self.gates:
             passed, left = gate.step(now)
             moved |= left or passed is not None
@@ -165,16 +166,18 @@ class _Timeline:
                     self.port.load(command.address, packing.words(command.count))
                     gate.leave(self.now)
                 case Aggregate():
-                    left, done = self.aggregate.run(command, self.shares.popleft(), gate.since)
-                    gate.leave(left)
-                    self._done(command, done)
+                    edges = self.contents[Unit.AGGREGATE].popleft()
+                    begun, signal = self.aggregate.run(command, edges, gate.since)
+                    gate.leave(begun)
+                    self._done(command, signal)
                 case Drain() if self.drain.free and self._stored(command):
-                    gate.leave(self.drain.begin(command, gate.since))
+                    order = self.contents[Unit.DRAIN].popleft()
+                    gate.leave(self.drain.begin(command, order, gate.since))
                 case Transform() if self._stored(command):
-                    left, done, stores = self.transform.run(command, gate.since)
+                    left, handed, stores = self.transform.run(command, gate.since)
                     gate.leave(left)
                     self._ended(stores)
-                    self._emitted(command, done)
+                    self._emitted(command, handed)
         stores, drained, done = self.drain.step(self.now)
         self._ended(stores)
         if drained is not None:
@@ -241,8 +244,8 @@ def predict(
     Parameters
     ----------
     program : Program
-        What its `free` does not know of, aggregates beside which a drain gets fewer words than
-        it asks for, is taken to hold no drain up.
+        Beside aggregates whose `contents` it does not know, drains are taken to be held up by
+        nothing; rows of a drain that it does not know to end at even distances.
     config : AcceleratorConfig
         Of the accelerator that would run it.
     memory : str or Memory

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.control.sequencer import FETCH_DEPTH
 from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_hw.epilogue.epilogue import Epilogue
@@ -26,10 +27,11 @@ __all__ = [
     "ASK_TO_READ",
     "CLEARING",
     "DECODED",
-    "DRAIN_TO_ASK",
+    "FETCH_TO_ASK",
     "GATE_READ",
     "OUTSTANDING",
     "PENDING",
+    "PLACES",
     "PREPARE",
     "QUEUE",
     "READ_TO_TAKEN",
@@ -65,10 +67,12 @@ TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
 AGGREGATE_TO_READ = 4
 """Cycles from accepting an aggregate to those in which its beats read sums."""
-DRAIN_TO_ASK = 4
-"""Cycles from accepting a drain to the asking for its first word."""
+FETCH_TO_ASK = 3
+"""Cycles from reading a drain's entry to the asking for its word."""
 ASK_TO_READ = 2
 """Cycles from asking for a word to the beat in which it is read."""
+PLACES = ProcessingElement.depth - 2
+"""Words that an element is asked for ahead; for two more there is room, in case."""
 READ_TO_TAKEN = 4
 """Cycles from the beat in which a word is read to its taking."""
 CLEARING = STATISTICS + 1

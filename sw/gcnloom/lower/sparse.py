@@ -4,15 +4,13 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.parts import parts
 from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
-from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Source, Target, edge_word, order_word
+from gcnloom_spec.isa import Source, Target, order_word
 
 __all__ = ["exhaust", "spmm"]
 
@@ -54,15 +52,6 @@ def spmm(
     """
     product = _Product(builder, matrix, operand, output, panels)
     yield from product.by_columns(upstream) if matrix.streamed else product.by_rows(upstream)
-
-
-def free_share(beats: NDArray[np.uint64], config: AcceleratorConfig) -> float:
-    """Return the share of edges that read no sum: first edges of slots, and places without one."""
-    word = edge_word(config)
-    valid, first = (
-        beats >> np.uint64(word.offsets[name]) & np.uint64(1) for name in ("valid", "first")
-    )
-    return 1.0 - float((valid & ~first).mean())
 
 
 class _Product:
@@ -130,7 +119,7 @@ class _Product:
         tile, block = self.blocks[number].tiles[index], self.blocks[number]
         segment = config.edge_depth // 2
         segment -= segment % config.edge_beat.items_per_word
-        rows, slots = len(tile.columns), block.slots
+        reach = Reach(rows=len(tile.columns), slots=block.slots)
         bases = {}
         for panel in self.panels:
             bases[panel] = builder.rows(Target.OPERAND, self.operand, panel, tile.columns)
@@ -142,14 +131,13 @@ class _Product:
                 Target.EDGES, f"{self.matrix.name}.{number}.{index}", span,
                 self.matrix.tiles[number][index] + config.edge_beat.words(start),
             )  # fmt: skip
-            free = free_share(tile.beats[span.start : span.stop], config)
-            reach = Reach(rows=rows, slots=slots, free=free)
+            edges = tile.beats[span.start : span.stop]
             for panel in self.panels:
                 command = Aggregate(
                     edge_base=edge_base, count=len(span), operand_base=bases[panel],
                     slot_base=self._slots[number, panel],
                 )  # fmt: skip
-                builder.add(command, reach)
+                builder.add(command, reach, edges)
         if self.operand.stored is not None:
             self._let_go(tile.columns)
 
@@ -175,7 +163,7 @@ class _Product:
                         order_base=order_base + int(first), count=int(after - first),
                         slot_base=self._slots[number, panel], emission=emission,
                     )  # fmt: skip
-                    builder.add(command, reach)
+                    builder.add(command, reach, block.order[int(first) : int(after)])
             yield rows
             start = rows.stop
         builder.arenas[Target.ORDER].release(order_key, entries)

@@ -38,14 +38,11 @@ class Reach(NamedTuple):
     """How far an Aggregate or a Drain goes from its bases on, which its fields do not say.
 
     `rows`: operand vectors, one more than the largest `column` of its edges; None: all that
-    follow. `slots`: accumulators of each PE, likewise. `free`: of an Aggregate, the share of its
-    edge places that leave a PE's sums to a drain, see :class:`~gcnloom.programs.program.Program`;
-    None if nobody knows.
+    follow. `slots`: accumulators of each PE, likewise.
     """
 
     rows: int | None = None
     slots: int | None = None
-    free: float | None = None
 
 
 def accesses_of(

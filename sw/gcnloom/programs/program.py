@@ -35,10 +35,10 @@ class Program:
     config_digest : str
         Names the configuration the commands were made for.
     isa_version : int
-    free : Mapping[int, float]
-        Of Aggregates, by command, if known: the share of its edge places, a PE each beat, in
-        which the PE reads no sum, so that a drain can. It is not encoded, nor saved: cycles are
-        predicted by it, results do not depend on it.
+    contents : Mapping[int, NDArray[np.uint64]]
+        What some commands find on chip, by their number: the edges of an Aggregate, of shape
+        ``(count, pes)``, or the entries of a Drain, packed as the device reads them. Cycles are
+        predicted by it, results do not depend on it; it is neither encoded nor saved.
 
     Examples
     --------
@@ -52,7 +52,7 @@ class Program:
     words: NDArray[np.uint64]
     config_digest: str
     isa_version: int = ISA_VERSION
-    free: Mapping[int, float] = field(default_factory=dict, repr=False)
+    contents: Mapping[int, NDArray[np.uint64]] = field(default_factory=dict, repr=False)
     _sites: list[Sites] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,10 +68,12 @@ class Program:
         cls,
         commands: Sequence[Command],
         config_digest: str,
-        free: Mapping[int, float] | None = None,
+        contents: Mapping[int, NDArray[np.uint64]] | None = None,
     ) -> "Program":
         """Program of typed commands, for the current command set."""
-        program = cls(words=encode(commands), config_digest=config_digest, free=dict(free or {}))
+        program = cls(
+            words=encode(commands), config_digest=config_digest, contents=dict(contents or {})
+        )
         program.__dict__["commands"] = tuple(commands)
         return program
 
@@ -130,7 +132,7 @@ class Program:
             words=words,
             config_digest=self.config_digest,
             isa_version=self.isa_version,
-            free=self.free,
+            contents=self.contents,
             _sites=self._sites,
         )
 
