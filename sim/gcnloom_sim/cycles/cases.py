@@ -57,7 +57,7 @@ class Case:
                 base=0,
                 count=self.count,
                 address=base,
-                signals=1 << Unit.AGGREGATE,
+                signals=1 << Unit.DRAIN,
             )
             first = next(index for index, item in enumerate(commands) if isinstance(item, Drain))
             commands[first] = replace(commands[first], waits=1 << Unit.LOAD)

@@ -23,7 +23,7 @@ __all__ = ["Fetch", "LoadUnit", "Port", "Unpacking"]
 
 
 class Unpacking:
-    """Words in, items out: one word or item a cycle, an item after its last word's cycle.
+    """Words in, groups of items out: one word or group a cycle, after its last word's cycle.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Unpacking:
         return self._items > 0
 
     def step(self, *, give: bool, word: bool) -> bool:
-        """Give an item, take a word if there is one and room for it; return whether it did."""
+        """Give a group, take a word if there is one and room for it; return whether it did."""
         takes = word and self._items <= give
         self._items -= give
         if takes:
@@ -118,6 +118,7 @@ class Fetch:
     def __init__(self, timing: Timing, commands: int) -> None:
         self._unasked = timing.command_packing.words(commands)
         self._credits = timing.fetch_depth
+        self._undecoded = commands
         self._ahead = self._decoded = 0
         self._unpacking = Unpacking(timing.command_packing)
 
@@ -128,9 +129,10 @@ class Fetch:
 
     def step(self, *, deal: bool, arrives: bool, room: bool) -> tuple[bool, bool]:
         """Deal a command, take a word, ask for one; return whether it asks, what else moved."""
-        decodes = self._unpacking.item and self._decoded < DECODED
+        decodes = self._unpacking.item and self._decoded < DECODED and self._undecoded > 0
         taken = self._unpacking.step(give=decodes, word=self._ahead > 0)
         self._decoded += decodes - deal
+        self._undecoded -= decodes
         asks = room and self._unasked > 0 and self._credits > 0
         self._ahead += arrives - taken
         self._credits += taken - asks
@@ -141,15 +143,16 @@ class Fetch:
 class _Transfer:
     """A load whose words are on their way."""
 
-    def __init__(self, command: Load, packing: Packing) -> None:
+    def __init__(self, command: Load, timing: Timing) -> None:
         self.command = command
-        self.words, self.items = packing.words(command.count), command.count
-        self.unpacking = Unpacking(packing)
+        self.words = timing.packing(command.target).words(command.count)
+        self.groups = self.left = timing.groups(command)
+        self.unpacking = Unpacking(timing.grouped(command.target))
         self.turn = 0
 
 
 class LoadUnit:
-    """Asks for one word after the other; writes the items of the words that come back.
+    """Asks for one word after the other; writes the items of those that come back, in groups.
 
     Words of the next loads are asked for while those of earlier ones arrive.
 
@@ -192,7 +195,7 @@ class LoadUnit:
         self._unasked -= asks
         self._arrived += arrives
         if accept is not None:
-            transfer = _Transfer(accept, self._timing.packing(accept.target))
+            transfer = _Transfer(accept, self._timing)
             self._transfers.append(transfer)
             self._unasked = transfer.words
         return asks, ended, moved or accept is not None
@@ -203,12 +206,12 @@ class LoadUnit:
         give = transfer.unpacking.item
         word = self._arrived > 0 and transfer.words > 0
         taken = transfer.unpacking.step(give=give, word=word)
-        transfer.items -= give
+        transfer.left -= give
         transfer.words -= taken
         self._arrived -= taken
-        if transfer.items:
+        if transfer.left:
             return None, give or taken
         self._transfers.popleft()
-        self.active += transfer.command.count
-        self.stalled += now - transfer.turn + 1 - transfer.command.count
+        self.active += transfer.groups
+        self.stalled += now - transfer.turn + 1 - transfer.groups
         return transfer.command, True

@@ -44,10 +44,14 @@ class StoreUnit:
         self._pending.append(_Pending(command, ready, command.count))
 
     def covers(self, source: int, count: int) -> bool:
-        """Return whether the stores that are queued take so many vectors of a source."""
-        return count <= sum(
-            store.remaining for store in self._pending if store.command.source == source
-        )
+        """Return whether the oldest stores of all take so many vectors of a source."""
+        for store in self._pending:
+            if store.command.source != source:
+                return False
+            count -= store.remaining
+            if count <= 0:
+                return True
+        return False
 
     def take(
         self, source: int, count: int, first: float, last: float

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles of a program: its commands on the timelines of the four units."""
+"""Cycles of a program: its commands on the timelines of the five units."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from gcnloom.programs.program import Program
 from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
-from gcnloom_sim.cycles.compute import ComputeUnit
+from gcnloom_sim.cycles.compute import TransformUnit
+from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
 from gcnloom_sim.cycles.gates import Gate, Tokens
 from gcnloom_sim.cycles.reading import Fetch, LoadUnit
 from gcnloom_sim.cycles.sharing import memory_port
+from gcnloom_sim.cycles.sparse import AggregateUnit, DrainUnit
 from gcnloom_sim.cycles.store import StoreUnit
-from gcnloom_sim.cycles.timing import ENGINE_TO_SUMS, GATE_READ, QUEUE, REQUESTS, Issue, Timing
+from gcnloom_sim.cycles.timing import GATE_READ, QUEUE, REQUESTS, Timing
 from gcnloom_sim.memory import IDEAL, Memory, memory_model
-from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
+from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
 from gcnloom_spec.registers import STATISTICS
@@ -23,7 +25,6 @@ __all__ = ["Prediction", "predict"]
 
 FETCH, LOAD = range(2)
 """Clients of the memory port."""
-QUIET = Emission(vectors=0)
 ENDING = QUIET_CYCLES
 """Cycles from the one after the last movement to the end of the count."""
 
@@ -57,30 +58,30 @@ class _Timeline:
         self,
         config: AcceleratorConfig,
         memory: Memory,
-        commands: list[Command],
+        program: Program,
         address: int | None = None,
     ) -> None:
+        commands = list(program.commands)
         self.timing = timing = Timing(config)
         self.undealt = deque(commands)
+        self.contents = {
+            unit: deque(
+                program.contents.get(index)
+                for index, command in enumerate(commands)
+                if command.unit == unit
+            )
+            for unit in (Unit.AGGREGATE, Unit.DRAIN)
+        }
         self.fetch = Fetch(timing, len(commands))
         self.port = memory_port(memory, timing, commands, address)
         self.tokens = Tokens(timing.settle)
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
         self.load, self.store = LoadUnit(timing), StoreUnit(timing, self.port)
-        self.aggregate = ComputeUnit(
-            timing,
-            latency=ENGINE_TO_SUMS,
-            depth=timing.aggregate_depth,
-            source=Source.AGGREGATE,
-            stores=self.store,
-        )
-        self.transform = ComputeUnit(
-            timing,
-            latency=timing.transform_latency,
-            depth=timing.transform_depth,
-            source=Source.TRANSFORM,
-            stores=self.store,
-        )
+        self.aggregate = AggregateUnit(config)
+        sums = EpilogueUnit(timing, source=Source.AGGREGATE, stores=self.store)
+        self.drain = DrainUnit(timing, self.aggregate, sums)
+        sums = EpilogueUnit(timing, source=Source.TRANSFORM, stores=self.store)
+        self.transform = TransformUnit(timing, sums)
         self.unexpected: deque[Store] = deque()
         self.now = 0
         self.end = 0.0
@@ -92,7 +93,7 @@ class _Timeline:
             if self._step():
                 continue
             later = [time for gate in self.gates for time in gate.events(self.now)]
-            later += self.port.events(self.now)
+            later += [*self.port.events(self.now), *self.drain.events(self.now)]
             if not later:
                 self._refuse()
             self.now = min(later) - 1
@@ -100,7 +101,7 @@ class _Timeline:
 
     def _busy(self) -> bool:
         """Whether a command is not at its end, or a word not written."""
-        if self.undealt or not self.load.idle or self.port.writing:
+        if self.undealt or not self.load.idle or not self.drain.free or self.port.writing:
             return True
         return any(gate.busy for gate in self.gates)
 
@@ -113,7 +114,8 @@ class _Timeline:
         arrives = answer == LOAD and self.load.room
         moved = port.step(now, take=answer == FETCH or arrives)
 
-        accepted = self._execute(free)
+        accepted, stirred = self._execute(free)
+        moved |= stirred
         for gate in self.gates:
             passed, left = gate.step(now)
             moved |= left or passed is not None
@@ -149,8 +151,11 @@ class _Timeline:
             ready = self.now + QUEUE + GATE_READ + QUEUE
             self.store.expect(self.unexpected.popleft(), ready)
 
-    def _execute(self, free: bool) -> Load | None:
-        """Let units begin the commands that have come to them; return the load that does."""
+    def _execute(self, free: bool) -> tuple[Load | None, bool]:
+        """Let units begin the commands that have come to them.
+
+        Returns the load that begins, and whether what was emitted may let others begin.
+        """
         accepted = None
         for gate in self.gates:
             command = gate.offered
@@ -161,29 +166,39 @@ class _Timeline:
                     self.port.load(command.address, packing.words(command.count))
                     gate.leave(self.now)
                 case Aggregate():
-                    issue = self.timing.aggregate(command)
-                    self._compute(self.aggregate, command, issue, QUIET)
-                case Drain():
-                    issue = self.timing.drain(command)
-                    self._compute(self.aggregate, command, issue, command.emission)
-                case Transform():
-                    issue = self.timing.transform(command)
-                    emission = command.emission if command.last else QUIET
-                    self._compute(self.transform, command, issue, emission)
-        return accepted
+                    edges = self.contents[Unit.AGGREGATE].popleft()
+                    begun, signal = self.aggregate.run(command, edges, gate.since)
+                    gate.leave(begun)
+                    self._done(command, signal)
+                case Drain() if self.drain.free and self._stored(command):
+                    order = self.contents[Unit.DRAIN].popleft()
+                    gate.leave(self.drain.begin(command, order, gate.since))
+                case Transform() if self._stored(command):
+                    left, handed, stores = self.transform.run(command, gate.since)
+                    gate.leave(left)
+                    self._ended(stores)
+                    self._emitted(command, handed)
+        stores, drained, done = self.drain.step(self.now)
+        self._ended(stores)
+        if drained is not None:
+            self._emitted(drained, done)
+        return accepted, bool(stores) or drained is not None
 
-    def _compute(
-        self, unit: ComputeUnit, command: Command, issue: Issue, emission: Emission
-    ) -> None:
-        if emission.store and not self.store.covers(unit.source, issue.beats):
-            return
-        gate = self.gates[command.unit]
-        left, done, stores = unit.run(issue, emission, gate.since)
-        gate.leave(left)
+    def _stored(self, command: Drain | Transform) -> bool:
+        """Whether there are stores for what a command emits."""
+        emission = command.emission
+        if isinstance(command, Transform) and not command.last:
+            return True
+        source = Source.AGGREGATE if isinstance(command, Drain) else Source.TRANSFORM
+        return not emission.store or self.store.covers(source, emission.vectors)
+
+    def _emitted(self, command: Command, done: float) -> None:
         self._done(command, done)
         # The end of the program waits for the statistics of the last vector, which begin in
         # the cycle after it entered the queue that it left now.
         self.end = max(self.end, done - QUEUE + 1 + Statistics.latency)
+
+    def _ended(self, stores: Ended) -> None:
         for store, end in stores:
             self.gates[Unit.STORE].leave(end)
             self._done(store, end)
@@ -203,9 +218,10 @@ class _Timeline:
 
     def prediction(self) -> Prediction:
         """Return the totals, once everything has executed."""
-        units: dict[str, LoadUnit | ComputeUnit | StoreUnit] = {
+        units: dict[str, LoadUnit | AggregateUnit | DrainUnit | TransformUnit | StoreUnit] = {
             "load": self.load,
             "aggregate": self.aggregate,
+            "drain": self.drain,
             "transform": self.transform,
             "store": self.store,
         }
@@ -228,6 +244,8 @@ def predict(
     Parameters
     ----------
     program : Program
+        Beside aggregates whose `contents` it does not know, drains are taken to be held up by
+        nothing; rows of a drain that it does not know to end at even distances.
     config : AcceleratorConfig
         Of the accelerator that would run it.
     memory : str or Memory
@@ -236,6 +254,6 @@ def predict(
         Word from which on the program lies in it, which decides whose rows of a DRAM commands
         close; behind all that the program reaches, if not given.
     """
-    timeline = _Timeline(config, memory_model(memory), list(program.commands), address)
+    timeline = _Timeline(config, memory_model(memory), program, address)
     timeline.run()
     return timeline.prediction()

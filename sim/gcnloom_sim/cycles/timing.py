@@ -4,8 +4,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from gcnloom_hw.aggregate.drain import Drain as DrainStage
-from gcnloom_hw.aggregate.engine import AggregateEngine
+from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.control.sequencer import FETCH_DEPTH
 from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_hw.epilogue.epilogue import Epilogue
@@ -18,20 +17,24 @@ from gcnloom_hw.transform.control import command_cycles
 from gcnloom_hw.transform.operands import OperandMemory
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target
+from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target, load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
+    "AGGREGATE_TO_READ",
     "ALLOWED",
     "ARRIVED",
+    "ASK_TO_READ",
     "CLEARING",
     "DECODED",
-    "ENGINE_TO_SUMS",
+    "FETCH_TO_ASK",
     "GATE_READ",
     "OUTSTANDING",
     "PENDING",
+    "PLACES",
     "PREPARE",
     "QUEUE",
+    "READ_TO_TAKEN",
     "REQUESTS",
     "RESTART",
     "STORE_INTERVAL",
@@ -62,8 +65,16 @@ RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
-ENGINE_TO_SUMS = 7 + QUEUE
-"""Cycles from the issue of a drain entry, or of a last edge, to its beat at the epilogue."""
+AGGREGATE_TO_READ = 4
+"""Cycles from accepting an aggregate to those in which its beats read sums."""
+FETCH_TO_ASK = 3
+"""Cycles from reading a drain's entry to the asking for its word."""
+ASK_TO_READ = 2
+"""Cycles from asking for a word to the beat in which it is read."""
+PLACES = ProcessingElement.depth - 2
+"""Words that an element is asked for ahead; for two more there is room, in case."""
+READ_TO_TAKEN = 4
+"""Cycles from the beat in which a word is read to its taking."""
 CLEARING = STATISTICS + 1
 """Cycles after the start in which the epilogues clear their statistics."""
 
@@ -107,7 +118,6 @@ class Timing:
     random_latency = RandomBytes.latency
     random_depth = RandomBytes.pipeline + 4
     fetch_depth = FETCH_DEPTH
-    aggregate_depth = DrainStage.depth
 
     @cached_property
     def command_packing(self) -> Packing:
@@ -135,14 +145,25 @@ class Timing:
 
     def packing(self, target: int) -> Packing:
         """Packing of what a load to `target` moves."""
-        if target == Target.EDGES:
-            return self.config.edge_beat
-        return self.config.order if target == Target.ORDER else self.config.vector
+        return load_packing(self.config, Target(target))
+
+    def groups(self, command: Load) -> int:
+        """Cycles in which a load writes."""
+        return -(-command.count // load_group(self.config, Target(command.target)))
+
+    def grouped(self, target: int) -> Packing:
+        """Packing of what is written to `target` in one cycle."""
+        packing, group = self.packing(target), load_group(self.config, Target(target))
+        return Packing(
+            item_bytes=group * packing.item_bytes,
+            items_per_word=packing.items_per_word // group,
+            words_per_item=packing.words_per_item,
+        )
 
     def fetch_stall(self, packing: Packing) -> int:
-        """Cycles that a fetched command costs a load whose items are written one a cycle.
+        """Cycles that a fetched command costs a load, of whose groups one is written a cycle.
 
-        The words of a command arrive together; the items of the loaded words that are there
+        The words of a command arrive together; the groups of the loaded words that are there
         already, one of them being unpacked, hide that only as long as they last.
         """
         hidden = (1 + ARRIVED) * (packing.items_per_word - 1)
@@ -151,20 +172,6 @@ class Timing:
     def stored(self, raw: int) -> Packing:
         """Packing of what a store moves."""
         return self.config.sums if raw else self.config.vector
-
-    def aggregate(self, command: Aggregate) -> Issue:
-        """One beat of edges a cycle, then the last sums settle."""
-        count = max(command.count, 1)
-        cycles = count + AggregateEngine.aggregate_overhead
-        return Issue(first=count, last=count, beats=1, cycles=cycles, active=command.count)
-
-    def drain(self, command: Drain) -> Issue:
-        """One order entry a cycle; the rows are taken to end at even distances."""
-        count, beats = max(command.count, 1), max(command.emission.vectors, 1)
-        cycles = count + AggregateEngine.drain_overhead
-        return Issue(
-            first=count / beats, last=count, beats=beats, cycles=cycles, active=command.count
-        )
 
     def transform(self, command: Transform) -> Issue:
         """Fill the array (or let sums settle), stream rows, lift rows out."""
@@ -189,11 +196,12 @@ class Timing:
             case Load():
                 return self._load_interval(command)
             case Aggregate():
-                return self.aggregate(command).cycles
+                return max(command.count, 1)
             case Drain():
-                return self._emitted(self.drain(command))
+                return max(command.count, command.emission.vectors + PREPARE, 1 + PREPARE)
             case Transform():
-                return self._emitted(self.transform(command))
+                issue = self.transform(command)
+                return max(issue.cycles, issue.beats + PREPARE)
             case Store():
                 packing = self.stored(command.raw)
                 packed = packing.words_per_item * command.count
@@ -205,7 +213,6 @@ class Timing:
         asking = words + 1 + self.command_packing.words(1)
         if packing.words_per_item > 1:
             return asking
-        return max(asking, 1 + command.count + self.fetch_stall(packing))
-
-    def _emitted(self, issue: Issue) -> int:
-        return max(issue.cycles, issue.beats + PREPARE)
+        return max(
+            asking, 1 + self.groups(command) + self.fetch_stall(self.grouped(command.target))
+        )

@@ -3,6 +3,9 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Arena
 from gcnloom.programs.access import Reach, accesses_of
@@ -103,12 +106,15 @@ class Builder:
         Without tokens.
     reaches : list of Reach or None
         How far an :class:`Aggregate` or :class:`Drain` goes; None for the others.
+    contents : dict of int to NDArray[np.uint64]
+        What an :class:`Aggregate` or :class:`Drain` finds on chip, by its number.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.commands: list[Command] = []
         self.reaches: list[Reach | None] = []
+        self.contents: dict[int, NDArray[np.uint64]] = {}
         depths = {
             Target.OPERAND: ("operand", config.operand_depth),
             Target.EDGES: ("edge", config.edge_depth),
@@ -124,8 +130,15 @@ class Builder:
         }
         self.accumulators = Arena("accumulator", config.accumulator_depth)
 
-    def add(self, command: Command, reach: Reach | None = None) -> None:
-        """Append a command; `reach` is that of an aggregate or a drain."""
+    def add(
+        self,
+        command: Command,
+        reach: Reach | None = None,
+        contents: NDArray[np.uint64] | None = None,
+    ) -> None:
+        """Append a command; `reach` and `contents` are those of an aggregate or a drain."""
+        if contents is not None:
+            self.contents[len(self.commands)] = contents
         self.commands.append(command)
         self.reaches.append(reach)
 
@@ -226,7 +239,8 @@ class Builder:
             accesses_of(command, self.config, reach)
             for command, reach in zip(self.commands, self.reaches, strict=True)
         ]
-        return Program.of(insert_tokens(self.commands, accesses), self.config.digest)
+        commands = insert_tokens(self.commands, accesses)
+        return Program.of(commands, self.config.digest, self.contents)
 
     def span(self, tensor: Tensor, group: int, rows: range) -> range:
         """Return rows of a panel group as items of one long sequence of groups."""

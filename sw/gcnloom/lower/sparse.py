@@ -135,12 +135,13 @@ class _Product:
                 Target.EDGES, f"{self.matrix.name}.{number}.{index}", span,
                 self.matrix.tiles[number][index] + config.edge_beat.words(start),
             )  # fmt: skip
+            edges = tile.beats[span.start : span.stop]
             for panel in self.panels:
                 command = Aggregate(
                     edge_base=edge_base, count=len(span), operand_base=bases[panel],
                     slot_base=self._slots[number, panel],
                 )  # fmt: skip
-                builder.add(command, reach)
+                builder.add(command, reach, edges)
         if self.operand.stored is not None:
             self._let_go(tile.columns)
 
@@ -166,7 +167,7 @@ class _Product:
                         order_base=order_base + int(first), count=int(after - first),
                         slot_base=self._slots[number, panel], emission=emission,
                     )  # fmt: skip
-                    builder.add(command, reach)
+                    builder.add(command, reach, block.order[int(first) : int(after)])
             yield rows
             start = rows.stop
         builder.arenas[Target.ORDER].release(order_key, entries)

@@ -35,6 +35,10 @@ class Program:
     config_digest : str
         Names the configuration the commands were made for.
     isa_version : int
+    contents : Mapping[int, NDArray[np.uint64]]
+        What some commands find on chip, by their number: the edges of an Aggregate, of shape
+        ``(count, pes)``, or the entries of a Drain, packed as the device reads them. Cycles are
+        predicted by it, results do not depend on it; it is neither encoded nor saved.
 
     Examples
     --------
@@ -48,6 +52,7 @@ class Program:
     words: NDArray[np.uint64]
     config_digest: str
     isa_version: int = ISA_VERSION
+    contents: Mapping[int, NDArray[np.uint64]] = field(default_factory=dict, repr=False)
     _sites: list[Sites] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,9 +64,16 @@ class Program:
         self.words.flags.writeable = False
 
     @classmethod
-    def of(cls, commands: Sequence[Command], config_digest: str) -> "Program":
+    def of(
+        cls,
+        commands: Sequence[Command],
+        config_digest: str,
+        contents: Mapping[int, NDArray[np.uint64]] | None = None,
+    ) -> "Program":
         """Program of typed commands, for the current command set."""
-        program = cls(words=encode(commands), config_digest=config_digest)
+        program = cls(
+            words=encode(commands), config_digest=config_digest, contents=dict(contents or {})
+        )
         program.__dict__["commands"] = tuple(commands)
         return program
 
@@ -120,6 +132,7 @@ class Program:
             words=words,
             config_digest=self.config_digest,
             isa_version=self.isa_version,
+            contents=self.contents,
             _sites=self._sites,
         )
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Timeline of an epilogue, and of the fabric and the store unit behind it."""
+
+from gcnloom_sim.cycles.flow import Flow
+from gcnloom_sim.cycles.store import StoreUnit
+from gcnloom_sim.cycles.timing import CLEARING, PREPARE, STORE_INTERVAL, Timing
+from gcnloom_spec.commands import Emission, Store
+
+__all__ = ["Ended", "EpilogueUnit"]
+
+Ended = list[tuple[Store, float]]
+"""Stores that came to their end, and when."""
+
+
+class EpilogueUnit:
+    """Takes one emission after the other: its description, then its vectors, some at a time.
+
+    Parameters
+    ----------
+    timing : Timing
+    source : int
+        What stores call the engine in front of it.
+    stores : StoreUnit
+    """
+
+    def __init__(self, timing: Timing, *, source: int, stores: StoreUnit) -> None:
+        self._timing = timing
+        self.source, self._stores = source, stores
+        self._room, self._random_free = float(CLEARING), 0.0
+        self._begin = self._ended = self._left = 0.0
+        self._emission = Emission(vectors=0)
+        self._issued, self._out = Flow(), Flow()
+
+    def open(self, emission: Emission, ready: float) -> float:
+        """Take an emission that is offered from `ready` on; return when it was taken."""
+        self._emission = emission
+        described = max(ready, self._room)
+        asked = described + 1
+        if not self._draws:
+            taken = max(asked, self._ended + 1)
+            self._begin = taken + PREPARE
+        else:
+            asked = max(asked, self._random_free)
+            self._random_free = asked
+            taken = max(asked + 1, self._ended + 1)
+            self._begin = max(taken + PREPARE, asked + 1 + self._timing.random_latency)
+        self._room = taken + 1
+        return described
+
+    @property
+    def _draws(self) -> bool:
+        """Whether the emission needs random bytes."""
+        emission = self._emission
+        return bool((emission.stochastic or emission.dropout) and emission.vectors)
+
+    def issue(self, beats: int, first: float, last: float) -> Ended:
+        """Pass on vectors that come from `first` to `last`; return the stores that end."""
+        begin = max(self._begin, first)
+        end = max(begin + beats - 1, last)
+        ended: Ended = []
+        if self._emission.store and self._emission.vectors:
+            end, ended = self._store(beats, begin, end)
+        else:
+            self._left = end + self._timing.epilogue_latency
+            self._out.add(beats, begin + self._timing.epilogue_latency, self._left)
+        self._issued.add(beats, begin, end)
+        if self._draws:
+            self._random_free += beats
+        self._begin = end + 1
+        return ended
+
+    def close(self) -> float:
+        """End the emission; return when its last vector was handed on."""
+        self._ended = self._begin - 1
+        if self._draws:
+            early = self._issued.time(self._issued.count - 1 - self._timing.random_depth)
+            self._random_free = max(self._random_free, early + 1) + 1
+        return self._left
+
+    def held(self, depth: int) -> float:
+        """Return since when no more than `depth` beats that came are left to be issued."""
+        return self._issued.time(self._issued.count - 1 - depth) + 1
+
+    def _store(self, beats: int, begin: float, end: float) -> tuple[float, Ended]:
+        """Hand vectors to the store unit; return when the last issued, with the stores."""
+        latency = self._timing.epilogue_latency
+        first = max(begin + latency, self._out.time(self._out.count - 1) + 1)
+        last = max(first + STORE_INTERVAL * (beats - 1), end + latency)
+        first, self._left, ended = self._stores.take(self.source, beats, first, last)
+        self._out.add(beats, first, self._left)
+        held = self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1
+        return max(end, held), ended
