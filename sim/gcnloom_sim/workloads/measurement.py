@@ -9,7 +9,7 @@ from typing import Any
 
 from gcnloom.device import Device
 from gcnloom.graphs.graph import Graph
-from gcnloom.training.engine import Engine
+from gcnloom.training.engine import MOST_REPEATS, Engine
 from gcnloom.training.trainer import Trainer, first_weights
 from gcnloom_sim.cycles import Prediction, predict
 from gcnloom_sim.workloads.rows import Row
@@ -130,8 +130,7 @@ def measure(
 ) -> Measurement:  # fmt: skip
     """Lower a row for a device, predict it and, unless told not to, run it.
 
-    Inference runs until its shifts are settled and then once more; of training the second epoch
-    counts.
+    Of inference the first pass with settled shifts counts, of training the second epoch.
 
     Parameters
     ----------
@@ -189,9 +188,11 @@ def _counted(row: Row, engine: Engine, trainer: Trainer | None) -> Counter[str]:
     """Counters of one run of each of the row's passes, once shifts are settled."""
     if trainer is None:
         weights = first_weights(engine.network, row.training().seed)
-        engine.logits(weights)
-        before = _total(row, engine)
-        engine.forward(weights, step=0, training=False)
+        for _ in range(MOST_REPEATS):
+            before = _total(row, engine)
+            engine.forward(weights, step=0, training=False)
+            if engine.settled("infer"):
+                break
         return _total(row, engine) - before
     totals: list[Counter[str]] = []
     trainer.run(lambda _: totals.append(_total(row, engine)))

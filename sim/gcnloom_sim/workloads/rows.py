@@ -68,6 +68,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         name="cora-epoch-144", data=CORA, config="mul144", work="epoch",
+        options={"sampled": False},
         purpose="a training epoch of Cora, every row of every product",
     ),
     Row(
