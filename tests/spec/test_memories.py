@@ -35,7 +35,7 @@ def test_memories_are_those_of_the_generated_gateware(name):
 @pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
 def test_resources_are_those_that_synthesis_found(path):
     document = json.loads(path.read_text(encoding="utf-8"))
-    sizes = {name: value for name, value in document["config"].items()}
+    sizes = dict(document["config"])
     config = AcceleratorConfig.from_mapping(
         {name: sizes[name] for name in sizes if name not in ("digest", "multipliers")}
     )

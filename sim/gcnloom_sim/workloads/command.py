@@ -10,11 +10,11 @@ from gcnloom.cli.options import INTERRUPTED, add_common, check_writable, prints,
 from gcnloom.cli.progress import Progress
 from gcnloom.device import Device
 from gcnloom.device import open as open_device
-from gcnloom.errors import ConfigError, LoomError
+from gcnloom.errors import LoomError
 from gcnloom.graphs import datasets
 from gcnloom.transport import configuration
 from gcnloom_sim.workloads.measurement import Measurement, measure
-from gcnloom_sim.workloads.rows import CORA, ROWS, WORK, Row, changed, chosen, parsed_options
+from gcnloom_sim.workloads.rows import CORA, WORK, Row, changed, chosen, parsed_options
 from gcnloom_sim.workloads.tables import markdown, text
 
 __all__ = ["add_command"]
@@ -22,7 +22,7 @@ __all__ = ["add_command"]
 EXAMPLE = """examples:
   gcnloom bench --list
   gcnloom bench cora-inference-16 cora-epoch-144 --cora cora.npz --json bench.json
-  gcnloom bench --data sbm:2000,4 --config demo --work epoch --set hidden=32
+  gcnloom bench --data sbm:2000,4 --config demo --pass epoch --set hidden=32
   gcnloom bench 'rmat-*' --predict                          the cycle model alone"""
 
 
@@ -40,7 +40,7 @@ def add_command(commands: Any) -> None:
         "--data", metavar="GRAPH", help="instead of a row's own; without ROW, a row by itself"
     )
     parser.add_argument("--config", metavar="CONFIG", help="instead of the rows' own")
-    parser.add_argument("--work", choices=WORK, help="instead of the rows' own")
+    parser.add_argument("--pass", dest="work", choices=WORK, help="instead of the rows' own")
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="settings",
         help="training options of every row: hidden=32",
@@ -139,9 +139,7 @@ def _measured(
         )  # fmt: skip
 
 
-def _open(
-    row: Row, options: argparse.Namespace, progress: Callable[[str], None]
-) -> Device:
+def _open(row: Row, options: argparse.Namespace, progress: Callable[[str], None]) -> Device:
     """Open the device; predictions are made with the model, whose Verilog nobody builds."""
     name = "model" if options.predict else options.device
     memory = {"memory": options.memory} if options.memory else {}

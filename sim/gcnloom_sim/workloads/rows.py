@@ -110,7 +110,9 @@ def chosen(names: Sequence[str], rows: Sequence[Row] = ROWS) -> list[Row]:
     for name in names or [row.name for row in rows]:
         start = name.removesuffix("*")
         matching = [
-            row for row in rows if row.name == name or (start != name and row.name.startswith(start))
+            row
+            for row in rows
+            if row.name == name or (start != name and row.name.startswith(start))
         ]
         if not matching:
             raise ConfigError(
@@ -132,7 +134,9 @@ def parsed_options(words: Sequence[str]) -> dict[str, Any]:
         try:
             options[name] = _truth(text) if kind is bool else kind(text)
         except ValueError:
-            raise ConfigError(f"{word!r} is no {kind.__name__}; try {name}={defaults[name]}") from None
+            raise ConfigError(
+                f"{word!r} is no {kind.__name__}; try {name}={defaults[name]}"
+            ) from None
     return options
 
 

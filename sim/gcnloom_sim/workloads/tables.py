@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gcnloom_sim.workloads.measurement import Measurement
 
-__all__ = ["markdown", "text"]
+__all__ = ["aligned", "markdown", "text"]
 
 Table = tuple[str, Sequence[str], list[Sequence[str]]]
 
 
 def text(rows: Sequence[Measurement], skipped: Mapping[str, str]) -> str:
     """Tables for a terminal: titles, aligned columns, reasons for what was skipped."""
-    parts = [f"{title}\n{_aligned(header, cells)}" for title, header, cells in _tables(rows)]
+    parts = [f"{title}\n{aligned(header, cells)}" for title, header, cells in _tables(rows)]
     return "\n\n".join([*parts, *_reasons(skipped)]) or "no rows"
 
 
@@ -60,7 +60,9 @@ def _units(rows: Sequence[Measurement]) -> Table:
 
     Waits are of a unit's next command: several at once, and while the one before still runs.
     """
-    names = list(dict.fromkeys(name for row in rows for unit in row.units.values() for name in unit))
+    names = list(
+        dict.fromkeys(name for row in rows for unit in row.units.values() for name in unit)
+    )
     names = [
         name
         for name in names
@@ -102,7 +104,8 @@ def _percent(share: float, digits: int) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def _aligned(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
+def aligned(header: Sequence[str], cells: Iterable[Sequence[str]]) -> str:
+    """Lines of columns, the first two flush left and the others flush right."""
     lines = [header, *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     texts = [

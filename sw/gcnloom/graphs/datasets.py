@@ -189,9 +189,7 @@ def _block_model(spec: str, nodes: int, classes: int, seed: int) -> Graph:
     return _graph(spec, adjacency, features, labels, _split(labels, rng))
 
 
-def _community(
-    spec: str, nodes: int, degree: int, width: int, classes: int, seed: int
-) -> Graph:
+def _community(spec: str, nodes: int, degree: int, width: int, classes: int, seed: int) -> Graph:
     """Degree-corrected block model in random node order, features around their class's centre."""
     if not (1 <= classes <= nodes <= MOST_NODES and width >= 1 and 1 <= degree <= nodes // 4):
         raise DataError(
