@@ -79,7 +79,7 @@ def _sparse(product: Product, config: AcceleratorConfig, *, resident: bool, know
 
 
 def _dense(product: Product, config: AcceleratorConfig) -> _Busy:
-    """Steps of the array over all rows, for every group of columns; further banks pass after."""
+    """Take steps over all rows for every group of columns; further banks pass after."""
     groups = -(-product.width // config.columns)
     steps = -(-product.inner // config.rows)
     left = -(-product.inner // (config.left_banks * config.lanes))

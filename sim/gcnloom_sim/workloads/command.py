@@ -4,16 +4,18 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from gcnloom.cli.options import INTERRUPTED, add_common, check_writable, prints, write_json
 from gcnloom.cli.progress import Progress
 from gcnloom.device import Device
 from gcnloom.device import open as open_device
-from gcnloom.errors import LoomError
+from gcnloom.errors import ConfigError, LoomError
 from gcnloom.graphs import datasets
 from gcnloom.transport import configuration
 from gcnloom_sim.workloads.measurement import Measurement, measure
+from gcnloom_sim.workloads.roofline import roofline
 from gcnloom_sim.workloads.rows import CORA, WORK, Row, changed, chosen, parsed_options
 from gcnloom_sim.workloads.tables import markdown, text
 
@@ -50,6 +52,9 @@ def add_command(commands: Any) -> None:
         "--device", default="rtl", metavar="NAME", help="what runs the rows; default rtl"
     )
     parser.add_argument("--predict", action="store_true", help="run nothing, predict the cycles")
+    parser.add_argument(
+        "--roofline", type=Path, metavar="FILE.svg", help="draw the rows under their roofline"
+    )
     parser.add_argument("--markdown", action="store_true", help="print tables in Markdown")
     add_common(parser)
     parser.set_defaults(run=_run)
@@ -59,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     rows = _rows(options)
     if options.list:
         return _list(rows)
-    check_writable(options)
+    check_writable(options, roofline=options.roofline)
     progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
     done: list[Measurement] = []
     skipped: dict[str, str] = {}
@@ -79,9 +84,21 @@ def _run(options: argparse.Namespace) -> int:
         options,
         {"rows": [row.as_dict() for row in done], "skipped": skipped, "complete": not code},
     )
+    if options.roofline:
+        _draw(options.roofline, done)
     if prints(options):
         print((markdown if options.markdown else text)(done, skipped))
     return code
+
+
+def _draw(path: Path, rows: list[Measurement]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(roofline(rows), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path} ({error.strerror}); try another --roofline path"
+        ) from error
 
 
 def _rows(options: argparse.Namespace) -> list[Row]:

@@ -33,7 +33,7 @@ class Measurement:
         Memory behind the port, empty for the ideal one.
     nodes, edges : int
         Of the graph, self loops not counted.
-    multipliers : int
+    multipliers, port_bytes : int
     cycles : int or None
         On the device, from start to end of the passes, loads and drains included; None where
         nothing ran or the device has no clock.
@@ -56,6 +56,7 @@ class Measurement:
     nodes: int
     edges: int
     multipliers: int
+    port_bytes: int
     cycles: int | None
     predicted: int
     necessary: int
@@ -90,6 +91,17 @@ class Measurement:
         return sum(self.bytes.values()) / self.known
 
     @property
+    def memory_cycles(self) -> int:
+        """Cycles of the port alone, a word each way in each: its side of the roofline."""
+        written = self.bytes.get("store", 0)
+        return max(1, *(-(-count // self.port_bytes) for count in (self.read, written)))
+
+    @property
+    def read(self) -> int:
+        """Bytes of all streams but the stores."""
+        return sum(self.bytes.values()) - self.bytes.get("store", 0)
+
+    @property
     def bytes_per_edge(self) -> float | None:
         """Bytes of the edge stream for each edge that was multiplied."""
         if not self.edges_multiplied:
@@ -109,6 +121,7 @@ class Measurement:
             "nodes": self.nodes,
             "edges": self.edges,
             "multipliers": self.multipliers,
+            "port_bytes": self.port_bytes,
             "cycles": self.cycles,
             "predicted_cycles": self.predicted,
             "prediction_error": self.error,
@@ -118,6 +131,7 @@ class Measurement:
             "units": self.units,
             "bytes": self.bytes,
             "bytes_per_cycle": self.bytes_per_cycle,
+            "memory_cycles": self.memory_cycles,
             "edges_multiplied": self.edges_multiplied,
             "bytes_per_edge": self.bytes_per_edge,
             "seconds": self.seconds,
@@ -150,7 +164,8 @@ def measure(
     lowered = time.perf_counter()
     programs = [getattr(engine.lowered, name) for name in row.passes]
     progress(f"{row.name}: predicting {sum(map(len, programs)):,} commands")
-    predictions = [predict(program, device.config) for program in programs]
+    model: dict[str, Any] = {"memory": memory} if memory else {}
+    predictions = [predict(program, device.config, **model) for program in programs]
     cycles = sum(prediction.cycles for prediction in predictions)
     predicted = time.perf_counter()
     counted: Counter[str] = Counter()
@@ -161,6 +176,7 @@ def measure(
     return Measurement(
         row=row, memory=memory, nodes=graph.nodes, edges=int(graph.adjacency.nnz),
         multipliers=device.config.multipliers,
+        port_bytes=device.config.memory_bytes,
         cycles=counted["cycles"] or None, predicted=cycles,
         necessary=sum(engine.lowered.necessary_macs[name] for name in row.passes),
         units=_units(counted) if counted["cycles"] else _predicted_units(predictions),

@@ -7,7 +7,7 @@ from gcnloom_sim.workloads.measurement import Measurement
 
 __all__ = ["aligned", "markdown", "text"]
 
-Table = tuple[str, Sequence[str], list[Sequence[str]]]
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 
 def text(rows: Sequence[Measurement], skipped: Mapping[str, str]) -> str:
@@ -17,7 +17,7 @@ def text(rows: Sequence[Measurement], skipped: Mapping[str, str]) -> str:
 
 
 def markdown(rows: Sequence[Measurement], skipped: Mapping[str, str]) -> str:
-    """The same tables in Markdown."""
+    """Return the same tables in Markdown."""
     parts = []
     for title, header, cells in _tables(rows):
         rule = ["---"] + ["---:"] * (len(header) - 1)
@@ -35,7 +35,7 @@ def _tables(rows: Sequence[Measurement]) -> list[Table]:
 def _cycles(rows: Sequence[Measurement]) -> Table:
     header = (
         "row", "configuration", "memory", "edges", "cycles", "predicted", "error", "ideal",
-        "utilisation", "seconds",
+        "port", "utilisation", "seconds",
     )  # fmt: skip
     cells = [
         (
@@ -47,6 +47,7 @@ def _cycles(rows: Sequence[Measurement]) -> Table:
             f"{row.predicted:,}",
             f"{100 * row.error:+.1f} %" if row.error is not None else "",
             f"{row.ideal:,}",
+            f"{row.memory_cycles:,}",
             _percent(row.utilisation, 1),
             f"{sum(row.seconds.values()):.1f}",
         )

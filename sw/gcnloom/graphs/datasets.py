@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets by name: digits, block models, communities, R-MAT graphs, and .npz files."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,11 @@ def load(spec: str, seed: int = 0, *, row_normalise: bool = False) -> Graph:
     elif spec == "digits":
         graph = _digits(seed)
     elif kind == "sbm":
-        graph = _block_model(spec, *_numbers(spec, arguments, 2), seed)
+        graph = _block_model(spec, _numbers(spec, arguments, 2), seed)
     elif kind == "community":
-        graph = _community(spec, *_numbers(spec, arguments, 4), seed)
+        graph = _community(spec, _numbers(spec, arguments, 4), seed)
     elif kind == "rmat":
-        graph = _rmat(spec, *_numbers(spec, arguments, 2), seed)
+        graph = _rmat(spec, _numbers(spec, arguments, 2), seed)
     else:
         raise DataError(f"unknown data set {spec!r}; try {SPECS}")
     return _row_normalised(graph) if row_normalise else graph
@@ -159,11 +160,12 @@ def _digits(seed: int) -> Graph:
     )
 
 
-def _block_model(spec: str, nodes: int, classes: int, seed: int) -> Graph:
+def _block_model(spec: str, numbers: Sequence[int], seed: int) -> Graph:
     """Eight neighbours of the own class and two of any on average; one feature in ten is set.
 
     Half of a node's features come from its class's own columns, half from all of them.
     """
+    nodes, classes = numbers
     if not 1 <= nodes <= MOST_NODES:
         raise DataError(f"{spec}: {nodes} nodes; try 1 to {MOST_NODES:,}")
     if not 1 <= classes <= nodes:
@@ -189,8 +191,9 @@ def _block_model(spec: str, nodes: int, classes: int, seed: int) -> Graph:
     return _graph(spec, adjacency, features, labels, _split(labels, rng))
 
 
-def _community(spec: str, nodes: int, degree: int, width: int, classes: int, seed: int) -> Graph:
+def _community(spec: str, numbers: Sequence[int], seed: int) -> Graph:
     """Degree-corrected block model in random node order, features around their class's centre."""
+    nodes, degree, width, classes = numbers
     if not (1 <= classes <= nodes <= MOST_NODES and width >= 1 and 1 <= degree <= nodes // 4):
         raise DataError(
             f"{spec} is impossible or too large; try 1 to {MOST_NODES:,} nodes, a degree up to a "
@@ -222,12 +225,13 @@ def _community(spec: str, nodes: int, degree: int, width: int, classes: int, see
     return _graph(spec, adjacency, features, scattered, _split(scattered, rng))
 
 
-def _rmat(spec: str, scale: int, degree: int, seed: int) -> Graph:
+def _rmat(spec: str, numbers: Sequence[int], seed: int) -> Graph:
     """Recursive-matrix graph; a node's class is what its propagated features favour.
 
     A random projection of the features, averaged twice over neighbours, gives each class a
     score; scores are standardised so that classes are of like size.
     """
+    scale, degree = numbers
     if not (1 <= scale <= 24 and 1 <= degree <= 256):
         raise DataError(f"{spec} is too small or too large; try scale 1..24 and degree 1..256")
     rng = np.random.default_rng(seed)
