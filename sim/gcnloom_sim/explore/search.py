@@ -2,7 +2,7 @@
 """Search in two steps: every legal shape in closed form, then the best by the cycle model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gcnloom.device import open as open_device
@@ -33,7 +33,7 @@ class Found:
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
         return {
-            "config": dict(vars(self.candidate.config)),
+            "sizes": asdict(self.candidate.config),
             "estimated_cycles": round(self.candidate.estimate),
             **self.measurement.as_dict(),
         }
