@@ -60,16 +60,16 @@ def search(
     """
     network = row.training().network(graph.features.shape[1], graph.classes)
     progress(f"ranking configurations of {budget.multipliers} multipliers")
-    ranked = candidates(stages(graph, network, row.work), budget)
+    ranked = candidates(stages(graph, network, row.work), budget, top)
     if not ranked:
         raise ConfigError(
             f"no configuration of {budget.multipliers} multipliers fits the buffers or the part; "
             "try more buffer bytes, fewer multipliers or a narrower port"
         )
-    progress(f"predicting the best {min(top, len(ranked))} of {len(ranked)} shapes")
+    progress(f"predicting the best {len(ranked)}")
     found = [
         Found(candidate=candidate, measurement=_run(row, graph, candidate, "model", options))
-        for candidate in ranked[:top]
+        for candidate in ranked
     ]
     return sorted(found, key=lambda each: each.measurement.predicted)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Legal configurations within given resources, each with the buffers that serve a workload best."""
 
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -88,14 +89,32 @@ def shapes(multipliers: int, port_bytes: int) -> Iterator[tuple[int, int, int, i
                 yield pes, lanes, rows, columns
 
 
-def candidates(stages: tuple[Stage, ...], budget: Budget) -> list[Candidate]:
-    """Return a candidate for every shape that fits, the fastest first."""
-    found = []
-    for pes, lanes, rows, columns in shapes(budget.multipliers, budget.port_bytes):
-        candidate = _grown(stages, budget, _least(pes, lanes, rows, columns, budget.port_bytes))
+def candidates(
+    stages: tuple[Stage, ...], budget: Budget, top: int | None = None
+) -> list[Candidate]:
+    """Return a candidate for every shape that fits, or the `top` fastest; the fastest first."""
+    found: list[Candidate] = []
+    for bound, least in _bounded(stages, budget):
+        if top is not None and len(found) >= top and bound >= found[top - 1].estimate:
+            break
+        candidate = _grown(stages, budget, least)
         if candidate is not None:
-            found.append(candidate)
-    return sorted(found, key=lambda candidate: candidate.estimate)
+            insort(found, candidate, key=lambda each: each.estimate)
+    return found[:top]
+
+
+def _bounded(stages: tuple[Stage, ...], budget: Budget) -> list[tuple[float, AcceleratorConfig]]:
+    """Return every shape with its smallest memories, and its cycles if none were too small."""
+    bounded = []
+    for pes, lanes, rows, columns in shapes(budget.multipliers, budget.port_bytes):
+        least = _least(pes, lanes, rows, columns, budget.port_bytes)
+        depths = {
+            name: max(getattr(least, name), min(needed, RUNGS[-1]))
+            for name, needed in _needs(stages, least).items()
+        }
+        most = replace(least, **depths, order_depth=RUNGS[-1])
+        bounded.append((estimate(stages, most), least))
+    return sorted(bounded, key=lambda each: each[0])
 
 
 def _least(pes: int, lanes: int, rows: int, columns: int, port: int) -> AcceleratorConfig:
