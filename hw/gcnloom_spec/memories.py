@@ -45,8 +45,9 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     def memory(name: str, width: int, depth: int, copies: int = 1) -> OnChipMemory:
         return OnChipMemory(name=name, width=width, depth=depth, copies=copies)
 
+    banks = config.operand_banks
     return (
-        memory("operand", vector, config.operand_depth, config.pes),
+        memory("operand", vector, config.operand_depth // max(1, banks), banks or config.pes),
         memory("accumulator", sums, config.accumulator_depth, config.pes),
         memory("edges", config.pes * config.edge_bits, config.edge_depth),
         memory("order", config.order_bits, config.order_depth),

@@ -18,6 +18,7 @@ from gcnloom_sim.workloads import command
 from gcnloom_sim.workloads.measurement import measure
 from gcnloom_sim.workloads.rows import CORA, ROWS, Row, chosen
 from gcnloom_sim.workloads.tables import markdown
+from gcnloom_sim.workloads.traffic import port_cycles
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 from tests.sw.cli import run
@@ -160,6 +161,7 @@ def test_an_interruption_keeps_the_rows_that_are_done(capsys, monkeypatch):
         ([*SMALL, "sampled=maybe"], "'sampled=maybe' is no bool"),
         (["--data", "sbm:9", "--predict"], "lacks two whole numbers"),
         (["balanced", "--roofline", "/"], "cannot write /"),
+        (["balanced", "--memory", "tape"], "unknown memory 'tape'"),
     ],
 )
 def test_mistakes_are_one_line(capsys, words, message):
@@ -176,6 +178,15 @@ def test_every_row_is_complete(capsys):
         AcceleratorConfig.from_toml(row.config)
         assert row.passes and row.purpose
     assert [row.name for row in chosen(["rmat-*", "balanced"])][-1] == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("memory", "cycles"),
+    [("ideal", 100), ("ideal/50", 100), ("8", 250), ("64", 100), ("sdram16", 1000)],
+)
+def test_the_roof_is_the_busier_way_or_what_both_share(memory, cycles):
+    assert port_cycles(1_600, 400, 16, memory) == cycles
+    assert port_cycles(400, 1_600, 16, memory) == cycles
 
 
 def test_no_rows_are_no_table():

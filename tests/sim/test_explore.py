@@ -83,6 +83,9 @@ def test_larger_buffers_and_more_multipliers_are_never_slower():
 
     buffers = [best(multipliers=16, buffer_bytes=size) for size in (6_000, 12_000, 100_000)]
     multipliers = [best(multipliers=count) for count in (4, 16, 64)]
+    rates = [best(multipliers=16, buffer_bytes=6_000, rate=rate) for rate in (1, 2, 8)]
+    assert rates == sorted(rates, reverse=True) and len({*rates}) == 3
+    assert best(multipliers=16, buffer_bytes=6_000) <= rates[-1]
     assert buffers == sorted(buffers, reverse=True)
     assert multipliers == sorted(multipliers, reverse=True) and len({*multipliers}) == 3
 
@@ -140,6 +143,7 @@ def test_the_winner_is_written_and_confirmed_on_the_rtl(capsys):
         (["--multipliers", 9, "--buffers", 9], "no configuration of 9 multipliers fits"),
         (["--part", "lfe5u-25f", "--toml", "/"], "cannot write /"),
         (["--part", "spartan"], "invalid choice"),
+        (["--multipliers", 9, "--memory", "tape"], "unknown memory 'tape'"),
     ],
 )
 def test_mistakes_are_one_line(capsys, words, message):

@@ -15,6 +15,7 @@ from gcnloom_sim.explore.search import Found, columns, confirm, name, search
 from gcnloom_sim.explore.space import Budget
 from gcnloom_sim.workloads.rows import WORK, Row, parsed_options
 from gcnloom_sim.workloads.tables import aligned
+from gcnloom_sim.workloads.traffic import IDEAL, shared_rate
 from gcnloom_spec.ecp5 import PARTS, resources
 from gcnloom_spec.memories import buffer_bytes
 
@@ -41,7 +42,10 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--port", type=int, default=32, metavar="BYTES", help="width of the memory port; default 32"
     )
-    parser.add_argument("--memory", metavar="MODEL", help="memory behind the port; default ideal")
+    parser.add_argument(
+        "--memory", default=IDEAL, metavar="MODEL",
+        help="memory behind the port, as `gcnloom train` takes it; default ideal",
+    )  # fmt: skip
     parser.add_argument(
         "--memory-megabytes", type=int, default=64, metavar="N",
         help="size of the device memory in MiB; default 64",
@@ -73,10 +77,11 @@ def _run(options: argparse.Namespace) -> int:
         name=options.data, data=options.data, config="", work=options.work,
         options=parsed_options(options.settings), megabytes=options.memory_megabytes,
     )  # fmt: skip
-    opening = {"memory": options.memory} if options.memory else {}
-    found = search(row, graph, budget, top=options.top, options=opening, progress=progress.stage)
+    found = search(
+        row, graph, budget, top=options.top, memory=options.memory, progress=progress.stage
+    )
     if options.confirm:
-        found[0] = confirm(row, graph, found[0], options=opening, progress=progress.stage)
+        found[0] = confirm(row, graph, found[0], memory=options.memory, progress=progress.stage)
     progress.close()
     winner = found[0]
     write_json(options, {"budget": asdict(budget), "found": [each.as_dict() for each in found]})
@@ -101,7 +106,7 @@ def _budget(options: argparse.Namespace) -> Budget:
         raise ConfigError(f"{multipliers} multipliers are not one for each engine; try 2")
     return Budget(
         multipliers=multipliers, buffer_bytes=options.buffers, part=options.part,
-        port_bytes=options.port,
+        port_bytes=options.port, rate=shared_rate(options.memory),
     )  # fmt: skip
 
 

@@ -14,20 +14,27 @@ PER_TILE = 40
 
 @dataclass(frozen=True)
 class _Busy:
-    """Cycles that a product keeps each part busy, and those until its first panel is out."""
+    """Cycles that a product keeps each part busy, and those until its first panel is out.
+
+    ``moved`` are memory words, both ways.
+    """
 
     sparse: float = 0.0
     dense: float = 0.0
     read: float = 0.0
     written: float = 0.0
+    moved: float = 0.0
     first: float = 0.0
 
 
-def estimate(stages: tuple[Stage, ...], config: AcceleratorConfig) -> float:
+def estimate(
+    stages: tuple[Stage, ...], config: AcceleratorConfig, rate: int | None = None
+) -> float:
     """Estimate the cycles of all stages, one after the other.
 
     A stage takes as long as its busiest part (sparse engine, array, reads or writes) and, before
-    that, until the first panel of each product but the last has come to the next.
+    that, until the first panel of each product but the last has come to the next. `rate` are
+    bytes a cycle of a memory that reads and writes share; by default each has the whole port.
     """
     beats = {
         product.matrix: -(-product.nonzeros // config.pes)
@@ -49,6 +56,9 @@ def estimate(stages: tuple[Stage, ...], config: AcceleratorConfig) -> float:
             sum(getattr(part, name) for part in parts)
             for name in ("sparse", "dense", "read", "written")
         )
+        if rate is not None:
+            moved = sum(part.moved for part in parts) * config.memory_bytes
+            busiest = max(busiest, moved / rate)
         total += busiest + filling
     return total
 
@@ -75,7 +85,7 @@ def _sparse(product: Product, config: AcceleratorConfig, *, resident: bool, know
     # Operand rows that have not come through the fabric, or are needed again for another block.
     again = blocks if not fits else 0
     read = edges + panels * again * config.vector.words(product.inner)
-    return _Busy(sparse=panels * panel, read=read, written=_written(product, config), first=panel)
+    return _Busy(sparse=panels * panel, read=read, **_out(product, config, read), first=panel)
 
 
 def _dense(product: Product, config: AcceleratorConfig) -> _Busy:
@@ -94,7 +104,7 @@ def _dense(product: Product, config: AcceleratorConfig) -> _Busy:
     small = product.inner <= config.right_depth // 2
     read = vectors * (1 if fits else groups) + groups * weights * (1 if small else tiles)
     return _Busy(
-        dense=groups * steps * step + passes, read=read, written=_written(product, config),
+        dense=groups * steps * step + passes, read=read, **_out(product, config, read),
         first=steps * step,
     )  # fmt: skip
 
@@ -107,13 +117,15 @@ def _transposed(product: Product, config: AcceleratorConfig) -> _Busy:
     cycles = groups * steps * (product.inner + config.rows + 4 * -(-product.inner // tile))
     left = -(-product.rows // (config.left_banks * config.lanes)) * config.left_banks
     read = config.vector.words(product.inner) * (groups * left + steps * config.right_banks)
-    return _Busy(dense=cycles, read=read, written=_written(product, config), first=cycles / steps)
+    return _Busy(dense=cycles, read=read, **_out(product, config, read), first=cycles / steps)
 
 
-def _written(product: Product, config: AcceleratorConfig) -> float:
+def _out(product: Product, config: AcceleratorConfig, read: float) -> dict[str, float]:
+    """Cycles of the stores of a product, and words that move with those that are read."""
     if not product.stored:
-        return 0.0
+        return {"written": 0.0, "moved": read}
     packing = config.sums if product.raw else config.vector
     panels = -(-product.width // config.lanes)
     # A vector of several words holds its engine up; several vectors a word leave one a cycle.
-    return panels * product.rows * max(1, packing.words_per_item)
+    cycles = panels * product.rows * max(1, packing.words_per_item)
+    return {"written": cycles, "moved": read + panels * packing.words(product.rows)}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Search in two steps: every legal shape in closed form, then the best by the cycle model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from gcnloom_sim.explore.space import Budget, Candidate, candidates
 from gcnloom_sim.explore.work import stages
 from gcnloom_sim.workloads.measurement import Measurement, measure
 from gcnloom_sim.workloads.rows import Row
+from gcnloom_sim.workloads.traffic import IDEAL
 
 __all__ = ["Found", "columns", "confirm", "name", "search"]
 
@@ -40,7 +41,7 @@ class Found:
 
 
 def search(
-    row: Row, graph: Graph, budget: Budget, *, top: int, options: Mapping[str, Any],
+    row: Row, graph: Graph, budget: Budget, *, top: int, memory: str,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Found]:  # fmt: skip
     """Find the configurations on which a row takes fewest cycles, the fastest first.
@@ -53,8 +54,8 @@ def search(
     budget : Budget
     top : int
         Candidates that the cycle model decides between.
-    options : Mapping[str, Any]
-        For opening devices.
+    memory : str
+        Model of the memory behind the port.
     progress : callable
         Told what is being done.
     """
@@ -68,18 +69,18 @@ def search(
         )
     progress(f"predicting the best {len(ranked)}")
     found = [
-        Found(candidate=candidate, measurement=_run(row, graph, candidate, "model", options))
+        Found(candidate=candidate, measurement=_run(row, graph, candidate, "model", memory))
         for candidate in ranked
     ]
     return sorted(found, key=lambda each: each.measurement.predicted)
 
 
 def confirm(
-    row: Row, graph: Graph, found: Found, *, options: Mapping[str, Any],
+    row: Row, graph: Graph, found: Found, *, memory: str,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Found:  # fmt: skip
     """Run a configuration's workload on the RTL."""
-    measurement = _run(row, graph, found.candidate, "rtl", options, progress)
+    measurement = _run(row, graph, found.candidate, "rtl", memory, progress)
     return Found(candidate=found.candidate, measurement=measurement)
 
 
@@ -90,17 +91,20 @@ def name(candidate: Candidate) -> str:
 
 
 def _run(
-    row: Row, graph: Graph, candidate: Candidate, device: str, options: Mapping[str, Any],
+    row: Row, graph: Graph, candidate: Candidate, device: str, memory: str,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Measurement:  # fmt: skip
+    chosen = {} if memory == IDEAL else {"memory": memory}
     with open_device(
-        device, candidate.config, memory_megabytes=row.megabytes, progress=progress, **options
+        device, candidate.config, memory_megabytes=row.megabytes, progress=progress, **chosen
     ) as opened:
         shaped = Row(
             name=row.name, data=row.data, config=name(candidate), work=row.work,
             options=row.options, megabytes=row.megabytes,
         )  # fmt: skip
-        return measure(shaped, graph, opened, run=device != "model", progress=progress)
+        return measure(
+            shaped, graph, opened, memory=memory, run=device != "model", progress=progress
+        )
 
 
 def columns(found: Sequence[Found]) -> list[Sequence[str]]:

@@ -42,12 +42,15 @@ class Budget:
         An ECP5 of :data:`~gcnloom_spec.ecp5.PARTS`, none of whose resources may be exceeded.
     port_bytes : int
         Width of the memory port.
+    rate : int or None
+        Bytes a cycle that the memory moves, reads and writes together; None: a word each way.
     """
 
     multipliers: int
     buffer_bytes: int | None = None
     part: str | None = None
     port_bytes: int = 32
+    rate: int | None = None
 
     def holds(self, config: AcceleratorConfig) -> bool:
         """Whether a configuration keeps to it."""
@@ -113,7 +116,7 @@ def _bounded(stages: tuple[Stage, ...], budget: Budget) -> list[tuple[float, Acc
             for name, needed in _needs(stages, least).items()
         }
         most = replace(least, **depths, order_depth=RUNGS[-1])
-        bounded.append((estimate(stages, most), least))
+        bounded.append((estimate(stages, most, budget.rate), least))
     return sorted(bounded, key=lambda each: each[0])
 
 
@@ -133,21 +136,21 @@ def _grown(
     """Enlarge memories, whichever saves most cycles for its bytes, as far as the budget goes."""
     if not budget.holds(config):
         return None
-    cycles = estimate(stages, config)
+    cycles = estimate(stages, config, budget.rate)
     while True:
         steps = []
         for larger in _larger(stages, config):
             if not budget.holds(larger):
                 continue
-            saved = cycles - estimate(stages, larger)
+            saved = cycles - estimate(stages, larger, budget.rate)
             if saved > 0:
                 taken = buffer_bytes(larger) - buffer_bytes(config)
                 steps.append((saved / max(1, taken), larger))
         if not steps:
             config = _filled(stages, budget, config)
-            return Candidate(config=config, estimate=estimate(stages, config))
+            return Candidate(config=config, estimate=estimate(stages, config, budget.rate))
         config = max(steps, key=lambda step: step[0])[1]
-        cycles = estimate(stages, config)
+        cycles = estimate(stages, config, budget.rate)
 
 
 def _filled(

@@ -14,10 +14,12 @@ from gcnloom.device import open as open_device
 from gcnloom.errors import ConfigError, LoomError
 from gcnloom.graphs import datasets
 from gcnloom.transport import configuration
+from gcnloom_sim.memory import memory_model
 from gcnloom_sim.workloads.measurement import Measurement, measure
 from gcnloom_sim.workloads.roofline import roofline
 from gcnloom_sim.workloads.rows import CORA, WORK, Row, changed, chosen, parsed_options
 from gcnloom_sim.workloads.tables import markdown, text
+from gcnloom_sim.workloads.traffic import IDEAL
 
 __all__ = ["add_command"]
 
@@ -47,7 +49,10 @@ def add_command(commands: Any) -> None:
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="settings",
         help="training options of every row: hidden=32",
     )  # fmt: skip
-    parser.add_argument("--memory", metavar="MEMORY", help="memory behind the port; default ideal")
+    parser.add_argument(
+        "--memory", default=IDEAL, metavar="MODEL",
+        help="memory behind the port, as `gcnloom train` takes it; default ideal",
+    )  # fmt: skip
     parser.add_argument(
         "--device", default="rtl", metavar="NAME", help="what runs the rows; default rtl"
     )
@@ -65,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.list:
         return _list(rows)
     check_writable(options, roofline=options.roofline)
+    memory_model(options.memory)
     progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
     done: list[Measurement] = []
     skipped: dict[str, str] = {}
@@ -151,7 +157,7 @@ def _measured(
     graph = datasets.load(options.cora if row.data == CORA else row.data)
     with _open(row, options, progress) as device:
         return measure(
-            row, graph, device, memory=options.memory or "", run=not options.predict,
+            row, graph, device, memory=options.memory, run=not options.predict,
             progress=progress,
         )  # fmt: skip
 
@@ -159,7 +165,8 @@ def _measured(
 def _open(row: Row, options: argparse.Namespace, progress: Callable[[str], None]) -> Device:
     """Open the device; predictions are made with the model, whose Verilog nobody builds."""
     name = "model" if options.predict else options.device
-    memory = {"memory": options.memory} if options.memory else {}
+    # A device with a memory of its own need not know the option.
+    memory = {} if options.memory == IDEAL else {"memory": options.memory}
     return open_device(
         name,
         configuration(row.config),

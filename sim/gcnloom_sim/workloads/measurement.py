@@ -13,7 +13,7 @@ from gcnloom.training.engine import MOST_REPEATS, Engine
 from gcnloom.training.trainer import Trainer, first_weights
 from gcnloom_sim.cycles import Prediction, predict
 from gcnloom_sim.workloads.rows import Row
-from gcnloom_sim.workloads.traffic import byte_counts
+from gcnloom_sim.workloads.traffic import IDEAL, byte_counts, port_cycles
 from gcnloom_spec.isa import Unit
 
 __all__ = ["Measurement", "measure"]
@@ -30,7 +30,7 @@ class Measurement:
     ----------
     row : Row
     memory : str
-        Memory behind the port, empty for the ideal one.
+        Model of the memory behind the port.
     nodes, edges : int
         Of the graph, self loops not counted.
     multipliers, port_bytes : int
@@ -92,9 +92,8 @@ class Measurement:
 
     @property
     def memory_cycles(self) -> int:
-        """Cycles of the port alone, a word each way in each: its side of the roofline."""
-        written = self.bytes.get("store", 0)
-        return max(1, *(-(-count // self.port_bytes) for count in (self.read, written)))
+        """Cycles of the memory port alone: its side of the roofline."""
+        return port_cycles(self.read, self.bytes.get("store", 0), self.port_bytes, self.memory)
 
     @property
     def read(self) -> int:
@@ -117,7 +116,7 @@ class Measurement:
             "config": row.config,
             "work": row.work,
             "options": dict(row.options),
-            "memory": self.memory or None,
+            "memory": self.memory,
             "nodes": self.nodes,
             "edges": self.edges,
             "multipliers": self.multipliers,
@@ -139,7 +138,7 @@ class Measurement:
 
 
 def measure(
-    row: Row, graph: Graph, device: Device, *, memory: str = "", run: bool = True,
+    row: Row, graph: Graph, device: Device, *, memory: str = IDEAL, run: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Measurement:  # fmt: skip
     """Lower a row for a device, predict it and, unless told not to, run it.
@@ -153,7 +152,7 @@ def measure(
     device : Device
         Its memory is cleared.
     memory : str
-        Name of the memory the device was opened with.
+        Model of the memory that the device was opened with.
     run : bool
     progress : callable
         Told a phrase when something begins that may take long.
@@ -164,8 +163,7 @@ def measure(
     lowered = time.perf_counter()
     programs = [getattr(engine.lowered, name) for name in row.passes]
     progress(f"{row.name}: predicting {sum(map(len, programs)):,} commands")
-    model: dict[str, Any] = {"memory": memory} if memory else {}
-    predictions = [predict(program, device.config, **model) for program in programs]
+    predictions = [predict(program, device.config, memory) for program in programs]
     cycles = sum(prediction.cycles for prediction in predictions)
     predicted = time.perf_counter()
     counted: Counter[str] = Counter()

@@ -25,8 +25,7 @@ def roofline(rows: Sequence[Measurement]) -> str:
     """Draw rows as points: utilisation over how much slower multipliers are than the memory.
 
     The abscissa is the ideal cycles of the multipliers over those that the row's bytes take at
-    a word each way a cycle, so that one roof serves every configuration. A hollow point is a
-    prediction.
+    least, so that one roof serves every configuration and memory. A hollow point is a prediction.
     """
     body = [*_axes(), *_points(rows)]
     return (

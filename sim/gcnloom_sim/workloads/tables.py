@@ -41,7 +41,7 @@ def _cycles(rows: Sequence[Measurement]) -> Table:
         (
             row.row.name,
             row.row.config,
-            row.memory or "ideal",
+            row.memory,
             f"{row.edges:,}",
             f"{row.cycles:,}" if row.cycles else "not run",
             f"{row.predicted:,}",

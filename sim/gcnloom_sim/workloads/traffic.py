@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from gcnloom.programs.program import Program
 from gcnloom_sim.cycles.timing import Timing
+from gcnloom_sim.memory import Dram, memory_model
 from gcnloom_spec.commands import Aggregate, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 
-__all__ = ["Traffic", "byte_counts"]
+__all__ = ["IDEAL", "Traffic", "byte_counts", "port_cycles", "shared_rate"]
+
+IDEAL = "ideal"
+"""Memory of a word each way in every cycle."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +52,16 @@ def byte_counts(programs: Iterable[Program], config: AcceleratorConfig) -> Traff
                     edges += command.count * config.pes
     streams = {name: count * config.memory_bytes for name, count in words.items()}
     return Traffic(streams=streams, edges=edges)
+
+
+def shared_rate(memory: str) -> int | None:
+    """Bytes a cycle that a memory moves at most, both ways together; None: a word each way."""
+    model = memory_model(memory)
+    return model.bytes_per_clock if isinstance(model, Dram) else model.bytes_per_cycle
+
+
+def port_cycles(read: int, written: int, port_bytes: int, memory: str) -> int:
+    """Cycles below which no order of requests gets: those of the busier way, or of all bytes."""
+    rate = shared_rate(memory)
+    both = 0 if rate is None else -(-(read + written) // rate)
+    return max(1, both, -(-read // port_bytes), -(-written // port_bytes))
