@@ -42,19 +42,23 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     vector = config.lanes * config.operand_width
     sums = config.lanes * config.sum_width
 
-    def memory(name: str, width: int, depth: int, copies: int = 1) -> OnChipMemory:
-        return OnChipMemory(name=name, width=width, depth=depth, copies=copies)
+    def memory(name: str, width: int, depth: int, copies: int = 1, group: int = 1) -> OnChipMemory:
+        return OnChipMemory(name=name, width=width, depth=-(-depth // group), copies=copies * group)
 
     banks = config.operand_banks
+    vectors = config.vector_group
+    # What a load fills is cut into as many banks as it writes items in a cycle.
     return (
-        memory("operand", vector, config.operand_depth // max(1, banks), banks or config.pes),
+        memory(
+            "operand", vector, config.operand_depth // max(1, banks), banks or config.pes, vectors
+        ),
         memory("accumulator", sums, config.accumulator_depth, config.pes),
-        memory("edges", config.pes * config.edge_bits, config.edge_depth),
-        memory("order", config.order_bits, config.order_depth),
-        memory("left", vector, config.left_depth, config.left_banks),
-        memory("right", vector, config.right_depth, config.right_banks),
+        memory("edges", config.pes * config.edge_bits, config.edge_depth, 1, config.edge_group),
+        memory("order", config.order_bits, config.order_depth, 1, config.order_group),
+        memory("left", vector, config.left_depth, config.left_banks, vectors),
+        memory("right", vector, config.right_depth, config.right_banks, vectors),
         memory("sum", config.columns * config.sum_width, config.sum_depth),
-        memory("mask", config.lanes, config.mask_depth, EPILOGUES),
+        memory("mask", config.lanes, config.mask_depth, EPILOGUES, vectors),
         # Of every tensor, the envelope and a count of 32 bits.
         memory("statistics", config.sum_width + 32, STATISTICS, EPILOGUES),
     )
