@@ -122,7 +122,8 @@ class _Timeline:
             if isinstance(passed, Store) and passed.waits:
                 self.store.expect(self.unexpected.popleft(), now + QUEUE)
                 self._expect()
-        command = self.undealt[0] if self.fetch.command else None
+        # The last word of a program may hold more places than commands.
+        command = self.undealt[0] if self.undealt and self.fetch.command else None
         deals = command is not None and rooms[command.unit]
         asks, changed = self.fetch.step(deal=deals, arrives=answer == FETCH, room=asking[FETCH])
         if command is not None and deals:
