@@ -87,11 +87,11 @@ class _Pass:
     def _operand(self, name: str, rows: int, hop: StoredMatrix, panels: int, beside: int) -> Output:
         """Say how a product leaves that a matrix is multiplied by next.
 
-        It goes on chip in parts if the matrix takes it so, or as a whole if it fits; else to
-        device memory.
+        It goes on chip in parts if the matrix takes it so, or as a whole if it fits twice; else
+        to device memory.
         """
         identifier = self.network.identifier(name)
-        if not hop.streamed and (rows + beside) * panels > self.config.operand_depth:
+        if not hop.streamed and (2 * rows + beside) * panels > self.config.operand_depth:
             self.tensors.stored(name)
             return Output(tensor=self.tensors.first(name, rows), identifier=identifier)
         tensor = replace(self.tensors.named[name], rows=rows, stored=None)
