@@ -56,6 +56,11 @@ class _Hop:
     operand: Output
     panels: int
 
+    @property
+    def part(self) -> int:
+        """Rows of the operand that come at a time; 0 if they need not come in parts."""
+        return self.matrix.columns if self.matrix.streamed else 0
+
 
 def _there(rows: int, part: int) -> Iterator[range]:
     """Yield the parts of an operand that lies in device memory."""
@@ -136,7 +141,7 @@ class _Forward(_Pass):
         made = self._sparse_input(hops[1]) if self.matrices.sparse_input else self._dense(1, hops)
         for layer in range(1, last + 1):
             following = self._following(layer, hops)
-            output = self._activation(layer, hops.get(layer + 1))
+            output = self._activation(layer, hops)
             exhaust(self._spmm(made, hops[layer], output, following))
             if layer < last:
                 made = following.outputs() if following else self._dense(layer + 1, hops)
@@ -150,7 +155,7 @@ class _Forward(_Pass):
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
             self.rows[layer], columns, panels=panels, beside=beside,
-            part=onward.matrix.columns if onward else 0,
+            part=onward.part if onward else 0,
         )  # fmt: skip
         operand = replace(
             self._operand(name, columns, matrix, panels, beside),
@@ -159,16 +164,16 @@ class _Forward(_Pass):
         )
         return _Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _activation(self, layer: int, onward: _Hop | None) -> Output:
+    def _activation(self, layer: int, hops: dict[int, _Hop]) -> Output:
         rows = self.rows[layer]
-        if onward is None:
+        if layer == self.network.layers:
             name = "training_logits" if self.seen else "logits"
             return Output(tensor=self.tensors.named[name], raw=True)
         hidden = self.tensors.first(f"hidden{layer}", rows)
         return Output(
             tensor=hidden, identifier=self.network.identifier(hidden.name), relu=True,
             dropout=self.network.threshold if self.seen else 0,
-            direct=Target.LEFT, grid=onward.matrix.columns,
+            direct=Target.LEFT, grid=hops[layer].matrix.part,
             counted=self.seen[layer] if self.seen else None,
             outside=self.network.outside(hidden.name),
         )  # fmt: skip
@@ -215,8 +220,7 @@ class _Backward(_Pass):
         ]
         for layer in range(last, 0, -1):
             following = self._following(layer, hops)
-            spread_out = self._spread(layer, hops.get(layer - 1))
-            leaving = self._spmm(made, hops[layer], spread_out, following)
+            leaving = self._spmm(made, hops[layer], self._spread(layer, hops), following)
             if layer > 1:
                 exhaust(leaving)
                 spread = self.tensors.named[f"aggregate_gradient{layer}"]
@@ -233,7 +237,7 @@ class _Backward(_Pass):
         rows, name = self.rows[layer], f"gradient{layer}"
         matrix = self.matrices.adjacency_transposed(
             self.rows[layer - 1], rows, panels=panels,
-            part=onward.matrix.columns if onward else 0,
+            part=onward.part if onward else 0,
         )  # fmt: skip
         if last:
             return _Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
@@ -243,13 +247,13 @@ class _Backward(_Pass):
         )  # fmt: skip
         return _Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _spread(self, layer: int, onward: _Hop | None) -> Output:
+    def _spread(self, layer: int, hops: dict[int, _Hop]) -> Output:
         """Say how the gradient leaves that was aggregated along the transposed edges."""
         spread = self.tensors.named[f"aggregate_gradient{layer}"]
         return Output(
             tensor=spread, identifier=self.network.identifier(spread.name),
-            stochastic=self.network.stochastic, direct=Target.LEFT if onward else None,
-            grid=onward.matrix.columns if onward else 0,
+            stochastic=self.network.stochastic, direct=Target.LEFT if layer > 1 else None,
+            grid=hops[layer].matrix.part,
         )  # fmt: skip
 
     def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
