@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forward and the backward pass of a GCN as programs, each product fed by the one before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gcnloom.layers import Network
+from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panels, groups
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import exhaust, spmm
+from gcnloom.lower.tiling import operand_room
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -40,12 +42,20 @@ def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...]
 
     That of training says what is `seen` by the loss: the rest leaves no trace in the statistics.
     """
-    return _Forward(parts, rows, seen).program()
+    return _fitting(lambda streamed: _Forward(parts, rows, seen, streamed).program())
 
 
 def lower_backward(parts: PassParts, rows: tuple[int, ...]) -> Program:
     """Lower a backward pass over the first `rows` of each layer."""
-    return _Backward(parts, rows).program()
+    return _fitting(lambda streamed: _Backward(parts, rows, streamed).program())
+
+
+def _fitting(lower: Callable[[bool], Program]) -> Program:
+    """Lower a pass whose products stream into each other, or come in turn if memory is short."""
+    try:
+        return lower(True)
+    except NoRoomError:
+        return lower(False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,11 @@ class _Hop:
     matrix: StoredMatrix
     operand: Output
     panels: int
+
+
+def _part(onward: _Hop | None) -> int:
+    """Rows of a part if the next product takes its operand in parts, else 0."""
+    return onward.matrix.columns if onward and onward.matrix.streamed else 0
 
 
 def _there(rows: int, part: int) -> Iterator[range]:
@@ -78,8 +93,8 @@ def _in_turn(
 
 
 class _Pass:
-    def __init__(self, parts: PassParts, rows: tuple[int, ...]) -> None:
-        self.parts, self.rows = parts, rows
+    def __init__(self, parts: PassParts, rows: tuple[int, ...], streamed: bool) -> None:
+        self.parts, self.rows, self.streamed = parts, rows, streamed
         self.network, self.config = parts.network, parts.config
         self.tensors, self.matrices = parts.tensors, parts.matrices
         self.builder = Builder(parts.config)
@@ -91,7 +106,8 @@ class _Pass:
         device memory.
         """
         identifier = self.network.identifier(name)
-        if not hop.streamed and (rows + beside) * panels > self.config.operand_depth:
+        room = (operand_room(rows, self.config) + operand_room(beside, self.config)) * panels
+        if not hop.streamed and room > self.config.operand_depth:
             self.tensors.stored(name)
             return Output(tensor=self.tensors.first(name, rows), identifier=identifier)
         tensor = replace(self.tensors.named[name], rows=rows, stored=None)
@@ -108,8 +124,8 @@ class _Pass:
     ) -> Iterator[range]:
         """Multiply each group of panels as it is made; feed what follows.
 
-        The results of one group leave while the next group is made; returns what emits those
-        of the last.
+        Where the matrix is streamed the results of one group leave while the next group is made;
+        returns what emits those of the last.
         """
         leaving: Iterator[range] = iter(())
         for panels, upstream in made:
@@ -117,15 +133,22 @@ class _Pass:
             beside = _in_turn(upstream, leaving)
             done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
             leaving = following.feed(panels, done) if following else done
-            next(leaving, None)
+            if hop.matrix.streamed:
+                next(leaving, None)
+            else:
+                exhaust(leaving)
         return leaving
 
 
 class _Forward(_Pass):
     def __init__(
-        self, parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None
+        self,
+        parts: PassParts,
+        rows: tuple[int, ...],
+        seen: tuple[int, ...] | None,
+        streamed: bool,
     ) -> None:
-        super().__init__(parts, rows)
+        super().__init__(parts, rows, streamed)
         self.seen = seen
 
     def program(self) -> Program:
@@ -136,7 +159,7 @@ class _Forward(_Pass):
         made = self._sparse_input(hops[1]) if self.matrices.sparse_input else self._dense(1, hops)
         for layer in range(1, last + 1):
             following = self._following(layer, hops)
-            output = self._activation(layer, hops.get(layer + 1))
+            output = self._activation(layer, hops)
             exhaust(self._spmm(made, hops[layer], output, following))
             if layer < last:
                 made = following.outputs() if following else self._dense(layer + 1, hops)
@@ -149,8 +172,8 @@ class _Forward(_Pass):
         panels = 1 if sparse else self.config.right_banks
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
-            self.rows[layer], columns, panels=panels, beside=beside,
-            part=onward.matrix.columns if onward else 0,
+            self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
+            streamed=self.streamed,
         )  # fmt: skip
         operand = replace(
             self._operand(name, columns, matrix, panels, beside),
@@ -159,16 +182,16 @@ class _Forward(_Pass):
         )
         return _Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _activation(self, layer: int, onward: _Hop | None) -> Output:
+    def _activation(self, layer: int, hops: dict[int, _Hop]) -> Output:
         rows = self.rows[layer]
-        if onward is None:
+        if layer == self.network.layers:
             name = "training_logits" if self.seen else "logits"
             return Output(tensor=self.tensors.named[name], raw=True)
         hidden = self.tensors.first(f"hidden{layer}", rows)
         return Output(
             tensor=hidden, identifier=self.network.identifier(hidden.name), relu=True,
             dropout=self.network.threshold if self.seen else 0,
-            direct=Target.LEFT, grid=onward.matrix.columns,
+            direct=Target.LEFT, grid=hops[layer].matrix.part,
             counted=self.seen[layer] if self.seen else None,
             outside=self.network.outside(hidden.name),
         )  # fmt: skip
@@ -191,7 +214,7 @@ class _Forward(_Pass):
 
     def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
         """Return the product that takes a layer's output as it is made, if its sums fit on chip."""
-        if layer == self.network.layers:
+        if layer == self.network.layers or not self.streamed:
             return None
         output = hops[layer + 1].operand
         left = self.tensors.first(f"hidden{layer}", self.rows[layer])
@@ -215,7 +238,7 @@ class _Backward(_Pass):
         ]
         for layer in range(last, 0, -1):
             following = self._following(layer, hops)
-            spread_out = self._spread(layer, hops.get(layer - 1))
+            spread_out = self._spread(layer, hops)
             leaving = self._spmm(made, hops[layer], spread_out, following)
             if layer > 1:
                 exhaust(leaving)
@@ -232,8 +255,7 @@ class _Backward(_Pass):
         panels = 1 if last else self.config.right_banks
         rows, name = self.rows[layer], f"gradient{layer}"
         matrix = self.matrices.adjacency_transposed(
-            self.rows[layer - 1], rows, panels=panels,
-            part=onward.matrix.columns if onward else 0,
+            self.rows[layer - 1], rows, panels=panels, part=_part(onward), streamed=self.streamed
         )  # fmt: skip
         if last:
             return _Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
@@ -243,18 +265,18 @@ class _Backward(_Pass):
         )  # fmt: skip
         return _Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _spread(self, layer: int, onward: _Hop | None) -> Output:
+    def _spread(self, layer: int, hops: dict[int, _Hop]) -> Output:
         """Say how the gradient leaves that was aggregated along the transposed edges."""
         spread = self.tensors.named[f"aggregate_gradient{layer}"]
         return Output(
             tensor=spread, identifier=self.network.identifier(spread.name),
-            stochastic=self.network.stochastic, direct=Target.LEFT if onward else None,
-            grid=onward.matrix.columns if onward else 0,
+            stochastic=self.network.stochastic, direct=Target.LEFT if layer > 1 else None,
+            grid=hops[layer].matrix.part,
         )  # fmt: skip
 
     def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
         """Return what makes the gradient of the layer below as it comes, if its sums fit."""
-        if layer == 1:
+        if layer == 1 or not self.streamed:
             return None
         output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
         features = output.tensor.features
@@ -274,7 +296,7 @@ class _Backward(_Pass):
             exhaust(leaving)
             exhaust(self._dense_gradients(1))
             return
-        matrix = self.matrices.features_transposed(spread.rows, panels=1)
+        matrix = self.matrices.features_transposed(spread.rows, panels=1, streamed=self.streamed)
         beside = self._dense_gradients(2)
         for panel in range(self.parts.panels(spread)):
             there = _in_turn(_there(spread.rows, matrix.columns), beside, finish=False)
