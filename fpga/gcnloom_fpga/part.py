@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The FPGA that reports are made for, as data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from gcnloom_spec.ecp5 import PARTS
 
 __all__ = ["LFE5U_85F", "Part", "Site"]
 
@@ -30,7 +33,7 @@ class Part:
     name : str
     options : tuple[str, ...]
         Selects the device on nextpnr's command line.
-    available : dict[str, int]
+    available : Mapping[str, int]
         Resource to how many there are.
     clock_pin : str
         A pin with a path to the global clock network, which not every pin has.
@@ -42,7 +45,7 @@ class Part:
 
     name: str
     options: tuple[str, ...]
-    available: dict[str, int]
+    available: Mapping[str, int]
     clock_pin: str
     groups: tuple[int, ...]
     rows: dict[str, tuple[int, ...]]
@@ -60,7 +63,7 @@ class Part:
 LFE5U_85F = Part(
     name="LFE5U-85F-6BG381",
     options=("--85k", "--package", "CABGA381", "--speed", "6"),
-    available={"LUT": 83640, "FF": 83640, "EBR": 208, "DSP": 156},
+    available=PARTS["lfe5u-85f"],
     clock_pin="G2",
     groups=(4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114),
     rows={"EBR": (22, 46, 70, 82), "DSP": (10, 34, 58)},

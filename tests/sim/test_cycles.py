@@ -137,3 +137,11 @@ def test_more_latency_takes_longer_and_long_programs_are_predicted():
     near, far = (predict(program, config, f"ideal/{latency}") for latency in (8, 100))
     assert near.cycles >= 10_000 * 40
     assert far.cycles > near.cycles
+
+
+def test_a_program_may_end_within_a_memory_word():
+    config = AcceleratorConfig.from_toml("tall")
+    per_word = config.memory_bytes // 32
+    case = next(islice(cases(config, (4,)), 1))
+    cycles = [predict(case.program(config, 0, count), config).cycles for count in range(1, 6)]
+    assert per_word == 4 and cycles == sorted(cycles)

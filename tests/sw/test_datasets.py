@@ -80,7 +80,26 @@ def test_rmat_degrees_follow_a_power_law():
     assert np.bincount(graph.labels).min() > 50
 
 
-@pytest.mark.parametrize("spec", ["sbm:1,1", "sbm:7,7", "rmat:1,1"])
+def test_communities_have_the_degree_and_the_hubs_that_they_promise():
+    graph = load("community:2000,20,30,5", seed=4)
+    degree = np.diff(graph.adjacency.indptr)
+    assert degree.sum() == 2000 * 20 and degree.max() > 5 * np.median(degree)
+    assert abs(graph.adjacency - graph.adjacency.T).nnz == 0
+    assert not graph.adjacency.diagonal().any()
+    row, column = graph.adjacency.nonzero()
+    assert 0.75 < (graph.labels[row] == graph.labels[column]).mean() < 0.9
+    assert not (np.diff(graph.labels) >= 0).all()
+    assert graph.features.shape == (2000, 30)
+    again = load("community:2000,20,30,5", seed=4)
+    assert (again.adjacency != graph.adjacency).nnz == 0
+    assert np.array_equal(again.features, graph.features)
+    means = np.array([graph.features[graph.labels == label].mean(axis=0) for label in range(5)])
+    assert means.std() > 0.5
+
+
+@pytest.mark.parametrize(
+    "spec", ["sbm:1,1", "sbm:7,7", "rmat:1,1", "community:4,1,1,1", "community:40,10,3,40"]
+)
 def test_the_smallest_graphs_can_be_made(spec):
     assert load(spec).nodes >= 1
 
@@ -157,7 +176,13 @@ def test_contents_that_do_not_fit_are_named(tmp_path, change, message):
         load(save(tmp_path / "x.npz", **change))
 
 
-@pytest.mark.parametrize("spec", ["mnist", "sbm:5", "sbm:a,b", "rmat:99,3", "sbm:2,5", "rmat:4,0"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "mnist", "sbm:5", "sbm:a,b", "rmat:99,3", "sbm:2,5", "rmat:4,0", "community:40,2,3",
+        "community:40,11,3,2", "community:4,1,0,1",
+    ],
+)  # fmt: skip
 def test_specs_that_make_no_sense_say_what_to_try(spec):
     with pytest.raises(DataError, match=spec) as caught:
         load(spec)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gcnloom_spec.commands import Drain
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
 
 __all__ = ["entries", "free_beats"]
 
@@ -16,15 +16,17 @@ __all__ = ["entries", "free_beats"]
 def free_beats(edges: NDArray[np.uint64], config: AcceleratorConfig) -> NDArray[np.int32]:
     """Say for each beat and PE which beat, from this one on, is the first that is free.
 
-    It is free if the PE reads no sum for itself: its edge is the first of a slot, or none. If
-    there is no such beat any more, the number of beats is given.
+    It is free if the PE reads no sum for itself: its edge is the first of a slot, of the slot
+    that the edge a hazard distance before has just added to, or none. If there is no such beat
+    any more, the number of beats is given.
     """
-    word = edge_word(config)
-    valid, first = (
-        edges >> np.uint64(word.offsets[name]) & np.uint64(1) for name in ("valid", "first")
-    )
+    fields = edge_word(config).unpack(edges[..., np.newaxis])
+    valid, first, slot = fields["valid"] > 0, fields["first"] > 0, fields["slot"]
     beats = np.arange(len(edges), dtype=np.int32)[:, np.newaxis]
-    own = np.where(valid & ~first, np.int32(len(edges)), beats)
+    reads = valid & ~first
+    far = HAZARD_DISTANCE
+    reads[far:] &= ~(valid[:-far] & (slot[far:] == slot[:-far]))
+    own = np.where(reads, np.int32(len(edges)), beats)
     following: NDArray[np.int32] = np.minimum.accumulate(own[::-1], axis=0)[::-1]
     return following
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timeline of an epilogue, and of the fabric and the store unit behind it."""
 
+from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.flow import Flow
 from gcnloom_sim.cycles.store import StoreUnit
-from gcnloom_sim.cycles.timing import CLEARING, PREPARE, STORE_INTERVAL, Timing
+from gcnloom_sim.cycles.timing import CLEARING, PREPARE, Timing
 from gcnloom_spec.commands import Emission, Store
 
 __all__ = ["Ended", "EpilogueUnit"]
@@ -21,10 +22,11 @@ class EpilogueUnit:
     source : int
         What stores call the engine in front of it.
     stores : StoreUnit
+    fabric : Fabric
     """
 
-    def __init__(self, timing: Timing, *, source: int, stores: StoreUnit) -> None:
-        self._timing = timing
+    def __init__(self, timing: Timing, *, source: int, stores: StoreUnit, fabric: Fabric) -> None:
+        self._timing, self._fabric = timing, fabric
         self.source, self._stores = source, stores
         self._room, self._random_free = float(CLEARING), 0.0
         self._begin = self._ended = self._left = 0.0
@@ -55,14 +57,18 @@ class EpilogueUnit:
 
     def issue(self, beats: int, first: float, last: float) -> Ended:
         """Pass on vectors that come from `first` to `last`; return the stores that end."""
+        emission, latency = self._emission, self._timing.epilogue_latency
         begin = max(self._begin, first)
         end = max(begin + beats - 1, last)
+        out = max(begin + latency, self._out.time(self._out.count - 1) + 1)
+        self._left = max(out + beats - 1, end + latency)
         ended: Ended = []
-        if self._emission.store and self._emission.vectors:
-            end, ended = self._store(beats, begin, end)
-        else:
-            self._left = end + self._timing.epilogue_latency
-            self._out.add(beats, begin + self._timing.epilogue_latency, self._left)
+        if emission.vectors:
+            self._left = self._fabric.carry(emission.destination, beats, out, self._left)
+            if emission.store:
+                out, self._left, ended = self._stores.take(self.source, beats, out, self._left)
+        self._out.add(beats, out, self._left)
+        end = max(end, self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1)
         self._issued.add(beats, begin, end)
         if self._draws:
             self._random_free += beats
@@ -80,13 +86,3 @@ class EpilogueUnit:
     def held(self, depth: int) -> float:
         """Return since when no more than `depth` beats that came are left to be issued."""
         return self._issued.time(self._issued.count - 1 - depth) + 1
-
-    def _store(self, beats: int, begin: float, end: float) -> tuple[float, Ended]:
-        """Hand vectors to the store unit; return when the last issued, with the stores."""
-        latency = self._timing.epilogue_latency
-        first = max(begin + latency, self._out.time(self._out.count - 1) + 1)
-        last = max(first + STORE_INTERVAL * (beats - 1), end + latency)
-        first, self._left, ended = self._stores.take(self.source, beats, first, last)
-        self._out.add(beats, first, self._left)
-        held = self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1
-        return max(end, held), ended

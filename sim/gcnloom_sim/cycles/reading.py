@@ -8,6 +8,7 @@ step looks at every queue first, and moves what is furthest on before what follo
 from collections import deque
 from collections.abc import Iterator
 
+from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.timing import (
     ARRIVED,
     DECODED,
@@ -159,10 +160,12 @@ class LoadUnit:
     Parameters
     ----------
     timing : Timing
+    fabric : Fabric
+        What else writes.
     """
 
-    def __init__(self, timing: Timing) -> None:
-        self._timing = timing
+    def __init__(self, timing: Timing, fabric: Fabric) -> None:
+        self._timing, self._fabric = timing, fabric
         self._unasked = self._arrived = 0
         self._transfers: deque[_Transfer] = deque()
         self.active = self.stalled = 0
@@ -198,19 +201,22 @@ class LoadUnit:
             transfer = _Transfer(accept, self._timing)
             self._transfers.append(transfer)
             self._unasked = transfer.words
+            rate = 1 / self._timing.packing(accept.target).words_per_item
+            self._fabric.expect(accept.target, transfer.groups, rate)
         return asks, ended, moved or accept is not None
 
     def _unpack(self, now: int) -> tuple[Load | None, bool]:
         transfer = self._transfers[0]
         transfer.turn = transfer.turn or now
-        give = transfer.unpacking.item
+        wants = transfer.unpacking.item
+        give = self._fabric.turn(transfer.command.target, now, wants=wants)
         word = self._arrived > 0 and transfer.words > 0
         taken = transfer.unpacking.step(give=give, word=word)
         transfer.left -= give
         transfer.words -= taken
         self._arrived -= taken
         if transfer.left:
-            return None, give or taken
+            return None, wants or taken
         self._transfers.popleft()
         self.active += transfer.groups
         self.stalled += now - transfer.turn + 1 - transfer.groups

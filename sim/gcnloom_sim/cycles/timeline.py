@@ -9,6 +9,7 @@ from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import TransformUnit
 from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
+from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.gates import Gate, Tokens
 from gcnloom_sim.cycles.reading import Fetch, LoadUnit
 from gcnloom_sim.cycles.sharing import memory_port
@@ -76,11 +77,12 @@ class _Timeline:
         self.port = memory_port(memory, timing, commands, address)
         self.tokens = Tokens(timing.settle)
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
-        self.load, self.store = LoadUnit(timing), StoreUnit(timing, self.port)
+        fabric = Fabric()
+        self.load, self.store = LoadUnit(timing, fabric), StoreUnit(timing, self.port)
         self.aggregate = AggregateUnit(config)
-        sums = EpilogueUnit(timing, source=Source.AGGREGATE, stores=self.store)
+        sums = EpilogueUnit(timing, source=Source.AGGREGATE, stores=self.store, fabric=fabric)
         self.drain = DrainUnit(timing, self.aggregate, sums)
-        sums = EpilogueUnit(timing, source=Source.TRANSFORM, stores=self.store)
+        sums = EpilogueUnit(timing, source=Source.TRANSFORM, stores=self.store, fabric=fabric)
         self.transform = TransformUnit(timing, sums)
         self.unexpected: deque[Store] = deque()
         self.now = 0
@@ -122,7 +124,8 @@ class _Timeline:
             if isinstance(passed, Store) and passed.waits:
                 self.store.expect(self.unexpected.popleft(), now + QUEUE)
                 self._expect()
-        command = self.undealt[0] if self.fetch.command else None
+        # The last word of a program may hold more places than commands.
+        command = self.undealt[0] if self.undealt and self.fetch.command else None
         deals = command is not None and rooms[command.unit]
         asks, changed = self.fetch.step(deal=deals, arrives=answer == FETCH, room=asking[FETCH])
         if command is not None and deals:

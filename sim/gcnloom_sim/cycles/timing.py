@@ -37,7 +37,6 @@ __all__ = [
     "READ_TO_TAKEN",
     "REQUESTS",
     "RESTART",
-    "STORE_INTERVAL",
     "TRANSFERS",
     "Issue",
     "Timing",
@@ -57,8 +56,6 @@ REQUESTS = 2
 """Requests that wait for their client's turn on the memory port."""
 ARRIVED = 2
 """Words that wait in the load unit, behind the memory port."""
-STORE_INTERVAL = 1
-"""Cycles between vectors handed to the store unit."""
 PREPARE = 3
 """Cycles from taking an emission to its first vector; none issues in them."""
 RESTART = 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command line: ``gcnloom train | infer | info | listing | doctor``."""
+"""Command line: ``gcnloom train | infer | info | listing | doctor | bench | explore``."""
 
 from gcnloom.cli.main import main
 

@@ -25,6 +25,8 @@ from gcnloom.training.engine import PASSES
 from gcnloom.training.options import Options
 from gcnloom.transport import DEFAULT_CONFIG, configuration
 from gcnloom_spec.config import named_configs
+from gcnloom_spec.ecp5 import resources
+from gcnloom_spec.memories import buffer_bytes, on_chip_memories
 
 __all__ = ["add_commands"]
 
@@ -88,18 +90,15 @@ def _info(options: argparse.Namespace) -> int:
 
 def _configuration(name: str) -> dict[str, Any]:
     config = configuration(name)
-    memories = {
-        "operand": config.operand_depth * config.lanes * config.operand_width,
-        "left": config.left_depth * max(config.rows, config.lanes) * config.operand_width,
-        "right": config.right_depth * config.columns * config.operand_width,
-    }
     return {
         "name": name,
         "digest": config.digest,
         "multipliers": f"{config.multipliers} ({config.pes} PEs x {config.lanes} lanes + "
         f"{config.rows} x {config.columns} array)",
         **asdict(config),
-        **{f"{memory}_bytes": bits // 8 for memory, bits in memories.items()},
+        **{f"{memory.name}_bytes": -(-memory.bits // 8) for memory in on_chip_memories(config)},
+        "buffer_bytes": buffer_bytes(config),
+        **{f"ecp5_{name.lower()}": count for name, count in resources(config).items()},
     }
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from gcnloom.cli import infer as inference
-from gcnloom.cli import inspect, train
+from gcnloom.cli import inspect, plugins, train
 from gcnloom.cli.options import INTERRUPTED
 from gcnloom.errors import LoomError
 
@@ -24,8 +24,11 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line.
+
+    Of the commands that other packages bring, only `command` has its options.
+    """
     top = Parser(
         prog="gcnloom",
         description="Train graph convolutional networks on generated accelerators.",
@@ -34,13 +37,18 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (train, inference, inspect):
         module.add_commands(commands)
+    plugins.add_commands(commands, command)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser().parse_args(arguments)
+    try:
+        options = parser(arguments[0] if arguments else None).parse_args(arguments)
+    except LoomError as error:
+        print(f"gcnloom: error: {error}", file=sys.stderr)
+        return 2
     options.arguments = arguments
     try:
         code: int = options.run(options)

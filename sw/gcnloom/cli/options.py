@@ -50,7 +50,8 @@ def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
         "--data",
         required=required,
         metavar="GRAPH",
-        help="digits, sbm:NODES,CLASSES, rmat:SCALE,DEGREE or FILE.npz",
+        help="digits, sbm:NODES,CLASSES, community:NODES,DEGREE,FEATURES,CLASSES, "
+        "rmat:SCALE,DEGREE or FILE.npz",
     )
     parser.add_argument(
         "--row-normalise", action="store_true", help="divide each node's features by their sum"

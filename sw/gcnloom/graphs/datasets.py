@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets by name: digits, stochastic block models, R-MAT graphs, and .npz files."""
+"""Data sets by name: digits, block models, communities, R-MAT graphs, and .npz files."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,18 @@ from gcnloom.graphs.graph import Graph, gcn_norm
 
 __all__ = ["load"]
 
-SPECS = '"digits", "sbm:NODES,CLASSES", "rmat:SCALE,DEGREE" or "FILE.npz"'
+SPECS = (
+    '"digits", "sbm:NODES,CLASSES", "community:NODES,DEGREE,FEATURES,CLASSES", '
+    '"rmat:SCALE,DEGREE" or "FILE.npz"'
+)
+NUMBERS = {2: "two", 4: "four"}
 RMAT_QUADRANTS = (0.57, 0.19, 0.19)
 RMAT_FEATURES, RMAT_CLASSES = 64, 8
 DIGITS_NEIGHBOURS = 8
+POWER = 2.2
+"""Exponent of the degrees' distribution in communities."""
+INSIDE = 0.8
+"""Share of edges that stay in their community."""
 MOST_NODES = 1 << 24
 
 
@@ -28,6 +37,8 @@ def load(spec: str, seed: int = 0, *, row_normalise: bool = False) -> Graph:
     spec : str
         ``digits``: scikit-learn's 1,797 digits, joined to their nearest neighbours.
         ``sbm:NODES,CLASSES``: stochastic block model with sparse features that hint at the class.
+        ``community:NODES,DEGREE,FEATURES,CLASSES``: communities, a class each, of power-law
+        degrees around a mean of exactly ``DEGREE``, with dense features; Reddit's manner.
         ``rmat:SCALE,DEGREE``: ``2**SCALE`` nodes, power-law degrees, 64 dense features.
         ``FILE.npz``: a graph file.
     seed : int
@@ -52,20 +63,24 @@ def load(spec: str, seed: int = 0, *, row_normalise: bool = False) -> Graph:
     elif spec == "digits":
         graph = _digits(seed)
     elif kind == "sbm":
-        graph = _block_model(spec, *_two_numbers(spec, arguments), seed)
+        graph = _block_model(spec, _numbers(spec, arguments, 2), seed)
+    elif kind == "community":
+        graph = _community(spec, _numbers(spec, arguments, 4), seed)
     elif kind == "rmat":
-        graph = _rmat(spec, *_two_numbers(spec, arguments), seed)
+        graph = _rmat(spec, _numbers(spec, arguments, 2), seed)
     else:
         raise DataError(f"unknown data set {spec!r}; try {SPECS}")
     return _row_normalised(graph) if row_normalise else graph
 
 
-def _two_numbers(spec: str, arguments: str) -> tuple[int, int]:
+def _numbers(spec: str, arguments: str, count: int) -> list[int]:
     try:
-        first, second = (int(text) for text in arguments.split(","))
+        numbers = [int(text) for text in arguments.split(",")]
     except ValueError:
-        raise DataError(f"data set {spec!r} lacks two whole numbers; try {SPECS}") from None
-    return first, second
+        numbers = []
+    if len(numbers) != count:
+        raise DataError(f"data set {spec!r} lacks {NUMBERS[count]} whole numbers; try {SPECS}")
+    return numbers
 
 
 def _row_normalised(graph: Graph) -> Graph:
@@ -145,11 +160,12 @@ def _digits(seed: int) -> Graph:
     )
 
 
-def _block_model(spec: str, nodes: int, classes: int, seed: int) -> Graph:
+def _block_model(spec: str, numbers: Sequence[int], seed: int) -> Graph:
     """Eight neighbours of the own class and two of any on average; one feature in ten is set.
 
     Half of a node's features come from its class's own columns, half from all of them.
     """
+    nodes, classes = numbers
     if not 1 <= nodes <= MOST_NODES:
         raise DataError(f"{spec}: {nodes} nodes; try 1 to {MOST_NODES:,}")
     if not 1 <= classes <= nodes:
@@ -175,12 +191,47 @@ def _block_model(spec: str, nodes: int, classes: int, seed: int) -> Graph:
     return _graph(spec, adjacency, features, labels, _split(labels, rng))
 
 
-def _rmat(spec: str, scale: int, degree: int, seed: int) -> Graph:
+def _community(spec: str, numbers: Sequence[int], seed: int) -> Graph:
+    """Degree-corrected block model in random node order, features around their class's centre."""
+    nodes, degree, width, classes = numbers
+    if not (1 <= classes <= nodes <= MOST_NODES and width >= 1 and 1 <= degree <= nodes // 4):
+        raise DataError(
+            f"{spec} is impossible or too large; try 1 to {MOST_NODES:,} nodes, a degree up to a "
+            "quarter of them, and as many classes as nodes at most"
+        )
+    rng = np.random.default_rng(seed)
+    labels = np.sort(np.arange(nodes) % classes)
+    first = np.searchsorted(labels, np.arange(classes + 1))
+    popularity = np.cumsum(np.minimum(rng.pareto(POWER - 1, nodes) + 1, np.sqrt(nodes)))
+    # Popularity summed up to a community's first node and up to its last, by class.
+    low, high = (np.r_[0.0, popularity][first[i : classes + i]] for i in (0, 1))
+    pairs = np.zeros(0, dtype=np.int64)
+    while len(pairs) < nodes * degree // 2:
+        one = np.searchsorted(popularity, rng.random(nodes * degree // 2) * popularity[-1])
+        inside = rng.random(len(one)) < INSIDE
+        least = np.where(inside, low[labels[one]], 0.0)
+        most = np.where(inside, high[labels[one]], popularity[-1])
+        other = np.searchsorted(popularity, least + rng.random(len(one)) * (most - least))
+        drawn = np.minimum(one, other) * nodes + np.maximum(one, other)
+        merged = np.concatenate([pairs, drawn[one != other]])
+        pairs = merged[np.sort(np.unique(merged, return_index=True)[1])]
+    row, column = np.divmod(pairs[: nodes * degree // 2], nodes)
+    place = rng.permutation(nodes)
+    scattered = np.zeros(nodes, dtype=np.int64)
+    scattered[place] = labels
+    centres = rng.standard_normal((classes, width))
+    features = rng.standard_normal((nodes, width)) + centres[scattered]
+    adjacency = _undirected(place[row], place[column], nodes)
+    return _graph(spec, adjacency, features, scattered, _split(scattered, rng))
+
+
+def _rmat(spec: str, numbers: Sequence[int], seed: int) -> Graph:
     """Recursive-matrix graph; a node's class is what its propagated features favour.
 
     A random projection of the features, averaged twice over neighbours, gives each class a
     score; scores are standardised so that classes are of like size.
     """
+    scale, degree = numbers
     if not (1 <= scale <= 24 and 1 <= degree <= 256):
         raise DataError(f"{spec} is too small or too large; try scale 1..24 and degree 1..256")
     rng = np.random.default_rng(seed)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counted memories and block RAMs are those of the gateware and of synthesis."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.ecp5 import PARTS, block_rams, resources
+from gcnloom_spec.memories import OnChipMemory, buffer_bytes, on_chip_memories
+
+REPORTS = sorted((Path(__file__).parents[2] / "docs" / "results").glob("ecp5-*/report.json"))
+MEMORY = re.compile(r"no_rw_check 1\n\s+memory width (\d+) size (\d+)")
+
+
+@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest"])
+def test_memories_are_those_of_the_generated_gateware(name):
+    rtlil = pytest.importorskip("amaranth.back.rtlil")
+    from gcnloom_hw.top import Top
+
+    config = AcceleratorConfig.from_toml(name)
+    text = rtlil.convert(Top(config), emit_src=False)
+    generated = Counter((int(width), int(size)) for width, size in MEMORY.findall(text))
+    listed = Counter()
+    for memory in on_chip_memories(config):
+        listed[memory.width, memory.depth] += memory.copies
+    assert listed == generated
+    bits = sum(width * size * count for (width, size), count in generated.items())
+    assert buffer_bytes(config) == -(-bits // 8)
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda path: path.parent.name)
+def test_resources_are_those_that_synthesis_found(path):
+    document = json.loads(path.read_text(encoding="utf-8"))
+    sizes = dict(document["config"])
+    config = AcceleratorConfig.from_mapping(
+        {name: sizes[name] for name in sizes if name not in ("digest", "multipliers")}
+    )
+    used = {name: entry["used"] for name, entry in document["used"].items()}
+    expected = resources(config)
+    assert (expected["EBR"], expected["DSP"]) == (used["EBR"], used["DSP"])
+    assert expected["LUT"] == pytest.approx(used["LUT"], rel=0.02)
+
+
+def test_a_block_ram_takes_the_shape_that_wastes_least():
+    def rams(width, depth, copies=1):
+        return block_rams(OnChipMemory(name="m", width=width, depth=depth, copies=copies))
+
+    assert rams(36, 512) == rams(18, 1024) == rams(9, 2048) == rams(1, 16384) == 1
+    assert rams(37, 512) == rams(36, 513) == 2
+    assert rams(64, 4096, copies=4) == 64
+    assert rams(8, 255) == 0
+
+
+def test_the_144_multipliers_fit_the_largest_part():
+    taken = resources(AcceleratorConfig.from_toml("mul144"))
+    assert all(taken[name] <= PARTS["lfe5u-85f"][name] for name in taken)
+
+
+def test_the_16_multipliers_keep_to_their_budget():
+    config = AcceleratorConfig.from_toml("mul16")
+    assert config.multipliers == 16
+    assert config.memory_bytes <= 128
+    assert buffer_bytes(config) <= 580_000
