@@ -12,7 +12,7 @@ from gcnloom.errors import ProgramError
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, Unit, edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
 from gcnloom_spec.number import wrap
 
 __all__ = ["SparseEngine"]
@@ -59,9 +59,6 @@ class SparseEngine:
         """Execute an :class:`Aggregate`; return how many edges were valid."""
         beats = edges[check_range("edges", command.edge_base, command.count, len(edges))]
         plan = self._plan(beats)
-        if command.waits >> Unit.DRAIN & 1:
-            # What was drained between was added long ago.
-            self.begin()
         self._check_border(plan, command.slot_base)
         if plan.edges:
             check_range("slot", command.slot_base, plan.reach, self.config.accumulator_depth)
@@ -85,7 +82,11 @@ class SparseEngine:
         check_range("PE", int(fields["pe"].max()), 1, self.config.pes)
         slots = command.slot_base + fields["slot"]
         check_range("slot", int(slots.max()), 1, self.config.accumulator_depth)
-        parts = self._sums[fields["pe"] * self.config.accumulator_depth + slots]
+        drained = fields["pe"] * self.config.accumulator_depth + slots
+        # Whoever adds to a drained slot waits for the drain, by itself or through other units.
+        first = np.arange(self.config.pes) * self.config.accumulator_depth
+        self._before[np.isin(first + self._before, drained)] = NOWHERE
+        parts = self._sums[drained]
         starts = np.concatenate([[0], last[:-1] + 1])
         totals: NDArray[np.int64] = np.add.reduceat(parts, starts, axis=0)
         return wrap(totals, self.config.sum_width)

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from gcnloom.errors import ConfigError
 
-__all__ = ["Arena"]
+__all__ = ["TURNS", "Arena", "NoRoomError"]
 
 TURNS = 3
 """Places that small regions of one size take in turn: in use, waiting, being filled."""
+
+
+class NoRoomError(ConfigError):
+    """An on-chip memory cannot hold at once what is to be in it."""
 
 
 @dataclass
@@ -25,9 +29,9 @@ class Region:
 class Arena:
     """Place regions one behind the other, over the oldest; find what is still there.
 
-    What is pinned stays where it is until it is released; the rest is a cache. Small regions
-    that come and go are placed from the end down, out of the way of large ones. The dependence
-    tokens do what double buffering takes beyond that.
+    What is pinned lies as low as it can, and stays there until it is released; the rest is a
+    cache. Small regions that come and go are placed from the end down, out of the way of large
+    ones. The dependence tokens do what double buffering takes beyond that.
 
     Parameters
     ----------
@@ -57,14 +61,14 @@ class Arena:
 
         Raises
         ------
-        ConfigError
+        NoRoomError
             There is no room beside what is pinned.
         """
         size = -(-len(span) // self._unit) * self._unit
-        base = self._turn(size) if high else self._room(size)
+        base = self._turn(size) if high else self._room(size, 0 if pinned else self._next)
         if base is None:
             held = sum(len(region.span) for region in self._regions if region.pinned)
-            raise ConfigError(
+            raise NoRoomError(
                 f"{key!r} needs {len(span)} rows of the {self.name} memory, of whose "
                 f"{self.depth} rows {held} are in use; try a configuration with {self.name}_depth "
                 f"of at least {len(span) + held}"
@@ -82,7 +86,7 @@ class Arena:
 
     def fits(self, size: int) -> bool:
         """Whether a region of `size` rows could be placed beside what is pinned."""
-        return self._room(-(-size // self._unit) * self._unit) is not None
+        return self._room(-(-size // self._unit) * self._unit, 0) is not None
 
     def pin(self, key: str, span: range) -> None:
         """Keep the region that holds rows `span` of `key`, if there is one."""
@@ -107,25 +111,28 @@ class Arena:
         return None
 
     def _turn(self, size: int) -> int | None:
-        """Where a small region goes: below the last one, or at the end again."""
+        """Where a small region goes: below the last one, or from the end down again."""
+        pinned = self._pinned()
         base = self._low - size
-        if base < self.depth - TURNS * size:
+        if base < max(0, self.depth - TURNS * size) or any(
+            low < base + size and base < high for low, high in pinned
+        ):
             base = self.depth - size
-        clear = all(
-            region.base >= base + size or region.end <= base
-            for region in self._regions
-            if region.pinned
-        )
-        return base if clear and base >= 0 else self._room(size)
+            for low, high in reversed(pinned):
+                if low < base + size and base < high:
+                    base = low - size
+        return base if base >= 0 else None
 
-    def _room(self, size: int) -> int | None:
-        """Where `size` rows fit, from the last region on and then from the start."""
-        pinned = sorted((region.base, region.end) for region in self._regions if region.pinned)
-        for start in (self._next, 0):
+    def _room(self, size: int, first: int) -> int | None:
+        """Where `size` rows fit, from `first` on and then from the start."""
+        for start in (first, 0):
             base = start
-            for low, high in pinned:
+            for low, high in self._pinned():
                 if high > base and low < base + size:
                     base = high
             if base + size <= self.depth:
                 return base
         return None
+
+    def _pinned(self) -> list[tuple[int, int]]:
+        return sorted((region.base, region.end) for region in self._regions if region.pinned)

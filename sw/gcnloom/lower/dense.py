@@ -44,8 +44,9 @@ def gemm(
     limits = [config.sum_depth, config.left_depth // 2, tile or left.rows]
     if output.mask is not None:
         limits.append(config.mask_depth // 2)
+    most = min(limits)
     steps = list(_steps(left.features, config))
-    for rows in _tiles(left.rows, max(aligned(min(limits), config), 1)):
+    for rows in _tiles(left.rows, most if most >= left.rows else aligned(most, config)):
         for step in steps:
             _weight_stationary(
                 builder, left, weights, output, group, rows, step,

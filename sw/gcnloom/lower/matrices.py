@@ -52,22 +52,25 @@ class Matrices:
         return iter(self._stored.values())
 
     def adjacency(
-        self, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0
-    ) -> StoredMatrix:
+        self, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0,
+        streamed: bool = True,
+    ) -> StoredMatrix:  # fmt: skip
         """First rows and columns of the adjacency.
 
         `panels` of its operand are multiplied at a time, and made by the array, or out of
         `beside` rows of another operand by the sparse engine. Results leave `part` rows at a
-        time (0: as is best).
+        time (0: as is best). It is `streamed` only where that fits.
         """
-        return self._square("adjacency", rows, columns, panels, beside, part)
+        return self._square(
+            "adjacency", rows, columns, panels=panels, beside=beside, part=part, streamed=streamed
+        )
 
     def adjacency_transposed(
-        self, rows: int, columns: int, *, panels: int, part: int = 0
+        self, rows: int, columns: int, *, panels: int, part: int = 0, streamed: bool = True
     ) -> StoredMatrix:
         """First rows and columns of its transpose."""
         name = "adjacency" if self._symmetric else "adjacency_transposed"
-        return self._square(name, rows, columns, panels, 0, part)
+        return self._square(name, rows, columns, panels=panels, part=part, streamed=streamed)
 
     def features(self, rows: int, *, panels: int, part: int) -> StoredMatrix:
         """Features of the first nodes, in blocks of at most `part` rows."""
@@ -75,9 +78,13 @@ class Matrices:
         plan = tiling(self._config, rows, columns, panels=panels).by_rows(part)
         return self._block("features", rows, columns, plan)
 
-    def features_transposed(self, columns: int, *, panels: int) -> StoredMatrix:
+    def features_transposed(
+        self, columns: int, *, panels: int, streamed: bool = True
+    ) -> StoredMatrix:
         """Their transpose."""
-        return self._square("features_transposed", self.inputs, columns, panels, 0, 0)
+        return self._square(
+            "features_transposed", self.inputs, columns, panels=panels, streamed=streamed
+        )
 
     @property
     def inputs(self) -> int:
@@ -85,9 +92,12 @@ class Matrices:
         return int(self._whole["features"].shape[1])
 
     def _square(
-        self, name: str, rows: int, columns: int, panels: int, beside: int, part: int
-    ) -> StoredMatrix:
-        plan = tiling(self._config, rows, columns, panels=panels, beside=beside, part=part)
+        self, name: str, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0,
+        streamed: bool,
+    ) -> StoredMatrix:  # fmt: skip
+        plan = tiling(
+            self._config, rows, columns, panels=panels, beside=beside, part=part, streamed=streamed
+        )
         if plan.streamed:
             scheduled = self._schedule(name, rows, columns, plan)
             if not plan.holds(sum(block.slots for block in scheduled.blocks)):

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forward and the backward pass of a GCN as programs, each product fed by the one before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gcnloom.layers import Network
+from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panels, groups
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import exhaust, spmm
+from gcnloom.lower.tiling import operand_room
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -40,12 +42,20 @@ def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...]
 
     That of training says what is `seen` by the loss: the rest leaves no trace in the statistics.
     """
-    return _Forward(parts, rows, seen).program()
+    return _fitting(lambda streamed: _Forward(parts, rows, seen, streamed).program())
 
 
 def lower_backward(parts: PassParts, rows: tuple[int, ...]) -> Program:
     """Lower a backward pass over the first `rows` of each layer."""
-    return _Backward(parts, rows).program()
+    return _fitting(lambda streamed: _Backward(parts, rows, streamed).program())
+
+
+def _fitting(lower: Callable[[bool], Program]) -> Program:
+    """Lower a pass whose products stream into each other, or come in turn if memory is short."""
+    try:
+        return lower(True)
+    except NoRoomError:
+        return lower(False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +66,10 @@ class _Hop:
     operand: Output
     panels: int
 
-    @property
-    def part(self) -> int:
-        """Rows of the operand that come at a time; 0 if they need not come in parts."""
-        return self.matrix.columns if self.matrix.streamed else 0
+
+def _part(onward: _Hop | None) -> int:
+    """Rows of a part if the next product takes its operand in parts, else 0."""
+    return onward.matrix.columns if onward and onward.matrix.streamed else 0
 
 
 def _there(rows: int, part: int) -> Iterator[range]:
@@ -83,8 +93,8 @@ def _in_turn(
 
 
 class _Pass:
-    def __init__(self, parts: PassParts, rows: tuple[int, ...]) -> None:
-        self.parts, self.rows = parts, rows
+    def __init__(self, parts: PassParts, rows: tuple[int, ...], streamed: bool) -> None:
+        self.parts, self.rows, self.streamed = parts, rows, streamed
         self.network, self.config = parts.network, parts.config
         self.tensors, self.matrices = parts.tensors, parts.matrices
         self.builder = Builder(parts.config)
@@ -92,11 +102,12 @@ class _Pass:
     def _operand(self, name: str, rows: int, hop: StoredMatrix, panels: int, beside: int) -> Output:
         """Say how a product leaves that a matrix is multiplied by next.
 
-        It goes on chip in parts if the matrix takes it so, or as a whole if it fits twice; else
-        to device memory.
+        It goes on chip in parts if the matrix takes it so, or as a whole if it fits; else to
+        device memory.
         """
         identifier = self.network.identifier(name)
-        if not hop.streamed and (2 * rows + beside) * panels > self.config.operand_depth:
+        room = (operand_room(rows, self.config) + operand_room(beside, self.config)) * panels
+        if not hop.streamed and room > self.config.operand_depth:
             self.tensors.stored(name)
             return Output(tensor=self.tensors.first(name, rows), identifier=identifier)
         tensor = replace(self.tensors.named[name], rows=rows, stored=None)
@@ -113,8 +124,8 @@ class _Pass:
     ) -> Iterator[range]:
         """Multiply each group of panels as it is made; feed what follows.
 
-        The results of one group leave while the next group is made; returns what emits those
-        of the last.
+        Where the matrix is streamed the results of one group leave while the next group is made;
+        returns what emits those of the last.
         """
         leaving: Iterator[range] = iter(())
         for panels, upstream in made:
@@ -122,15 +133,22 @@ class _Pass:
             beside = _in_turn(upstream, leaving)
             done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
             leaving = following.feed(panels, done) if following else done
-            next(leaving, None)
+            if hop.matrix.streamed:
+                next(leaving, None)
+            else:
+                exhaust(leaving)
         return leaving
 
 
 class _Forward(_Pass):
     def __init__(
-        self, parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None
+        self,
+        parts: PassParts,
+        rows: tuple[int, ...],
+        seen: tuple[int, ...] | None,
+        streamed: bool,
     ) -> None:
-        super().__init__(parts, rows)
+        super().__init__(parts, rows, streamed)
         self.seen = seen
 
     def program(self) -> Program:
@@ -154,8 +172,8 @@ class _Forward(_Pass):
         panels = 1 if sparse else self.config.right_banks
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
-            self.rows[layer], columns, panels=panels, beside=beside,
-            part=onward.part if onward else 0,
+            self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
+            streamed=self.streamed,
         )  # fmt: skip
         operand = replace(
             self._operand(name, columns, matrix, panels, beside),
@@ -196,7 +214,7 @@ class _Forward(_Pass):
 
     def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
         """Return the product that takes a layer's output as it is made, if its sums fit on chip."""
-        if layer == self.network.layers:
+        if layer == self.network.layers or not self.streamed:
             return None
         output = hops[layer + 1].operand
         left = self.tensors.first(f"hidden{layer}", self.rows[layer])
@@ -236,8 +254,7 @@ class _Backward(_Pass):
         panels = 1 if last else self.config.right_banks
         rows, name = self.rows[layer], f"gradient{layer}"
         matrix = self.matrices.adjacency_transposed(
-            self.rows[layer - 1], rows, panels=panels,
-            part=onward.part if onward else 0,
+            self.rows[layer - 1], rows, panels=panels, part=_part(onward), streamed=self.streamed
         )  # fmt: skip
         if last:
             return _Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
@@ -258,7 +275,7 @@ class _Backward(_Pass):
 
     def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
         """Return what makes the gradient of the layer below as it comes, if its sums fit."""
-        if layer == 1:
+        if layer == 1 or not self.streamed:
             return None
         output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
         features = output.tensor.features
@@ -278,7 +295,7 @@ class _Backward(_Pass):
             exhaust(leaving)
             exhaust(self._dense_gradients(1))
             return
-        matrix = self.matrices.features_transposed(spread.rows, panels=1)
+        matrix = self.matrices.features_transposed(spread.rows, panels=1, streamed=self.streamed)
         beside = self._dense_gradients(2)
         for panel in range(self.parts.panels(spread)):
             there = _in_turn(_there(spread.rows, matrix.columns), beside, finish=False)

@@ -149,8 +149,6 @@ class _Product:
         """Drain a row block, some rows at a time."""
         builder, block = self.builder, self.blocks[number]
         order_key, entries = f"{self.matrix.name}.{number}", range(len(block.order))
-        order_base = builder.items(Target.ORDER, order_key, entries, self.matrix.orders[number])
-        builder.arenas[Target.ORDER].pin(order_key, entries)
         last = order_word(builder.config).unpack(block.order[:, np.newaxis])["last"]
         ends = np.concatenate([[0], np.flatnonzero(last) + 1])
         reach = Reach(slots=block.slots)
@@ -158,6 +156,8 @@ class _Product:
         while start < block.rows.stop:
             rows = range(start, min(start - start % part + part, block.rows.stop))
             inside = start - block.rows.start
+            # It is there from the part before, unless another product took its place meanwhile.
+            order_base = builder.items(Target.ORDER, order_key, entries, self.matrix.orders[number])
             for panel in self.panels:
                 output = builder.reserve(self.output, panel, rows)
                 whole = builder.emission(Source.AGGREGATE, output, panel, rows)
@@ -170,7 +170,6 @@ class _Product:
                     builder.add(command, reach, block.order[int(first) : int(after)])
             yield rows
             start = rows.stop
-        builder.arenas[Target.ORDER].release(order_key, entries)
         for panel in self.panels:
             key = f"{self.matrix.name}.{number}.{panel}"
             builder.accumulators.release(key, range(block.slots))

@@ -15,11 +15,16 @@ MOST_PARTS = 64
 """A matrix in more column tiles than this takes longer to start tiles than to multiply them."""
 
 
-def column_limit(columns: int, config: AcceleratorConfig) -> int:
+def column_limit(columns: int, config: AcceleratorConfig, panels: int = 1) -> int:
     """Operand rows of a tile: all if they fit, else half the memory, for double buffering."""
-    if columns <= config.operand_depth:
+    if operand_room(columns, config) * panels <= config.operand_depth:
         return columns
-    return aligned(config.operand_depth // 2, config)
+    return aligned(config.operand_depth // (2 * panels), config)
+
+
+def operand_room(rows: int, config: AcceleratorConfig) -> int:
+    """Addresses of the operand memory that so many rows take, which are loaded in groups."""
+    return -(-rows // config.vector_group) * config.vector_group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +69,27 @@ class Tiling:
     def by_rows(self, part: int = 0) -> "Tiling":
         """Tiling for row blocks in turn, of at most `part` rows (0: as many as fit twice)."""
         config = self.config
-        slots = max(config.accumulator_depth // (2 * self.panels), 1)
-        rows = max(aligned(min(config.pes * slots, config.order_depth // 2), config), 1)
-        rows = min(rows, part or rows)
+        slots = config.accumulator_depth // (2 * self.panels)
+        rows = aligned(min(config.pes * slots, config.order_depth // 2), config)
+        columns = column_limit(self.whole, config, self.panels)
         return replace(
-            self, rows=rows, columns=column_limit(self.whole, config), slots=slots,
-            part=min(self.part, rows), streamed=False,
+            self, rows=min(rows, part or rows), columns=columns, slots=slots,
+            part=fraction(part or self.part, rows, config), streamed=False,
         )  # fmt: skip
+
+
+def fraction(part: int, most: int, config: AcceleratorConfig) -> int:
+    """Largest equal fraction of a part, in whole memory words, of at most `most` rows.
+
+    So what leaves at a time never lies in two parts. Only a part that is a whole tensor is no
+    multiple of a word; it has no neighbour.
+    """
+    if part <= most:
+        return part
+    words, rest = divmod(part, config.vector.items_per_word)
+    if rest:
+        return aligned(most, config)
+    return next(part // n for n in range(1, words + 1) if words % n == 0 and part // n <= most)
 
 
 def part_rows(rows: int, most: int, config: AcceleratorConfig) -> int:
@@ -88,6 +107,7 @@ def tiling(
     panels: int,
     beside: int = 0,
     part: int = 0,
+    streamed: bool = True,
 ) -> Tiling:
     """Cut a matrix of so many rows and columns.
 
@@ -101,6 +121,8 @@ def tiling(
         Rows of another operand that is on chip meanwhile.
     part : int
         Rows that leave at a time; 0: as is best.
+    streamed : bool
+        Let columns come tile by tile, where all that takes fits on chip.
     """
     room = config.operand_depth // panels - beside
     array = min(config.left_depth // TURNS, config.sum_depth, config.mask_depth // 2)
@@ -112,4 +134,4 @@ def tiling(
         streamed=True, panels=panels, whole=columns,
     )  # fmt: skip
     enough = -(-rows // config.pes)
-    return plan if fits and plan.holds(enough) else plan.by_rows()
+    return plan if streamed and fits and plan.holds(enough) else plan.by_rows()
