@@ -12,7 +12,7 @@ from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import exhaust, spmm
-from gcnloom.lower.tiling import operand_room
+from gcnloom.lower.tiling import column_limit, operand_room
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -114,6 +114,24 @@ class _Pass:
         grid = hop.columns if hop.streamed else 0
         return Output(tensor=tensor, identifier=identifier, direct=Target.OPERAND, grid=grid)
 
+    def _replayed(self, operand: Tensor) -> int:
+        """Panels of an operand that go through the same edges while these are on chip.
+
+        As many as fit, where a beat of edges takes longer to load than to use; else one, so
+        that its results can be used while the next panel's are made.
+        """
+        at_once = self.parts.panels(operand)
+        if self.config.edge_beat.words_per_item == 1:
+            return 1
+        while at_once > 1 and column_limit(operand.rows, self.config, at_once) < operand.rows:
+            at_once -= 1
+        return at_once
+
+    def _some_panels(self, tensor: Tensor, at_once: int) -> Iterator[range]:
+        panels = self.parts.panels(tensor)
+        for start in range(0, panels, at_once):
+            yield range(start, min(start + at_once, panels))
+
     def _gemm(self, left: Tensor, weights: Tensor, output: Output) -> Iterator[Made]:
         for group in groups(output.tensor, self.config):
             panels = group_panels(output.tensor, group, self.config)
@@ -169,7 +187,8 @@ class _Forward(_Pass):
         """Find the adjacency that takes the product of a layer's input and weights."""
         sparse = layer == 1 and self.matrices.sparse_input
         beside = self.matrices.inputs if sparse else 0
-        panels = 1 if sparse else self.config.right_banks
+        weights = self.tensors.named["weights1"]
+        panels = self._replayed(weights) if sparse else self.config.right_banks
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
             self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
@@ -197,12 +216,11 @@ class _Forward(_Pass):
         )  # fmt: skip
 
     def _sparse_input(self, hop: _Hop) -> Iterator[Made]:
-        """Multiply sparse features by weights, a panel at a time."""
+        """Multiply sparse features by weights, some panels at a time."""
         weights, rows = self.tensors.named["weights1"], hop.operand.tensor.rows
         part = hop.matrix.columns if hop.matrix.streamed else 0
         features = self.matrices.features(rows, panels=hop.panels, part=part)
-        for panel in range(self.parts.panels(weights)):
-            panels = range(panel, panel + 1)
+        for panels in self._some_panels(weights, hop.panels):
             yield panels, spmm(self.builder, features, weights, hop.operand, panels)
 
     def _dense(self, layer: int, hops: dict[int, _Hop]) -> Iterator[Made]:
@@ -295,12 +313,15 @@ class _Backward(_Pass):
             exhaust(leaving)
             exhaust(self._dense_gradients(1))
             return
-        matrix = self.matrices.features_transposed(spread.rows, panels=1, streamed=self.streamed)
+        at_once = self._replayed(spread)
+        matrix = self.matrices.features_transposed(
+            spread.rows, panels=at_once, streamed=self.streamed
+        )
         beside = self._dense_gradients(2)
-        for panel in range(self.parts.panels(spread)):
+        for panels in self._some_panels(spread, at_once):
             there = _in_turn(_there(spread.rows, matrix.columns), beside, finish=False)
             upstream = _in_turn(there, leaving)
-            leaving = spmm(self.builder, matrix, spread, first, range(panel, panel + 1), upstream)
+            leaving = spmm(self.builder, matrix, spread, first, panels, upstream)
             next(leaving, None)
         exhaust(leaving)
         exhaust(beside)
