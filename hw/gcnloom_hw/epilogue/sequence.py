@@ -75,9 +75,7 @@ class Sequence(wiring.Component):
             self.issue.eq(
                 running & self.sums_valid & self.available & (self.randoms_valid | ~draws)
             ),
-            self.issue_randoms.eq(
-                drawing & self.sums_valid & self.available & self.randoms_valid
-            ),
+            self.issue_randoms.eq(drawing & self.sums_valid & self.available & self.randoms_valid),
         ]
         with m.If(self.issue):
             m.d.sync += [
