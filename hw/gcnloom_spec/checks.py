@@ -87,7 +87,7 @@ def _check_depths(config: "AcceleratorConfig") -> None:
         "sum_depth": max(config.rows, config.vector.items_per_word),
         "order_depth": 2 * config.vector.items_per_word,
         "accumulator_depth": max(2, config.vector.items_per_word),
-        "edge_depth": 2 * config.edge_beat.items_per_word,
+        "edge_depth": 2 * config.plain_beat.items_per_word,
         "fabric_depth": 4,
         "command_depth": 2,
     }

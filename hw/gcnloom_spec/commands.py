@@ -73,7 +73,8 @@ class Load:
 
     `address` counts memory words. Items are vectors, edge beats or order entries, packed as
     the configuration's :class:`~gcnloom_spec.config.Packing` says; a mask keeps one bit a lane.
-    `bank` matters for LEFT and RIGHT only. Several items are written in a cycle: `base` is a
+    `bank` matters for LEFT and RIGHT only; `weight` for PLAIN_EDGES, which lie in device memory
+    without theirs and all get this one. Several items are written in a cycle: `base` is a
     multiple of the configuration's group of such items.
     """
 
@@ -84,6 +85,7 @@ class Load:
     count: int
     address: int
     bank: int = 0
+    weight: int = 0
     waits: int = 0
     signals: int = 0
 

@@ -153,6 +153,12 @@ class AcceleratorConfig:
         """Packing of beats: one edge for each PE, bit behind bit, PE 0 in the lowest."""
         return Packing.of(-(-self.pes * self.edge_bits // 8), self.memory_bytes)
 
+    @cached_property
+    def plain_beat(self) -> Packing:
+        """Packing of beats of edges without their weights."""
+        bits = self.pes * (self.edge_bits - self.operand_width)
+        return Packing.of(-(-bits // 8), self.memory_bytes)
+
     @property
     def order_bits(self) -> int:
         """Bits of one drain-order entry."""

@@ -59,7 +59,7 @@ class Opcode(IntEnum):
 
 
 class Target(IntEnum):
-    """On-chip memory that a load fills."""
+    """On-chip memory that a load fills; PLAIN_EDGES: that of EDGES, which all weigh the same."""
 
     OPERAND = 0
     EDGES = 1
@@ -68,6 +68,7 @@ class Target(IntEnum):
     RIGHT = 4
     MASK_AGGREGATE = 5
     MASK_TRANSFORM = 6
+    PLAIN_EDGES = 7
 
 
 class Destination(IntEnum):
@@ -116,7 +117,15 @@ EMISSION = {
 WORDS = {
     Opcode.LOAD: Word(
         "load",
-        HEADER | {"target": 3, "bank": 4, "base": LOCAL_BITS, "count": LOCAL_BITS, "address": 32},
+        HEADER
+        | {
+            "target": 3,
+            "bank": 4,
+            "base": LOCAL_BITS,
+            "count": LOCAL_BITS,
+            "address": 32,
+            "weight": -16,
+        },
     ),
     Opcode.AGGREGATE: Word(
         "aggregate",
@@ -185,11 +194,19 @@ def order_word(config: AcceleratorConfig) -> Word:
 
 def load_packing(config: AcceleratorConfig, target: Target) -> Packing:
     """How the items that a load moves to `target` lie in device memory."""
-    kinds = {Target.EDGES: config.edge_beat, Target.ORDER: config.order}
+    kinds = {
+        Target.EDGES: config.edge_beat,
+        Target.PLAIN_EDGES: config.plain_beat,
+        Target.ORDER: config.order,
+    }
     return kinds.get(target, config.vector)
 
 
 def load_group(config: AcceleratorConfig, target: Target) -> int:
     """Items that a load writes to `target` in one cycle; its base is a multiple of them."""
-    kinds = {Target.EDGES: config.edge_group, Target.ORDER: config.order_group}
+    kinds = {
+        Target.EDGES: config.edge_group,
+        Target.PLAIN_EDGES: config.edge_group,
+        Target.ORDER: config.order_group,
+    }
     return kinds.get(target, config.vector_group)

@@ -9,12 +9,21 @@ from numpy.random import Generator
 from gcnloom.programs.access import Access, Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
-from gcnloom.tensors.items import pack_beats, pack_order
+from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
 from gcnloom_sim.random_choices import Dice
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
 from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target, load_group
+from gcnloom_spec.isa import (
+    HAZARD_DISTANCE,
+    Destination,
+    Mode,
+    Source,
+    Target,
+    load_group,
+    load_packing,
+)
+from gcnloom_spec.number import limits
 
 __all__ = ["MEMORY_BYTES", "random_program"]
 
@@ -63,6 +72,8 @@ class _Author:
         self._beats = random_beats(config, rng, min(MOST_BEATS, config.edge_depth))
         self._entries = random_order(config, rng, min(MOST_ENTRIES, config.order_depth))
         edges, order = pack_beats(config, self._beats), pack_order(config, self._entries)
+        self._plain_address = len(edges) // config.memory_bytes
+        edges += pack_plain_beats(config, self._beats)
         self._order_address = len(edges) // config.memory_bytes
         self._data_address = self._order_address + len(order) // config.memory_bytes
         self._end = MEMORY_BYTES // config.memory_bytes
@@ -99,7 +110,7 @@ class _Author:
 
     def _load(self) -> None:
         target = Target(int(self.rng.integers(len(Target))))
-        if target == Target.EDGES:
+        if target in (Target.EDGES, Target.PLAIN_EDGES):
             self._load_edges()
         elif target == Target.ORDER:
             self._load_order()
@@ -107,14 +118,22 @@ class _Author:
             self._load_vectors(target)
 
     def _load_edges(self, least: int = 0) -> None:
-        packing = self.config.edge_beat
+        plain = not least and self._dice.flag(0.4)
+        target = Target.PLAIN_EDGES if plain else Target.EDGES
+        packing = load_packing(self.config, target)
         start = int(self.rng.integers(len(self._beats)))
         start -= start % packing.items_per_word
         count = self._several(len(self._beats) - start, least)
         base = 0 if least else self._place(Target.EDGES, self.config.edge_depth, count)
         self._edges.load(base, self._beats[start : start + count])
         self._append(
-            Load(target=Target.EDGES, base=base, count=count, address=packing.words(start))
+            Load(
+                target=target,
+                base=base,
+                count=count,
+                address=packing.words(start) + (self._plain_address if plain else 0),
+                weight=int(self.rng.choice(limits(self.config.operand_width))),
+            )
         )
 
     def _load_order(self, least: int = 0) -> None:

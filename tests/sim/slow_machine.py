@@ -13,6 +13,7 @@ from gcnloom_spec.isa import (
     edge_word,
     order_word,
 )
+from gcnloom_spec.words import Word
 
 MASK32 = 0xFFFFFFFF
 
@@ -78,9 +79,11 @@ class SlowMachine:
 
     def load(self, c):
         config, target = self.config, Target(c["target"])
-        packing = {Target.EDGES: config.edge_beat, Target.ORDER: config.order}.get(
-            target, config.vector
-        )
+        packing = {
+            Target.EDGES: config.edge_beat,
+            Target.PLAIN_EDGES: config.plain_beat,
+            Target.ORDER: config.order,
+        }.get(target, config.vector)
         self.counters[f"{target.name.lower()}_words"] += packing.words(c["count"])
         for i in range(c["count"]):
             at, row = self.item(packing, c["address"], i), c["base"] + i
@@ -91,6 +94,14 @@ class SlowMachine:
                 for pe in range(config.pes):
                     bits = beat >> pe * config.edge_bits
                     self.edges[row, pe] = unpack(edge_word(config), bits)
+            elif target == Target.PLAIN_EDGES:
+                beat = self.integer(at, packing.item_bytes)
+                fields = {n: w for n, w in edge_word(config).fields.items() if n != "weight"}
+                plain = Word("plain edge", fields)
+                for pe in range(config.pes):
+                    edge = unpack(plain, beat >> pe * plain.width)
+                    weight = signed(c["weight"], config.operand_width)
+                    self.edges[row, pe] = edge | {"weight": weight}
             else:
                 for lane in range(config.lanes):
                     raw = self.integer(at + lane * config.operand_bytes, config.operand_bytes)

@@ -24,7 +24,8 @@ def test_bit_positions_on_the_page_pack_like_the_words():
         for first, second, name in rows:
             high, low = int(first), int(second or first)
             value = (1 << (high - low + 1)) - 1
-            limbs = WORDS[opcode].pack(**{name: value})
+            signed = WORDS[opcode].fields[name] < 0
+            limbs = WORDS[opcode].pack(**{name: -1 if signed else value})
             whole = sum(int(limb) << (64 * index) for index, limb in enumerate(limbs))
             assert whole == value << low
 

@@ -10,14 +10,14 @@ from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig, Packing
-from gcnloom_spec.isa import Opcode, Target, Unit
+from gcnloom_spec.isa import Opcode, Target, Unit, edge_word
 
 __all__ = ["Load"]
 
 TRANSFERS = 4
 """Commands whose words have been asked for, or are being asked for."""
-KINDS = 3
-VECTOR, EDGES, ORDER = range(KINDS)
+KINDS = 4
+VECTOR, EDGES, ORDER, PLAIN = range(KINDS)
 
 
 class Load(wiring.Component):
@@ -78,6 +78,7 @@ class Load(wiring.Component):
                 "kinds": KINDS,
                 "target": 3,
                 "bank": 4,
+                "weight": self.config.operand_width,
                 "base": LOCAL_BITS,
                 "final": LOCAL_BITS,
                 "enable": max(self._groups()),
@@ -105,7 +106,7 @@ class Load(wiring.Component):
         """Issue one request for each word of a command."""
         command = self.commands.p
         kind = _kind(command.target)
-        packings = (self.config.vector, self.config.edge_beat, self.config.order)
+        packings = self._packings()
         most = max(packing.words_per_item for packing in packings)
         asking = Signal()
         target = Signal(Target)
@@ -120,7 +121,9 @@ class Load(wiring.Component):
         item_done = Signal()
         m.d.comb += [
             transfers.i.valid.eq(self.commands.valid & ~asking),
-            *(transfers.i.p[name].eq(command[name]) for name in ("target", "bank", "signals")),
+            *(transfers.i.p[name].eq(command[name]) for name in ("bank", "signals")),
+            transfers.i.p.target.eq(Mux(kind == PLAIN, Target.EDGES, command.target)),
+            transfers.i.p.weight.eq(command.weight),
             # One-hot, so that a word finds its unpacker by one bit.
             transfers.i.p.kinds.eq(Const(1, KINDS) << kind),
             self.commands.ready.eq(~asking & transfers.i.ready),
@@ -174,15 +177,21 @@ class Load(wiring.Component):
             }
         )
 
+    def _packings(self):
+        """Packing of each kind of items."""
+        config = self.config
+        return (config.vector, config.edge_beat, config.order, config.plain_beat)
+
     def _groups(self):
-        """Vectors, beats and order entries that are written in a cycle."""
-        return (self.config.vector_group, self.config.edge_group, self.config.order_group)
+        """Items of each kind that are written in a cycle."""
+        config = self.config
+        return (config.vector_group, config.edge_group, config.order_group, config.edge_group)
 
     def _sizes(self):
-        """Bits of a vector, a beat and an order entry that are written, and their groups."""
+        """Bits of each kind of items that are written, and their groups."""
         config = self.config
-        vector = config.lanes * config.operand_width
-        return (vector, config.pes * config.edge_bits, config.order_bits), self._groups()
+        vector, beat = config.lanes * config.operand_width, config.pes * config.edge_bits
+        return (vector, beat, config.order_bits, beat), self._groups()
 
     def _unpack(self, m, transfers, words, leaving):
         """Unpack the words of the oldest command and address its groups."""
@@ -217,8 +226,8 @@ class Load(wiring.Component):
             ]
 
         config = self.config
-        kinds = (("vectors", config.vector), ("beats", config.edge_beat), ("entries", config.order))
-        for index, (name, packing) in enumerate(kinds):
+        names = ("vectors", "beats", "entries", "plain_beats")
+        for index, (name, packing) in enumerate(zip(names, self._packings(), strict=True)):
             group = self._groups()[index]
             unpacker = Unpacker(_grouped(packing, group), config.memory_bytes)
             m.submodules[name] = unpacker
@@ -232,7 +241,7 @@ class Load(wiring.Component):
                 m.d.comb += [
                     words.ready.eq(unpacker.words.ready),
                     leaving.valid.eq(unpacker.items.valid),
-                    leaving.p.data.eq(self._bits(index, packing, unpacker.items.payload)),
+                    leaving.p.data.eq(self._bits(index, packing, unpacker.items.payload, transfer)),
                 ]
         return unpacking
 
@@ -266,18 +275,28 @@ class Load(wiring.Component):
         with m.If(leaving.valid & leaving.ready):
             m.d.comb += self.signals.eq(leaving.p.signals)
 
-    def _bits(self, kind, packing, group):
-        """Items of a group without what pads them."""
+    def _bits(self, kind, packing, group, transfer):
+        """Items of a group without what pads them, plain edges with their weight."""
         config = self.config
         items = [
             group[8 * packing.item_bytes * index :][: 8 * packing.item_bytes]
             for index in range(self._groups()[kind])
         ]
+        if kind == PLAIN:
+            return Cat(self._weighted(item, transfer.weight) for item in items)
         if kind != VECTOR:
             bits = self._sizes()[0][kind]
             return Cat(item[:bits] for item in items)
         pitch, width = 8 * config.operand_bytes, config.operand_width
         return Cat(item[pitch * lane :][:width] for item in items for lane in range(config.lanes))
+
+    def _weighted(self, beat, weight):
+        """Put the same weight into each edge of a beat."""
+        word = edge_word(self.config)
+        before, bits = word.offsets["weight"], self.config.operand_width
+        pitch = self.config.edge_bits - bits
+        edges = [beat[pitch * pe :][:pitch] for pe in range(self.config.pes)]
+        return Cat(Cat(edge[:before], weight[:bits], edge[before:]) for edge in edges)
 
 
 def _grouped(packing, group):
@@ -294,4 +313,5 @@ def _kind(target):
     kinds = [VECTOR] * 8
     kinds[Target.EDGES] = EDGES
     kinds[Target.ORDER] = ORDER
+    kinds[Target.PLAIN_EDGES] = PLAIN
     return Array(kinds)[target]

@@ -152,6 +152,7 @@ def _loads(config: AcceleratorConfig, count: int) -> Iterator[Case]:
     depths = {
         Target.OPERAND: config.operand_depth,
         Target.EDGES: config.edge_depth,
+        Target.PLAIN_EDGES: config.edge_depth,
         Target.ORDER: config.order_depth,
         Target.LEFT: config.left_depth,
         Target.RIGHT: config.right_depth,

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom.tensors.items import unpack_beats, unpack_elements
+from gcnloom.tensors.items import unpack_beats, unpack_elements, unpack_plain_beats
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig, Packing
@@ -62,9 +62,13 @@ class Memories:
         items = raw[:used].reshape(command.count, packing.item_bytes)
         target = Target(command.target)
         self._check_base(target, command.base)
-        if target == Target.EDGES:
+        if target in (Target.EDGES, Target.PLAIN_EDGES):
             part = check_range("edges", command.base, command.count, self.config.edge_depth)
-            self.edges[part] = unpack_beats(self.config, items)
+            self.edges[part] = (
+                unpack_beats(self.config, items)
+                if target == Target.EDGES
+                else unpack_plain_beats(self.config, items, command.weight)
+            )
         elif target == Target.ORDER:
             part = check_range("order", command.base, command.count, self.config.order_depth)
             size = min(8, packing.item_bytes)

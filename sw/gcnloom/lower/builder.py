@@ -147,12 +147,20 @@ class Builder:
         banks = {Target.LEFT: self.config.left_banks, Target.RIGHT: self.config.right_banks}
         return banks.get(target, 1)
 
-    def items(self, target: Target, key: str, span: range, address: int) -> int:
-        """Have items `span` of `key`, which lie from `address` on, in an on-chip memory."""
+    def items(
+        self, target: Target, key: str, span: range, address: int, weight: int | None = None
+    ) -> int:
+        """Have items `span` of `key`, which lie from `address` on, in an on-chip memory.
+
+        With a `weight` they are edges that lie without it.
+        """
         base = self.arenas[target].find(key, span)
         if base is None:
             base = self.arenas[target].place(key, span)
-            self.add(Load(target=target, base=base, count=len(span), address=address))
+            kind = target if weight is None else Target.PLAIN_EDGES
+            self.add(
+                Load(target=kind, base=base, count=len(span), address=address, weight=weight or 0)
+            )
         return base
 
     def rows(self, target: Target, tensor: Tensor, group: int, rows: range) -> int:

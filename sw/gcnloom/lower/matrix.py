@@ -4,10 +4,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from gcnloom.scheduling.schedule import Schedule
-from gcnloom.tensors.items import pack_beats, pack_order
+from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
 from gcnloom.tensors.memory import Allocator
-from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.config import AcceleratorConfig, Packing
+from gcnloom_spec.isa import edge_word
 
 __all__ = ["StoredMatrix", "place_matrix"]
 
@@ -27,6 +30,8 @@ class StoredMatrix:
     streamed : bool
         Whether the sums of all rows are to be on chip at once, so that columns may come one tile
         after the other.
+    weight : int or None
+        Of every non-zero, if they all have the same; such edges lie there without.
     columns : int
         Columns of a tile.
     part : int
@@ -38,15 +43,21 @@ class StoredMatrix:
     orders: tuple[int, ...]
     tiles: tuple[tuple[int, ...], ...]
     streamed: bool
+    weight: int | None
     columns: int
     part: int
 
+    def packing(self, config: AcceleratorConfig) -> Packing:
+        """Packing of the beats."""
+        return config.edge_beat if self.weight is None else config.plain_beat
+
     def blobs(self, config: AcceleratorConfig) -> Iterator[tuple[int, bytes]]:
         """Addresses and bytes to write to the device before any program uses the matrix."""
+        pack = pack_beats if self.weight is None else pack_plain_beats
         for block, order, tiles in zip(self.schedule.blocks, self.orders, self.tiles, strict=True):
             yield order, pack_order(config, block.order)
             for tile, address in zip(block.tiles, tiles, strict=True):
-                yield address, pack_beats(config, tile.beats)
+                yield address, pack(config, tile.beats)
 
 
 def place_matrix(
@@ -61,19 +72,31 @@ def place_matrix(
 ) -> StoredMatrix:
     """Reserve device memory for a schedule; see :class:`StoredMatrix`."""
     orders, tiles = [], []
+    weight = _only_weight(schedule, config)
+    packing = config.edge_beat if weight is None else config.plain_beat
     for number, block in enumerate(schedule.blocks):
         orders.append(
             allocator.allocate(f"{name}.order{number}", config.order.words(len(block.order)))
         )
         tiles.append(
             tuple(
-                allocator.allocate(
-                    f"{name}.beats{number}.{index}", config.edge_beat.words(len(tile.beats))
-                )
+                allocator.allocate(f"{name}.beats{number}.{index}", packing.words(len(tile.beats)))
                 for index, tile in enumerate(block.tiles)
             )
         )
     return StoredMatrix(
         name=name, schedule=schedule, orders=tuple(orders), tiles=tuple(tiles),
-        streamed=streamed, columns=columns, part=part,
+        streamed=streamed, weight=weight, columns=columns, part=part,
     )  # fmt: skip
+
+
+def _only_weight(schedule: Schedule, config: AcceleratorConfig) -> int | None:
+    """Weight that all edges have, those included that clear the sums of empty rows."""
+    seen: set[int] = set()
+    for block in schedule.blocks:
+        for tile in block.tiles:
+            fields = edge_word(config).unpack(tile.beats[..., np.newaxis])
+            seen.update(np.unique(fields["weight"][fields["valid"] > 0]).tolist())
+            if len(seen) > 1:
+                return None
+    return seen.pop() if seen else None

@@ -122,7 +122,8 @@ class _Product:
         builder, config = self.builder, self.builder.config
         tile, block = self.blocks[number].tiles[index], self.blocks[number]
         segment = config.edge_depth // 2
-        segment -= segment % config.edge_beat.items_per_word
+        packing = self.matrix.packing(config)
+        segment -= segment % packing.items_per_word
         reach = Reach(rows=len(tile.columns), slots=block.slots)
         bases = {}
         for panel in self.panels:
@@ -133,7 +134,7 @@ class _Product:
             span = range(start, min(start + segment, len(tile.beats)))
             edge_base = builder.items(
                 Target.EDGES, f"{self.matrix.name}.{number}.{index}", span,
-                self.matrix.tiles[number][index] + config.edge_beat.words(start),
+                self.matrix.tiles[number][index] + packing.words(start), self.matrix.weight,
             )  # fmt: skip
             edges = tile.beats[span.start : span.stop]
             for panel in self.panels:

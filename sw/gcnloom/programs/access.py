@@ -15,6 +15,7 @@ RIGHT = tuple(f"right.{bank}" for bank in range(16))
 TARGETS = {
     Target.OPERAND: "operand",
     Target.EDGES: "edges",
+    Target.PLAIN_EDGES: "edges",
     Target.ORDER: "order",
     Target.MASK_AGGREGATE: "mask_aggregate",
     Target.MASK_TRANSFORM: "mask_transform",

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom_spec.config import AcceleratorConfig, Packing
+from gcnloom_spec.isa import edge_word
 from gcnloom_spec.number import wrap
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "pack_elements",
     "pack_items",
     "pack_order",
+    "pack_plain_beats",
     "unpack_beats",
     "unpack_elements",
+    "unpack_plain_beats",
 ]
 
 
@@ -64,9 +67,45 @@ def pack_items(
 
 def pack_beats(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> bytes:
     """Bytes of edge beats of shape ``(count, pes)``, bit behind bit as ``edge_word`` says."""
-    packing, count = config.edge_beat, len(beats)
-    octets = np.ascontiguousarray(beats).astype("<u8").view(np.uint8).reshape(*beats.shape, 8)
-    bits = np.unpackbits(octets, axis=-1, count=config.edge_bits, bitorder="little")
+    return _pack_bits(config, beats, config.edge_bits, config.edge_beat)
+
+
+def pack_plain_beats(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> bytes:
+    """Bytes of edge beats without the weights of their edges."""
+    low, high = _around_weight(config)
+    plain = beats & np.uint64((1 << low) - 1) | beats >> np.uint64(high) << np.uint64(low)
+    bits = config.edge_bits - config.operand_width
+    return _pack_bits(config, plain, bits, config.plain_beat)
+
+
+def unpack_beats(config: AcceleratorConfig, items: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Edges of beats that :func:`pack_beats` packed, a row of bytes each."""
+    return _unpack_bits(config, items, config.edge_bits)
+
+
+def unpack_plain_beats(
+    config: AcceleratorConfig, items: NDArray[np.uint8], weight: int
+) -> NDArray[np.uint64]:
+    """Edges of beats that :func:`pack_plain_beats` packed, each with the given weight."""
+    low, high = _around_weight(config)
+    plain = _unpack_bits(config, items, config.edge_bits - config.operand_width)
+    bits = np.uint64((weight & ((1 << config.operand_width) - 1)) << low)
+    below = np.uint64((1 << low) - 1)
+    return plain & below | bits | plain >> np.uint64(low) << np.uint64(high)
+
+
+def _around_weight(config: AcceleratorConfig) -> tuple[int, int]:
+    """First bit of an edge's weight, and the first behind it."""
+    low = edge_word(config).offsets["weight"]
+    return low, low + config.operand_width
+
+
+def _pack_bits(
+    config: AcceleratorConfig, values: NDArray[np.uint64], width: int, packing: Packing
+) -> bytes:
+    count = len(values)
+    octets = np.ascontiguousarray(values).astype("<u8").view(np.uint8).reshape(*values.shape, 8)
+    bits = np.unpackbits(octets, axis=-1, count=width, bitorder="little")
     raw = np.packbits(bits.reshape(count, -1), axis=-1, bitorder="little")
     items = np.zeros((count, packing.item_bytes), dtype=np.uint8)
     items[:, : raw.shape[-1]] = raw
@@ -74,16 +113,15 @@ def pack_beats(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> bytes:
     return data + bytes(packing.words(count) * config.memory_bytes - len(data))
 
 
-def unpack_beats(config: AcceleratorConfig, items: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Edges of beats that :func:`pack_beats` packed, a row of bytes each."""
-    bits = np.unpackbits(
-        items, axis=-1, count=config.pes * config.edge_bits, bitorder="little"
-    ).reshape(len(items), config.pes, config.edge_bits)
+def _unpack_bits(
+    config: AcceleratorConfig, items: NDArray[np.uint8], width: int
+) -> NDArray[np.uint64]:
+    bits = np.unpackbits(items, axis=-1, count=config.pes * width, bitorder="little")
     octets = np.zeros((len(items), config.pes, 8), dtype=np.uint8)
-    packed = np.packbits(bits, axis=-1, bitorder="little")
+    packed = np.packbits(bits.reshape(len(items), config.pes, width), axis=-1, bitorder="little")
     octets[..., : packed.shape[-1]] = packed
-    edges: NDArray[np.uint64] = octets.view("<u8")[..., 0].astype(np.uint64)
-    return edges
+    values: NDArray[np.uint64] = octets.view("<u8")[..., 0].astype(np.uint64)
+    return values
 
 
 def pack_order(config: AcceleratorConfig, entries: NDArray[np.uint64]) -> bytes:
