@@ -119,6 +119,12 @@ class _Pass:
             panels = group_panels(output.tensor, group, self.config)
             yield panels, gemm(self.builder, left, weights, output, group, output.grid)
 
+    def _keeps(self, left: Tensor, hop: _Hop, output: Output) -> bool:
+        """Whether the array can keep sums of what follows a hop while it makes the next panels."""
+        beside = hop.matrix.columns if hop.matrix.streamed else 0
+        features = output.tensor.features
+        return StreamedGemm.fits(left, hop.panels, features, self.config, beside)
+
     def _spmm(
         self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
     ) -> Iterator[range]:
@@ -218,8 +224,7 @@ class _Forward(_Pass):
             return None
         output = hops[layer + 1].operand
         left = self.tensors.first(f"hidden{layer}", self.rows[layer])
-        features = output.tensor.features
-        if not StreamedGemm.fits(left, hops[layer].panels, features, self.config):
+        if not self._keeps(left, hops[layer], output):
             return None
         weights = self.tensors.named[f"weights{layer + 1}"]
         return StreamedGemm(self.builder, left, weights, output)
@@ -279,8 +284,7 @@ class _Backward(_Pass):
         if layer == 1 or not self.streamed:
             return None
         output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
-        features = output.tensor.features
-        if not StreamedGemm.fits(spread, hops[layer].panels, features, self.config):
+        if not self._keeps(spread, hops[layer], output):
             return None
         weights = self.tensors.named[f"weights{layer}_transposed"]
         return StreamedGemm(self.builder, spread, weights, output)
