@@ -97,10 +97,9 @@ class _Product:
         for panel in self.panels:
             if (number, panel) not in self._slots:
                 span = range(self.blocks[number].slots)
-                key = f"{self.matrix.name}.{number}.{panel}"
                 # Row blocks that come and go stay out of the way of whole matrices.
                 base = self.builder.accumulators.place(
-                    key, span, pinned=True, high=not self.matrix.streamed
+                    self._key(number, panel), span, pinned=True, high=not self.matrix.streamed
                 )
                 self._slots[number, panel] = base
 
@@ -171,5 +170,8 @@ class _Product:
             yield rows
             start = rows.stop
         for panel in self.panels:
-            key = f"{self.matrix.name}.{number}.{panel}"
-            builder.accumulators.release(key, range(block.slots))
+            builder.accumulators.release(self._key(number, panel), range(block.slots))
+
+    def _key(self, number: int, panel: int) -> str:
+        """Name the sums of a row block; two products of one matrix may be under way."""
+        return f"{self.matrix.name}.{number} to {self.output.tensor.name}.{panel}"
