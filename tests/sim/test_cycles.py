@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicted cycles are those of the Verilated accelerator, within five per cent."""
+"""Predicted cycles are those of the Verilated accelerator, within three per cent."""
 
 from itertools import islice, pairwise
 
@@ -20,7 +20,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
 
 CONFIGS = ["demo", "odd", "smallest"]
-TOLERANCE = 0.05
+TOLERANCE = 0.03
 
 
 def _close(predicted, measured, of=None):
@@ -32,6 +32,8 @@ def _close(predicted, measured, of=None):
 def test_programs_of_every_kind_of_command_take_as_long_as_predicted(name):
     wrong = []
     with devices.open(f"rtl:{name}", memory_megabytes=1) as device:
+        # The first run of all waits until the reset has gone through all units.
+        next(cases(device.config)).measure(device)
         for case in cases(device.config):
             program, counters = case.measure(device)
             predicted = predict(program, device.config).cycles
@@ -50,7 +52,7 @@ def test_closed_forms_are_the_cycles_that_a_further_command_takes(name):
             _, few = case.measure(device)
             _, many = case.measure(device, 2 * REPEATS)
             each = (many["cycles"] - few["cycles"]) / REPEATS
-            closed = max(timing.interval(command) for command in case.commands)
+            closed = case.interval(timing)
             if abs(closed - each) > 1.5:
                 wrong.append((case.name, case.count, closed, each))
     assert not wrong
@@ -135,7 +137,7 @@ def test_more_latency_takes_longer_and_long_programs_are_predicted():
     load = next(islice(cases(config, (40,)), 1))
     program = load.program(config, 0, 10_000)
     near, far = (predict(program, config, f"ideal/{latency}") for latency in (8, 100))
-    assert near.cycles >= 10_000 * 40
+    assert near.cycles >= 10_000 * 40 / config.vector_group
     assert far.cycles > near.cycles
 
 

@@ -5,13 +5,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcnloom.device import Device
 from gcnloom.programs.program import Program
-from gcnloom.tensors.items import pack_order
+from gcnloom.tensors.items import pack_beats, pack_order
+from gcnloom_sim.cycles.timing import Timing
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit, order_word
+from gcnloom_spec.isa import (
+    HAZARD_DISTANCE,
+    Destination,
+    Mode,
+    Source,
+    Target,
+    Unit,
+    edge_word,
+    order_word,
+)
 
 __all__ = ["COUNTS", "REPEATS", "Case", "cases"]
 
@@ -19,6 +30,8 @@ COUNTS = (1, 8, 40, 120)
 """Items of a command: few, some, many, more; cut where a memory is smaller."""
 REPEATS = 40
 """Commands of the kind in each program."""
+EDGES_AT, STORED_AT = 1024, 2048
+"""Memory words from the data on."""
 ENDINGS: dict[str, dict[str, int]] = {
     "": {},
     ", random bits": {"stochastic": 1, "dropout": 1},
@@ -26,6 +39,10 @@ ENDINGS: dict[str, dict[str, int]] = {
     ", stored": {"store": 1},
     ", stored raw": {"store": 1, "raw": 1},
 }
+
+
+READING = 8
+"""Of so many beats all but one read sums, where drains run beside aggregates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,31 +55,45 @@ class Case:
     count : int
         Items of each command.
     commands : tuple of Command
-        What is repeated: the command, after its store if it has one.
+        What is repeated: the command, after its store or the aggregate beside it if it has one.
     parts : int
         Drain-order entries of a row; 0 where nothing is drained.
+    edges : bool
+        Whether the aggregate has edges, which hold the drain up.
     """
 
     name: str
     count: int
     commands: tuple[Command, ...]
     parts: int = 0
+    edges: bool = False
+
+    def interval(self, timing: Timing) -> float:
+        """Cycles from one command to the next, in closed form."""
+        if self.edges:
+            least = HAZARD_DISTANCE
+            words = least + (self.count - least) * min(1.0, timing.config.pes / READING)
+            return max(2 * self.count - words, *map(timing.interval, self.commands))
+        return max(map(timing.interval, self.commands))
 
     def program(self, config: AcceleratorConfig, base: int, repeats: int = REPEATS) -> Program:
         """Program whose data lie from memory word `base` on."""
-        commands = [_moved(command, base) for command in self.commands] * repeats
+        loads, commands = [], [_moved(command, base) for command in self.commands] * repeats
+        if self.edges:
+            loads.append(_load(Target.EDGES, self.count, base + EDGES_AT, Unit.AGGREGATE))
+            commands[0] = replace(commands[0], waits=1 << Unit.LOAD)
         if self.parts:
-            order = Load(
-                target=Target.ORDER,
-                base=0,
-                count=self.count,
-                address=base,
-                signals=1 << Unit.DRAIN,
-            )
+            loads.append(_load(Target.ORDER, self.count, base, Unit.DRAIN))
             first = next(index for index, item in enumerate(commands) if isinstance(item, Drain))
             commands[first] = replace(commands[first], waits=1 << Unit.LOAD)
-            commands.insert(0, order)
-        return Program.of(commands, config.digest)
+        commands = [*loads, *commands]
+        edges = _edges(config, self.count)
+        contents = {
+            index: edges
+            for index, command in enumerate(commands)
+            if self.edges and isinstance(command, Aggregate)
+        }
+        return Program.of(commands, config.digest, contents)
 
     def measure(self, device: Device, repeats: int = REPEATS) -> tuple[Program, dict[str, int]]:
         """Run on `device`, which is cleared; return the program and the counters."""
@@ -71,15 +102,34 @@ class Case:
         base = device.memory.allocate("case", 4096)
         if self.parts:
             ends = (np.arange(1, self.count + 1) % self.parts == 0).astype(np.int64)
-            entries = order_word(config).pack(pe=0 * ends, slot=0 * ends, last=ends)
+            entries = order_word(config).pack(
+                pe=np.arange(self.count) % config.pes, slot=0 * ends, last=ends
+            )
             device.write_bytes(base, pack_order(config, entries[:, 0]))
+        if self.edges:
+            edges = pack_beats(config, _edges(config, self.count))
+            device.write_bytes(base + EDGES_AT, edges)
         program = self.program(config, base, repeats)
         return program, device.run(program).counters
 
 
+def _load(target: Target, count: int, address: int, unit: Unit) -> Load:
+    return Load(target=target, base=0, count=count, address=address, signals=1 << unit)
+
+
+def _edges(config: AcceleratorConfig, count: int) -> NDArray[np.uint64]:
+    """Beats of which all but every eighth read sums; not the first, which follow others."""
+    beat = np.arange(count)
+    reads = (beat >= HAZARD_DISTANCE) & ((beat - HAZARD_DISTANCE) % READING > 0)
+    # At the hazard distance sums come back by themselves: one more.
+    slots = beat % (HAZARD_DISTANCE + 1)
+    edges = edge_word(config).pack(column=0, slot=slots, weight=1, first=0, valid=reads)
+    return np.repeat(edges, config.pes, axis=1)
+
+
 def _moved(command: Command, base: int) -> Command:
     if isinstance(command, Load | Store):
-        return replace(command, address=base + (2048 if isinstance(command, Store) else 0))
+        return replace(command, address=base + (STORED_AT if isinstance(command, Store) else 0))
     return command
 
 
@@ -93,6 +143,8 @@ def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator
         for ending, fields in ENDINGS.items():
             yield _drain(config, count, ending, fields, parts=1)
         yield _drain(config, count, " of split rows", {}, parts=2)
+        if count > HAZARD_DISTANCE:
+            yield _drain_beside(config, count)
         yield from _transforms(config, count)
 
 
@@ -129,6 +181,15 @@ def _drain(
     command = Drain(order_base=0, count=count, emission=Emission(vectors=0))
     commands = _emitted(command, Source.AGGREGATE, count // parts, fields)
     return Case(name=f"DRAIN{ending}", count=count, commands=commands, parts=parts)
+
+
+def _drain_beside(config: AcceleratorConfig, count: int) -> Case:
+    count = min(count, config.edge_depth, config.order_depth)
+    command = Aggregate(edge_base=0, count=count, operand_base=0)
+    drain = Drain(order_base=0, count=count, emission=Emission(vectors=count))
+    return Case(
+        name="DRAIN beside AGGREGATE", count=count, commands=(command, drain), parts=1, edges=True
+    )
 
 
 def _transforms(config: AcceleratorConfig, count: int) -> Iterator[Case]:

@@ -243,8 +243,7 @@ class _Backward(_Pass):
         ]
         for layer in range(last, 0, -1):
             following = self._following(layer, hops)
-            spread_out = self._spread(layer, hops)
-            leaving = self._spmm(made, hops[layer], spread_out, following)
+            leaving = self._spmm(made, hops[layer], self._spread(layer, hops), following)
             if layer > 1:
                 exhaust(leaving)
                 spread = self.tensors.named[f"aggregate_gradient{layer}"]
