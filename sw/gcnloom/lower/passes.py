@@ -11,8 +11,9 @@ from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panel
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.placement import Tensors
-from gcnloom.lower.sparse import exhaust, spmm
+from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import operand_room
+from gcnloom.lower.turns import exhaust, in_turn, there
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -72,26 +73,6 @@ def _part(onward: _Hop | None) -> int:
     return onward.matrix.columns if onward and onward.matrix.streamed else 0
 
 
-def _there(rows: int, part: int) -> Iterator[range]:
-    """Yield the parts of an operand that lies in device memory."""
-    for start in range(0, rows, part):
-        yield range(start, min(start + part, rows))
-
-
-def _in_turn(
-    making: Iterable[range], leaving: Iterator[range], *, finish: bool = True
-) -> Iterator[range]:
-    """Yield what `making` does; after each of its steps let `leaving` take one, and all at last.
-
-    Without `finish` what is left of `leaving` then stays for later.
-    """
-    for rows in making:
-        yield rows
-        next(leaving, None)
-    if finish:
-        exhaust(leaving)
-
-
 class _Pass:
     def __init__(self, parts: PassParts, rows: tuple[int, ...], streamed: bool) -> None:
         self.parts, self.rows, self.streamed = parts, rows, streamed
@@ -136,7 +117,7 @@ class _Pass:
         leaving: Iterator[range] = iter(())
         for panels, upstream in made:
             operand = hop.operand.tensor
-            beside = _in_turn(upstream, leaving)
+            beside = in_turn(upstream, leaving)
             done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
             leaving = following.feed(panels, done) if following else done
             if hop.matrix.streamed:
@@ -238,7 +219,7 @@ class _Backward(_Pass):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
         gradient = hops[last].operand.tensor
         made: Iterable[Made] = [
-            (range(panel, panel + 1), _there(gradient.rows, hops[last].matrix.columns))
+            (range(panel, panel + 1), there(gradient.rows, hops[last].matrix.columns))
             for panel in range(self.parts.panels(gradient))
         ]
         for layer in range(last, 0, -1):
@@ -301,11 +282,12 @@ class _Backward(_Pass):
             return
         matrix = self.matrices.features_transposed(spread.rows, panels=1, streamed=self.streamed)
         beside = self._dense_gradients(2)
+        upstream = in_turn(leaving, beside, finish=False)
         for panel in range(self.parts.panels(spread)):
-            there = _in_turn(_there(spread.rows, matrix.columns), beside, finish=False)
-            upstream = _in_turn(there, leaving)
             leaving = spmm(self.builder, matrix, spread, first, range(panel, panel + 1), upstream)
             next(leaving, None)
+            making = in_turn(there(spread.rows, matrix.columns), beside, finish=False)
+            upstream = in_turn(making, leaving)
         exhaust(leaving)
         exhaust(beside)
 

@@ -8,20 +8,15 @@ import numpy as np
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.parts import parts
+from gcnloom.lower.turns import exhaust
 from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.isa import Source, Target, order_word
 
-__all__ = ["exhaust", "spmm"]
+__all__ = ["spmm"]
 
 BEHIND = 1
 """Parts of the operand that are made before the first is used: its way on chip takes time."""
-
-
-def exhaust(parts_done: Iterable[range]) -> None:
-    """Emit all commands of a product whose rows nobody waits for."""
-    for _ in parts_done:
-        pass
 
 
 def spmm(
