@@ -2,7 +2,7 @@
 """Sites for block RAMs and multipliers, chosen before placement.
 
 nextpnr's placers spread such cells over the die without regard to what they belong to once most
-sites are taken, and everything else has to follow: wires become three times as long.
+sites are taken, and everything else has to follow: wires are half as long again.
 """
 
 from collections.abc import Mapping, Sequence

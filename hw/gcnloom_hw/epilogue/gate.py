@@ -48,7 +48,7 @@ class Gate(wiring.Component):
         Rounding bytes of the gated sums.
     """
 
-    latency = 3
+    latency = 4
 
     sums: data.View
     randoms: data.View
@@ -106,14 +106,15 @@ class Gate(wiring.Component):
                 | (controls.relu & sums[lane][-1])
                 | (controls.dropout & (randoms.dropout[lane] < controls.threshold))
             )
-        compared = delay_line(m, sums.as_value(), 1, name="compared_sums")[-1]
         masked = delay_line(m, controls.mask, 1, name="masked")[-1]
-        m.d.comb += self.noise.eq(delay_line(m, randoms.rounding.as_value(), 2, name="noise")[-1])
+        decided = delay_line(m, sums.as_value(), 2, name="decided_sums")[-1]
+        m.d.comb += self.noise.eq(delay_line(m, randoms.rounding.as_value(), 3, name="noise")[-1])
 
+        # Decide in a register: the mask comes from afar, and a lane's gate has many bits.
+        keep = Signal(self.config.lanes, reset_less=True)
+        m.d.sync += keep.eq(~stop & (mask | ~masked.replicate(self.config.lanes)))
         width = self.config.sum_width
         for lane in lanes:
-            keep = Signal(name=f"keep{lane}")
-            total = compared.word_select(lane, width).as_signed()
-            m.d.comb += keep.eq(~stop[lane] & (mask[lane] | ~masked))
-            m.d.sync += self.gated[lane].eq(Mux(keep, total, 0))
+            total = decided.word_select(lane, width).as_signed()
+            m.d.sync += self.gated[lane].eq(Mux(keep[lane], total, 0))
         return m

@@ -69,12 +69,13 @@ class Sequence(wiring.Component):
         follows, take, following_draws = self._accept(m, following)
 
         # One flag instead of the state's code: the longest path of the epilogue starts here.
-        running = Signal()
+        # Another says that random bytes go with it: their queue is far from that of the sums.
+        running, drawing = Signal(), Signal()
         m.d.comb += [
             self.issue.eq(
                 running & self.sums_valid & self.available & (self.randoms_valid | ~draws)
             ),
-            self.issue_randoms.eq(self.issue & draws),
+            self.issue_randoms.eq(drawing & self.sums_valid & self.available & self.randoms_valid),
         ]
         with m.If(self.issue):
             m.d.sync += [
@@ -93,10 +94,10 @@ class Sequence(wiring.Component):
                 m.next = "Rest"
             with m.State("Rest"):
                 # The statistics need four cycles between the ends of two emissions.
-                m.d.sync += running.eq(1)
+                m.d.sync += [running.eq(1), drawing.eq(draws)]
                 m.next = "Run"
             with m.State("Run"), m.If(self.issue & self.sums_last):
-                m.d.sync += running.eq(0)
+                m.d.sync += [running.eq(0), drawing.eq(0)]
                 m.next = "Wait for emission"
         with m.If(~fsm.ongoing("Wait for emission")):
             m.d.comb += self.busy.eq(1)

@@ -12,7 +12,7 @@ from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import spmm
-from gcnloom.lower.tiling import operand_room
+from gcnloom.lower.tiling import batches, operand_room, replayed
 from gcnloom.lower.turns import exhaust, in_turn, there
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
@@ -156,7 +156,10 @@ class _Forward(_Pass):
         """Find the adjacency that takes the product of a layer's input and weights."""
         sparse = layer == 1 and self.matrices.sparse_input
         beside = self.matrices.inputs if sparse else 0
-        panels = 1 if sparse else self.config.right_banks
+        weights = self.tensors.named["weights1"]
+        panels = self.config.right_banks
+        if sparse:
+            panels = replayed(self.parts.panels(weights), weights.rows, self.config)
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
             self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
@@ -184,12 +187,11 @@ class _Forward(_Pass):
         )  # fmt: skip
 
     def _sparse_input(self, hop: _Hop) -> Iterator[Made]:
-        """Multiply sparse features by weights, a panel at a time."""
+        """Multiply sparse features by weights, some panels at a time."""
         weights, rows = self.tensors.named["weights1"], hop.operand.tensor.rows
         part = hop.matrix.columns if hop.matrix.streamed else 0
         features = self.matrices.features(rows, panels=hop.panels, part=part)
-        for panel in range(self.parts.panels(weights)):
-            panels = range(panel, panel + 1)
+        for panels in batches(self.parts.panels(weights), hop.panels):
             yield panels, spmm(self.builder, features, weights, hop.operand, panels)
 
     def _dense(self, layer: int, hops: dict[int, _Hop]) -> Iterator[Made]:
@@ -280,11 +282,14 @@ class _Backward(_Pass):
             exhaust(leaving)
             exhaust(self._dense_gradients(1))
             return
-        matrix = self.matrices.features_transposed(spread.rows, panels=1, streamed=self.streamed)
+        at_once = replayed(self.parts.panels(spread), spread.rows, self.config)
+        matrix = self.matrices.features_transposed(
+            spread.rows, panels=at_once, streamed=self.streamed
+        )
         beside = self._dense_gradients(2)
         upstream = in_turn(leaving, beside, finish=False)
-        for panel in range(self.parts.panels(spread)):
-            leaving = spmm(self.builder, matrix, spread, first, range(panel, panel + 1), upstream)
+        for panels in batches(self.parts.panels(spread), at_once):
+            leaving = spmm(self.builder, matrix, spread, first, panels, upstream)
             next(leaving, None)
             making = in_turn(there(spread.rows, matrix.columns), beside, finish=False)
             upstream = in_turn(making, leaving)
