@@ -79,14 +79,16 @@ def _check_depths(config: "AcceleratorConfig") -> None:
             raise ValueError(
                 f"{field.name}={getattr(config, field.name)} exceeds {1 << LOCAL_BITS}"
             )
+    unit, panels = config.vector.items_per_word, config.right_banks
+    # Rows leave in whole memory words; as many panels as the array is wide are multiplied at once.
     least = {
-        "operand_depth": 2 * config.vector.items_per_word,
-        "left_depth": 2 * config.vector.items_per_word,
-        "right_depth": 2 * max(config.rows, config.vector.items_per_word),
-        "mask_depth": 2 * config.vector.items_per_word,
-        "sum_depth": max(config.rows, config.vector.items_per_word),
-        "order_depth": 2 * config.vector.items_per_word,
-        "accumulator_depth": max(2, config.vector.items_per_word),
+        "operand_depth": 2 * unit * panels,
+        "left_depth": 2 * unit,
+        "right_depth": 2 * max(config.rows, unit),
+        "mask_depth": 2 * unit,
+        "sum_depth": max(config.rows, unit),
+        "order_depth": 2 * max(unit, config.order_group),
+        "accumulator_depth": max(2, unit, 2 * panels * -(-unit // config.pes)),
         "edge_depth": 2 * config.plain_beat.items_per_word,
         "fabric_depth": 4,
         "command_depth": 2,

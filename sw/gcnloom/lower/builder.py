@@ -106,6 +106,9 @@ class Builder:
         Without tokens.
     reaches : list of Reach or None
         How far an :class:`Aggregate` or :class:`Drain` goes; None for the others.
+    arenas : dict[Target, Arena]
+    accumulators, sums : Arena
+        Of the sparse engine, of the array.
     contents : dict of int to NDArray[np.uint64]
         What an :class:`Aggregate` or :class:`Drain` finds on chip, by its number.
     """
@@ -129,6 +132,7 @@ class Builder:
             for target, (name, depth) in depths.items()
         }
         self.accumulators = Arena("accumulator", config.accumulator_depth)
+        self.sums = Arena("sum", config.sum_depth)
 
     def add(
         self,

@@ -47,10 +47,11 @@ def gemm(
     most = min(limits)
     steps = list(_steps(left.features, config))
     for rows in _tiles(left.rows, most if most >= left.rows else aligned(most, config)):
+        sum_base = builder.sums.place(output.tensor.name, rows)
         for step in steps:
             _weight_stationary(
                 builder, left, weights, output, group, rows, step,
-                first=step == steps[0], last=step == steps[-1], sum_base=0,
+                first=step == steps[0], last=step == steps[-1], sum_base=sum_base,
             )  # fmt: skip
         yield rows
 
@@ -75,15 +76,18 @@ class StreamedGemm:
         self._groups = groups(output.tensor, builder.config)
         self._steps = list(_steps(left.features, builder.config))
         self._tail: tuple[list[Step], Iterable[range]] = ([], ())
+        self._key, self._kept = f"{output.tensor.name} kept", range(left.rows * len(self._groups))
 
     @staticmethod
-    def fits(left: Tensor, panels: int, features: int, config: AcceleratorConfig) -> bool:
-        """Whether the sums of so many output features fit on chip.
+    def fits(
+        left: Tensor, panels: int, features: int, config: AcceleratorConfig, beside: int
+    ) -> bool:
+        """Whether the sums of so many output features fit on chip, and `beside` rows of others.
 
         None have to stay there if the left operand comes with all its `panels` at once.
         """
         at_once = left.features <= panels * config.lanes
-        return at_once or left.rows * -(-features // config.columns) <= config.sum_depth
+        return at_once or left.rows * -(-features // config.columns) + beside <= config.sum_depth
 
     def feed(self, panels: range, upstream: Iterable[range]) -> Iterator[range]:
         """Multiply some panels, the rows of which `upstream` makes, by their weights.
@@ -113,6 +117,7 @@ class StreamedGemm:
             source = upstream if group == 0 else seen
             panels = group_panels(self._output.tensor, group, self._builder.config)
             yield panels, self._finish(group, steps, source, seen)
+        self._builder.sums.release(self._key, self._kept)
 
     def _finish(
         self, group: int, steps: list[Step], upstream: Iterable[range], seen: list[range]
@@ -127,12 +132,22 @@ class StreamedGemm:
         return -(-self._left.features // self._builder.config.lanes)
 
     def _multiply(self, group: int, rows: range, steps: list[Step]) -> None:
+        sum_base = self._sum_base(group, rows, whole=steps == self._steps)
         for step in steps:
             _weight_stationary(
                 self._builder, self._left, self._weights, self._output, group, rows, step,
-                first=step == self._steps[0], last=step == self._steps[-1],
-                sum_base=0 if steps == self._steps else group * self._left.rows + rows.start,
+                first=step == self._steps[0], last=step == self._steps[-1], sum_base=sum_base,
             )  # fmt: skip
+
+    def _sum_base(self, group: int, rows: range, *, whole: bool) -> int:
+        """Where the sums of some rows are, which stay unless all steps are taken at once."""
+        sums = self._builder.sums
+        if whole:
+            return sums.place(self._output.tensor.name, rows)
+        base = sums.find(self._key, self._kept)
+        if base is None:
+            base = sums.place(self._key, self._kept, pinned=True)
+        return base + group * self._left.rows + rows.start
 
 
 def gemm_transposed(

@@ -105,7 +105,8 @@ class Matrices:
         return self._block(name, rows, columns, plan)
 
     def _key(self, name: str, rows: int, columns: int, plan: Tiling) -> str:
-        return f"{name}[:{rows}, :{columns}] {plan.rows}x{plan.columns}/{plan.part}"
+        sizes = f"{plan.rows}x{plan.columns}/{plan.part} in {plan.slots}"
+        return f"{name}[:{rows}, :{columns}] {sizes}"
 
     def _schedule(self, name: str, rows: int, columns: int, plan: Tiling) -> Schedule:
         key = self._key(name, rows, columns, plan)

@@ -13,8 +13,9 @@ from gcnloom.errors import ConfigError, DataError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.dense import gemm, groups, padded_inner
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
-from gcnloom.lower.sparse import exhaust, spmm
+from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import tiling
+from gcnloom.lower.turns import exhaust
 from gcnloom.lower.work import row_sum_bits
 from gcnloom.programs.program import Program
 from gcnloom.scheduling.schedule import schedule

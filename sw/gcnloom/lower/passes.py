@@ -11,8 +11,9 @@ from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panel
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.placement import Tensors
-from gcnloom.lower.sparse import exhaust, spmm
-from gcnloom.lower.tiling import column_limit, operand_room
+from gcnloom.lower.sparse import spmm
+from gcnloom.lower.tiling import batches, operand_room, replayed
+from gcnloom.lower.turns import exhaust, in_turn, there
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -72,26 +73,6 @@ def _part(onward: _Hop | None) -> int:
     return onward.matrix.columns if onward and onward.matrix.streamed else 0
 
 
-def _there(rows: int, part: int) -> Iterator[range]:
-    """Yield the parts of an operand that lies in device memory."""
-    for start in range(0, rows, part):
-        yield range(start, min(start + part, rows))
-
-
-def _in_turn(
-    making: Iterable[range], leaving: Iterator[range], *, finish: bool = True
-) -> Iterator[range]:
-    """Yield what `making` does; after each of its steps let `leaving` take one, and all at last.
-
-    Without `finish` what is left of `leaving` then stays for later.
-    """
-    for rows in making:
-        yield rows
-        next(leaving, None)
-    if finish:
-        exhaust(leaving)
-
-
 class _Pass:
     def __init__(self, parts: PassParts, rows: tuple[int, ...], streamed: bool) -> None:
         self.parts, self.rows, self.streamed = parts, rows, streamed
@@ -114,28 +95,16 @@ class _Pass:
         grid = hop.columns if hop.streamed else 0
         return Output(tensor=tensor, identifier=identifier, direct=Target.OPERAND, grid=grid)
 
-    def _replayed(self, operand: Tensor) -> int:
-        """Panels of an operand that go through the same edges while these are on chip.
-
-        As many as fit, where a beat of edges takes longer to load than to use; else one, so
-        that its results can be used while the next panel's are made.
-        """
-        at_once = self.parts.panels(operand)
-        if self.config.edge_beat.words_per_item == 1:
-            return 1
-        while at_once > 1 and column_limit(operand.rows, self.config, at_once) < operand.rows:
-            at_once -= 1
-        return at_once
-
-    def _some_panels(self, tensor: Tensor, at_once: int) -> Iterator[range]:
-        panels = self.parts.panels(tensor)
-        for start in range(0, panels, at_once):
-            yield range(start, min(start + at_once, panels))
-
     def _gemm(self, left: Tensor, weights: Tensor, output: Output) -> Iterator[Made]:
         for group in groups(output.tensor, self.config):
             panels = group_panels(output.tensor, group, self.config)
             yield panels, gemm(self.builder, left, weights, output, group, output.grid)
+
+    def _keeps(self, left: Tensor, hop: _Hop, output: Output) -> bool:
+        """Whether the array can keep sums of what follows a hop while it makes the next panels."""
+        beside = hop.matrix.columns if hop.matrix.streamed else 0
+        features = output.tensor.features
+        return StreamedGemm.fits(left, hop.panels, features, self.config, beside)
 
     def _spmm(
         self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
@@ -148,7 +117,7 @@ class _Pass:
         leaving: Iterator[range] = iter(())
         for panels, upstream in made:
             operand = hop.operand.tensor
-            beside = _in_turn(upstream, leaving)
+            beside = in_turn(upstream, leaving)
             done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
             leaving = following.feed(panels, done) if following else done
             if hop.matrix.streamed:
@@ -188,7 +157,9 @@ class _Forward(_Pass):
         sparse = layer == 1 and self.matrices.sparse_input
         beside = self.matrices.inputs if sparse else 0
         weights = self.tensors.named["weights1"]
-        panels = self._replayed(weights) if sparse else self.config.right_banks
+        panels = self.config.right_banks
+        if sparse:
+            panels = replayed(self.parts.panels(weights), weights.rows, self.config)
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
             self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
@@ -220,7 +191,7 @@ class _Forward(_Pass):
         weights, rows = self.tensors.named["weights1"], hop.operand.tensor.rows
         part = hop.matrix.columns if hop.matrix.streamed else 0
         features = self.matrices.features(rows, panels=hop.panels, part=part)
-        for panels in self._some_panels(weights, hop.panels):
+        for panels in batches(self.parts.panels(weights), hop.panels):
             yield panels, spmm(self.builder, features, weights, hop.operand, panels)
 
     def _dense(self, layer: int, hops: dict[int, _Hop]) -> Iterator[Made]:
@@ -236,8 +207,7 @@ class _Forward(_Pass):
             return None
         output = hops[layer + 1].operand
         left = self.tensors.first(f"hidden{layer}", self.rows[layer])
-        features = output.tensor.features
-        if not StreamedGemm.fits(left, hops[layer].panels, features, self.config):
+        if not self._keeps(left, hops[layer], output):
             return None
         weights = self.tensors.named[f"weights{layer + 1}"]
         return StreamedGemm(self.builder, left, weights, output)
@@ -251,7 +221,7 @@ class _Backward(_Pass):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
         gradient = hops[last].operand.tensor
         made: Iterable[Made] = [
-            (range(panel, panel + 1), _there(gradient.rows, hops[last].matrix.columns))
+            (range(panel, panel + 1), there(gradient.rows, hops[last].matrix.columns))
             for panel in range(self.parts.panels(gradient))
         ]
         for layer in range(last, 0, -1):
@@ -296,8 +266,7 @@ class _Backward(_Pass):
         if layer == 1 or not self.streamed:
             return None
         output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
-        features = output.tensor.features
-        if not StreamedGemm.fits(spread, hops[layer].panels, features, self.config):
+        if not self._keeps(spread, hops[layer], output):
             return None
         weights = self.tensors.named[f"weights{layer}_transposed"]
         return StreamedGemm(self.builder, spread, weights, output)
@@ -313,16 +282,17 @@ class _Backward(_Pass):
             exhaust(leaving)
             exhaust(self._dense_gradients(1))
             return
-        at_once = self._replayed(spread)
+        at_once = replayed(self.parts.panels(spread), spread.rows, self.config)
         matrix = self.matrices.features_transposed(
             spread.rows, panels=at_once, streamed=self.streamed
         )
         beside = self._dense_gradients(2)
-        for panels in self._some_panels(spread, at_once):
-            there = _in_turn(_there(spread.rows, matrix.columns), beside, finish=False)
-            upstream = _in_turn(there, leaving)
+        upstream = in_turn(leaving, beside, finish=False)
+        for panels in batches(self.parts.panels(spread), at_once):
             leaving = spmm(self.builder, matrix, spread, first, panels, upstream)
             next(leaving, None)
+            making = in_turn(there(spread.rows, matrix.columns), beside, finish=False)
+            upstream = in_turn(making, leaving)
         exhaust(leaving)
         exhaust(beside)
 

@@ -8,20 +8,15 @@ import numpy as np
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.parts import parts
+from gcnloom.lower.turns import exhaust
 from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.isa import Source, Target, order_word
 
-__all__ = ["exhaust", "spmm"]
+__all__ = ["spmm"]
 
 BEHIND = 1
 """Parts of the operand that are made before the first is used: its way on chip takes time."""
-
-
-def exhaust(parts_done: Iterable[range]) -> None:
-    """Emit all commands of a product whose rows nobody waits for."""
-    for _ in parts_done:
-        pass
 
 
 def spmm(
@@ -97,10 +92,9 @@ class _Product:
         for panel in self.panels:
             if (number, panel) not in self._slots:
                 span = range(self.blocks[number].slots)
-                key = f"{self.matrix.name}.{number}.{panel}"
                 # Row blocks that come and go stay out of the way of whole matrices.
                 base = self.builder.accumulators.place(
-                    key, span, pinned=True, high=not self.matrix.streamed
+                    self._key(number, panel), span, pinned=True, high=not self.matrix.streamed
                 )
                 self._slots[number, panel] = base
 
@@ -172,5 +166,8 @@ class _Product:
             yield rows
             start = rows.stop
         for panel in self.panels:
-            key = f"{self.matrix.name}.{number}.{panel}"
-            builder.accumulators.release(key, range(block.slots))
+            builder.accumulators.release(self._key(number, panel), range(block.slots))
+
+    def _key(self, number: int, panel: int) -> str:
+        """Name the sums of a row block; two products of one matrix may be under way."""
+        return f"{self.matrix.name}.{number} to {self.output.tensor.name}.{panel}"

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a sparse matrix is cut, so that its product streams through the on-chip memories."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gcnloom.lower.buffers import TURNS
 from gcnloom.lower.builder import aligned
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["Tiling", "column_limit", "tiling"]
+__all__ = ["Tiling", "batches", "column_limit", "operand_room", "replayed", "tiling"]
 
 PARTS = 8
 """Parts a tensor is cut into where it could pass as a whole: what lags behind is one of them."""
@@ -20,6 +21,30 @@ def column_limit(columns: int, config: AcceleratorConfig, panels: int = 1) -> in
     if operand_room(columns, config) * panels <= config.operand_depth:
         return columns
     return aligned(config.operand_depth // (2 * panels), config)
+
+
+def replayed(panels: int, rows: int, config: AcceleratorConfig) -> int:
+    """Panels of an operand that go through the same edges while these are on chip.
+
+    As many as fit, where a beat of edges takes longer to load than to use; else one, so that
+    its results can be used while the next panel's are made.
+    """
+    if config.edge_beat.words_per_item == 1:
+        return 1
+    slots = -(-config.vector.items_per_word // config.pes)
+    while panels > 1 and (
+        column_limit(rows, config, panels) < rows
+        or 2 * panels * slots > config.accumulator_depth
+        or 2 * panels * config.vector.items_per_word > config.operand_depth
+    ):
+        panels -= 1
+    return panels
+
+
+def batches(panels: int, at_once: int) -> Iterator[range]:
+    """Panels, some at once."""
+    for start in range(0, panels, at_once):
+        yield range(start, min(start + at_once, panels))
 
 
 def operand_room(rows: int, config: AcceleratorConfig) -> int:

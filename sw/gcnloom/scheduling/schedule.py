@@ -44,7 +44,8 @@ def schedule(
     max_columns : int
         Columns of a tile, at most ``config.operand_depth``.
     max_entries : int, optional
-        Drain-order entries of a block, at most ``config.order_depth``, which is the default.
+        Drain-order entries of a block, at most ``config.order_depth``; by default as many whole
+        groups as that holds.
     max_slots : int, optional
         Slots of each PE for a block, at most ``config.accumulator_depth``, which is the default.
 
@@ -65,7 +66,9 @@ def schedule(
     >>> schedule(eye, config, max_rows=1024, max_columns=2048).length
     2
     """
-    entries = config.order_depth if max_entries is None else max_entries
+    # Entries are loaded in groups, of which the memory holds whole ones.
+    most = config.order_depth - config.order_depth % config.order_group
+    entries = most if max_entries is None else max_entries
     slots = config.accumulator_depth if max_slots is None else max_slots
     _check_sizes(config, max_rows, max_columns, entries, slots)
     weights = _checked(matrix, config)
