@@ -7,6 +7,7 @@ from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import Port
 from gcnloom_sim.cycles.timing import RESTART, Timing
 from gcnloom_spec.commands import Store
+from gcnloom_spec.isa import Source
 
 __all__ = ["StoreUnit"]
 
@@ -36,6 +37,7 @@ class StoreUnit:
         self._timing, self._port = timing, port
         self._pending: list[_Pending] = []
         self._free = 0.0
+        self._promised = dict.fromkeys(Source, 0)
         self.active = 0.0
         self.stalled = 0.0
 
@@ -43,8 +45,13 @@ class StoreUnit:
         """Queue a store; the command that emits to it comes later in the program."""
         self._pending.append(_Pending(command, ready, command.count))
 
+    def promise(self, source: int, count: int) -> None:
+        """Say that so many vectors will come, which stores take that are queued."""
+        self._promised[Source(source)] += count
+
     def covers(self, source: int, count: int) -> bool:
-        """Return whether the oldest stores of all take so many vectors of a source."""
+        """Return whether the oldest stores of all take so many more vectors of a source."""
+        count += self._promised[Source(source)]
         for store in self._pending:
             if store.command.source != source:
                 return False
@@ -81,6 +88,7 @@ class StoreUnit:
             first_taken = first_taken if done else begin
             done += some
             store.remaining -= some
+            self._promised[Source(source)] -= some
             store.taken = last_taken
             store.packed = max(packed, last_taken + words)
             if not store.remaining:
