@@ -53,7 +53,7 @@ def test_closed_forms_are_the_cycles_that_a_further_command_takes(name):
             _, many = case.measure(device, 2 * REPEATS)
             each = (many["cycles"] - few["cycles"]) / REPEATS
             closed = case.interval(timing)
-            if abs(closed - each) > 1.5:
+            if closed is not None and abs(closed - each) > 1.5:
                 wrong.append((case.name, case.count, closed, each))
     assert not wrong
 

@@ -30,8 +30,8 @@ COUNTS = (1, 8, 40, 120)
 """Items of a command: few, some, many, more; cut where a memory is smaller."""
 REPEATS = 40
 """Commands of the kind in each program."""
-EDGES_AT, STORED_AT = 1024, 2048
-"""Memory words from the data on."""
+EDGES_AT, STORED_AT, CASE_WORDS = 1024, 2048, 4096
+"""Where edges and results lie, and how many memory words there are."""
 ENDINGS: dict[str, dict[str, int]] = {
     "": {},
     ", random bits": {"stochastic": 1, "dropout": 1},
@@ -68,13 +68,11 @@ class Case:
     parts: int = 0
     edges: bool = False
 
-    def interval(self, timing: Timing) -> float:
-        """Cycles from one command to the next, in closed form."""
+    def interval(self, timing: Timing) -> int | None:
+        """Cycles from one command to the next; None if there is no closed form."""
         if self.edges:
-            least = HAZARD_DISTANCE
-            words = least + (self.count - least) * min(1.0, timing.config.pes / READING)
-            return max(2 * self.count - words, *map(timing.interval, self.commands))
-        return max(map(timing.interval, self.commands))
+            return None
+        return max(timing.interval(command) for command in self.commands)
 
     def program(self, config: AcceleratorConfig, base: int, repeats: int = REPEATS) -> Program:
         """Program whose data lie from memory word `base` on."""
@@ -99,7 +97,8 @@ class Case:
         """Run on `device`, which is cleared; return the program and the counters."""
         config = device.config
         device.clear()
-        base = device.memory.allocate("case", 4096)
+        base = device.memory.allocate("case", CASE_WORDS)
+        device.write_bytes(base, bytes(CASE_WORDS * config.memory_bytes))
         if self.parts:
             ends = (np.arange(1, self.count + 1) % self.parts == 0).astype(np.int64)
             entries = order_word(config).pack(

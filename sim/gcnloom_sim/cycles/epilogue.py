@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timeline of an epilogue, and of the fabric and the store unit behind it."""
 
+from collections import deque
+
 from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.flow import Flow
 from gcnloom_sim.cycles.store import StoreUnit
@@ -31,12 +33,23 @@ class EpilogueUnit:
         self._room, self._random_free = float(CLEARING), 0.0
         self._begin = self._ended = self._left = 0.0
         self._emission = Emission(vectors=0)
+        self._following: deque[tuple[Emission, float]] = deque()
         self._issued, self._out = Flow(), Flow()
 
     def open(self, emission: Emission, ready: float) -> float:
-        """Take an emission that is offered from `ready` on; return when it was taken."""
-        self._emission = emission
+        """Take an emission that is offered from `ready` on; return when it was taken.
+
+        It may follow one that is not closed, but no second one.
+        """
         described = max(ready, self._room)
+        self._following.append((emission, described))
+        if len(self._following) == 1:
+            self._prepare()
+        return described
+
+    def _prepare(self) -> None:
+        """Find when the first vector of the next emission can be passed on."""
+        self._emission, described = self._following[0]
         asked = described + 1
         if not self._draws:
             taken = max(asked, self._ended + 1)
@@ -47,7 +60,6 @@ class EpilogueUnit:
             taken = max(asked + 1, self._ended + 1)
             self._begin = max(taken + PREPARE, asked + 1 + self._timing.random_latency)
         self._room = taken + 1
-        return described
 
     @property
     def _draws(self) -> bool:
@@ -81,6 +93,9 @@ class EpilogueUnit:
         if self._draws:
             early = self._issued.time(self._issued.count - 1 - self._timing.random_depth)
             self._random_free = max(self._random_free, early + 1) + 1
+        self._following.popleft()
+        if self._following:
+            self._prepare()
         return self._left
 
     def held(self, depth: int) -> float:

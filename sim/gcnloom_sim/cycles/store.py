@@ -7,6 +7,7 @@ from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import Port
 from gcnloom_sim.cycles.timing import RESTART, Timing
 from gcnloom_spec.commands import Store
+from gcnloom_spec.isa import Source
 
 __all__ = ["StoreUnit"]
 
@@ -36,6 +37,7 @@ class StoreUnit:
         self._timing, self._port = timing, port
         self._pending: list[_Pending] = []
         self._free = 0.0
+        self._promised = dict.fromkeys(Source, 0)
         self.active = 0.0
         self.stalled = 0.0
 
@@ -43,8 +45,13 @@ class StoreUnit:
         """Queue a store; the command that emits to it comes later in the program."""
         self._pending.append(_Pending(command, ready, command.count))
 
+    def promise(self, source: int, count: int) -> None:
+        """Say that so many vectors will come, which stores take that are queued."""
+        self._promised[Source(source)] += count
+
     def covers(self, source: int, count: int) -> bool:
-        """Return whether the oldest stores of all take so many vectors of a source."""
+        """Return whether the oldest stores of all take so many more vectors of a source."""
+        count += self._promised[Source(source)]
         for store in self._pending:
             if store.command.source != source:
                 return False
@@ -72,17 +79,20 @@ class StoreUnit:
             if store.remaining == store.command.count:
                 store.ready = max(store.ready, self._free) + 1
             begin = max(first + done * step, store.ready, store.taken + 1, store.packed - words + 1)
-            packed = max(begin, store.packed) + words * some
+            start = max(begin, store.packed)
+            packed = start + words * some
             last_taken = max(first + (done + some - 1) * step, begin + some - 1)
             if some > 1:
                 last_taken = max(last_taken, packed - 2 * words + 1)
-            late, taken_late = self._write(store, some, begin, last_taken)
+            packed = max(packed, last_taken + words)
+            late, taken_late = self._write(store, some, start, packed)
             packed, last_taken = packed + late, last_taken + taken_late
             first_taken = first_taken if done else begin
             done += some
             store.remaining -= some
+            self._promised[Source(source)] -= some
             store.taken = last_taken
-            store.packed = max(packed, last_taken + words)
+            store.packed = packed
             if not store.remaining:
                 ended.append((store.command, self._finish(store)))
         return first_taken, last_taken, ended
@@ -90,8 +100,8 @@ class StoreUnit:
     def _next(self, source: int) -> _Pending:
         return next(store for store in self._pending if store.command.source == source)
 
-    def _write(self, store: _Pending, some: int, first: float, last: float) -> tuple[float, float]:
-        """Hand on the words that `some` more vectors fill, taken from `first` to `last`.
+    def _write(self, store: _Pending, some: int, start: float, end: float) -> tuple[float, float]:
+        """Hand on the words that `some` more vectors fill, packed from `start` to `end`.
 
         Returns how much later than that the last one is packed, and taken: two vectors or the
         word that they fill wait to be packed.
@@ -100,13 +110,13 @@ class StoreUnit:
         before = count - store.remaining
         begin = before // packing.items_per_word * packing.words_per_item
         after = before + some
-        end = after // packing.items_per_word * packing.words_per_item
+        words = after // packing.items_per_word * packing.words_per_item - begin
         if after == count:
-            end = packing.words(count)
-        there = packing.words_per_item + self._timing.packing_latency(packing)
-        first = min(first + packing.items_per_word - 1, last) + there
+            words = packing.words(count) - begin
+        filled = min(start + packing.items_per_word - before % packing.items_per_word, end)
+        latency = self._timing.packing_latency(packing)
         address = store.command.address + begin
-        late = self._port.store(address, end - begin, first, last + there)
+        late = self._port.store(address, words, filled + latency, end + latency)
         waiting = 1 + (2 if packing.items_per_word == 1 else 1) * packing.words_per_item
         return late[-1] if late else 0.0, late[-waiting] if len(late) >= waiting else 0.0
 

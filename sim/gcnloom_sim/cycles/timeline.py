@@ -8,12 +8,13 @@ from gcnloom.programs.program import Program
 from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import TransformUnit
+from gcnloom_sim.cycles.drain import DrainUnit
 from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
 from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.gates import Gate, Tokens
 from gcnloom_sim.cycles.reading import Fetch, LoadUnit
 from gcnloom_sim.cycles.sharing import memory_port
-from gcnloom_sim.cycles.sparse import AggregateUnit, DrainUnit
+from gcnloom_sim.cycles.sparse import AggregateUnit
 from gcnloom_sim.cycles.store import StoreUnit
 from gcnloom_sim.cycles.timing import GATE_READ, QUEUE, REQUESTS, Timing
 from gcnloom_sim.memory import IDEAL, Memory, memory_model
@@ -103,7 +104,7 @@ class _Timeline:
 
     def _busy(self) -> bool:
         """Whether a command is not at its end, or a word not written."""
-        if self.undealt or not self.load.idle or not self.drain.free or self.port.writing:
+        if self.undealt or not self.load.idle or not self.drain.idle or self.port.writing:
             return True
         return any(gate.busy for gate in self.gates)
 
@@ -181,19 +182,22 @@ class _Timeline:
                     gate.leave(left)
                     self._ended(stores)
                     self._emitted(command, handed)
-        stores, drained, done = self.drain.step(self.now)
+        stores, drained = self.drain.step(self.now)
         self._ended(stores)
-        if drained is not None:
-            self._emitted(drained, done)
-        return accepted, bool(stores) or drained is not None
+        for drain, done in drained:
+            self._emitted(drain, done)
+        return accepted, bool(stores or drained)
 
     def _stored(self, command: Drain | Transform) -> bool:
-        """Whether there are stores for what a command emits."""
+        """Whether there are stores for what a command emits; they are its then."""
         emission = command.emission
         if isinstance(command, Transform) and not command.last:
             return True
         source = Source.AGGREGATE if isinstance(command, Drain) else Source.TRANSFORM
-        return not emission.store or self.store.covers(source, emission.vectors)
+        if emission.store and not self.store.covers(source, emission.vectors):
+            return False
+        self.store.promise(source, emission.vectors if emission.store else 0)
+        return True
 
     def _emitted(self, command: Command, done: float) -> None:
         self._done(command, done)

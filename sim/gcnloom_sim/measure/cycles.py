@@ -38,12 +38,12 @@ def command_rows(
             program, counters = case.measure(device)
             _, longer = case.measure(device, 2 * REPEATS)
             predicted, measured = _predicted(program, device, memory), counters["cycles"]
-            closed = round(case.interval(timing))
+            closed = case.interval(timing)
             each = f"{(longer['cycles'] - measured) / REPEATS:.1f}"
             yield (
                 case.name,
                 case.count,
-                closed,
+                "" if closed is None else closed,
                 each,
                 predicted,
                 measured,
