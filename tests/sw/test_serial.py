@@ -20,7 +20,7 @@ from gcnloom_sim.cycles import predict
 from gcnloom_spec.commands import Drain, Emission, Store, Transform
 from gcnloom_spec.isa import Mode, Source, Unit
 from tests.sw.cli import MODEL, run
-from tests.sw.test_dependence import random_accesses, run_freely, violations
+from tests.sw.test_dependence import MAKERS, random_accesses, run_freely, violations
 from tests.sw.test_sampled import STEPS, graph_of, traces, trained
 
 TOLERANCE = 0.03
@@ -74,12 +74,16 @@ def test_a_store_and_what_emits_to_it_are_one_step():
 def test_conflicts_within_a_step_keep_their_order_too():
     rng = np.random.default_rng(3)
     commands, accesses = random_accesses(rng, 30)
-    # The first store is never filled: all is one step, as if it were not serial.
-    commands.insert(0, storing(5, [])[0])
-    accesses.insert(0, [])
+    # The first store is never filled: all behind it is one step, as if nothing were serial.
+    commands, accesses = [*storing(5, []), *commands], [[], *accesses]
     assert insert_tokens(commands, accesses, serial=True) == insert_tokens(commands, accesses)
-    start, end, _ = run_freely(insert_tokens(commands, accesses, serial=True), rng)
-    assert not violations(commands, accesses, start, end)
+    for unit in (Unit.LOAD, Unit.AGGREGATE, Unit.DRAIN, Unit.TRANSFORM):
+        led = [MAKERS[unit](), *commands]
+        ordered = insert_tokens(led, [[], *accesses], serial=True)
+        for _ in range(10):
+            start, end, _ = run_freely(ordered, rng)
+            assert not violations(ordered, [[], *accesses], start, end)
+            assert end[0] < min(start[index] for index in range(1, len(led)))
 
 
 @pytest.mark.parametrize(
