@@ -14,6 +14,7 @@ SMALLEST = ("tests/system/test_random_programs.py", "-k", "smallest")
 TALL = ("tests/system/test_random_programs.py", "-k", "tall")
 SCHEDULE = ("tests/sw/test_schedule.py", "-k", "not million and not cora")
 DEPENDENCE = ("tests/sw/test_dependence.py", "tests/sim/test_random_programs.py")
+SERIAL = ("tests/sw/test_serial.py", "-m", "not sim")
 SAMPLED = ("tests/sw/test_sampled.py", "tests/sw/test_receptive.py", "-m", "not sim")
 GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
 CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
@@ -224,6 +225,24 @@ MUTATIONS = [
         "complete[other] = needed[other]",
         "complete[other] = needed[other] + 1",
         DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/programs/dependence.py",
+        "needed[units[earlier]] = max(needed[units[earlier]], earlier)",
+        "needed[units[earlier]] = earlier",
+        SERIAL,
+    ),
+    Mutation(
+        f"{SW}/programs/steps.py",
+        "owed[Source.AGGREGATE] -= command.emission.vectors",
+        "owed[Source.AGGREGATE] = 0",
+        SERIAL,
+    ),
+    Mutation(
+        f"{SW}/training/inference.py",
+        "sampled=False, serial=serial",
+        "sampled=False",
+        SERIAL,
     ),
     Mutation(
         f"{SW}/programs/access.py",

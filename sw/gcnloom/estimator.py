@@ -37,7 +37,7 @@ class GCN:
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
         ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
-        ``sampled``...
+        ``sampled``, ``serial``...
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class GCN:
             graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
         device = self._open()
         try:
-            return Inference(graph, self._checkpoint, device).logits()
+            return Inference(graph, self._checkpoint, device, serial=self.options.serial).logits()
         finally:
             self._close(device)
 

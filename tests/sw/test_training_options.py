@@ -21,6 +21,7 @@ BAD = [
     ({"seed": 1 << 32}, "seed=4294967296"),
     ({"seed": "1"}, "seed='1'"),
     ({"sampled": 1}, "sampled=1 is no truth value; try True"),
+    ({"serial": 1}, "serial=1 is no truth value; try False"),
     ({"optimiser": "rmsprop"}, "optimiser='rmsprop' is unknown; try adam or sgd"),
     ({"rounding": "up"}, "rounding='up' is unknown; try nearest or stochastic"),
     ({"lr": 0.0}, "lr=0.0 does not learn"),

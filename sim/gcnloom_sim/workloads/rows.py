@@ -82,12 +82,12 @@ ROWS: tuple[Row, ...] = (
         purpose="602-64-41 with dense features on a power-law graph of mean degree 50",
     ),
     Row(
-        name="balanced", data="community:1024,63,64,64", config="mul128", work="inference",
+        name="balanced", data="community:1024,67,64,64", config="mul128", work="inference",
         options={"hidden": 64},
         purpose="as much work for one engine as for the other, in each layer",
     ),
     Row(
-        name="balanced-serial", data="community:1024,63,64,64", config="mul128",
+        name="balanced-serial", data="community:1024,67,64,64", config="mul128",
         work="inference", options={"hidden": 64, "serial": True},
         purpose="the same, one engine after the other",
     ),

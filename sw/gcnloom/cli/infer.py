@@ -12,6 +12,7 @@ from gcnloom.cli.options import (
     add_common,
     add_data,
     add_device,
+    add_serial,
     check_writable,
     load_graph,
     open_device,
@@ -36,6 +37,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
     add_data(parser)
     add_device(parser)
+    add_serial(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write node,class lines there")
     add_common(parser)
     parser.set_defaults(run=_run)
@@ -48,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     graph = load_graph(options, checkpoint.meta["options"]["seed"])
     with open_device(options, progress) as device:
         progress.stage("inferring")
-        inference = Inference(graph, checkpoint, device)
+        inference = Inference(graph, checkpoint, device, serial=options.serial)
         logits = inference.logits()
         cycles = inference.cycles
     progress.close()

@@ -162,7 +162,9 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
     graph = load_graph(options, options.seed)
     network = settings.network(graph.features.shape[1], graph.classes)
     memory = Allocator(ADDRESSABLE, config.memory_bytes)
-    lowered = lower_graph(graph, network, config, memory, sampled=options.sampled).lowered
+    lowered = lower_graph(
+        graph, network, config, memory, sampled=options.sampled, serial=options.serial
+    ).lowered
     program: Program = getattr(lowered, options.name)
     forward = options.name == "forward"
     return program, network.forward_names() if forward else network.tensor_names()

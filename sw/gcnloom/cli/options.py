@@ -24,6 +24,7 @@ __all__ = [
     "add_device",
     "add_network",
     "add_numbers",
+    "add_serial",
     "check_writable",
     "load_graph",
     "open_device",
@@ -95,6 +96,15 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sampled", action=argparse.BooleanOptionalAction, default=DEFAULTS.sampled,
         help="whether training computes only what the loss sees, to the same bits; default yes",
+    )  # fmt: skip
+    add_serial(parser)
+
+
+def add_serial(parser: argparse.ArgumentParser) -> None:
+    """Add the switch that has the device's units take turns."""
+    parser.add_argument(
+        "--serial", action="store_true",
+        help="let the device's units take turns, to the same bits, for comparison",
     )  # fmt: skip
 
 

@@ -99,6 +99,8 @@ class Builder:
     Parameters
     ----------
     config : AcceleratorConfig
+    serial : bool
+        Let the units of the device take turns, for comparison.
 
     Attributes
     ----------
@@ -113,8 +115,9 @@ class Builder:
         What an :class:`Aggregate` or :class:`Drain` finds on chip, by its number.
     """
 
-    def __init__(self, config: AcceleratorConfig) -> None:
+    def __init__(self, config: AcceleratorConfig, *, serial: bool = False) -> None:
         self.config = config
+        self._serial = serial
         self.commands: list[Command] = []
         self.reaches: list[Reach | None] = []
         self.contents: dict[int, NDArray[np.uint64]] = {}
@@ -251,7 +254,7 @@ class Builder:
             accesses_of(command, self.config, reach)
             for command, reach in zip(self.commands, self.reaches, strict=True)
         ]
-        commands = insert_tokens(self.commands, accesses)
+        commands = insert_tokens(self.commands, accesses, serial=self._serial)
         return Program.of(commands, self.config.digest, self.contents)
 
     def span(self, tensor: Tensor, group: int, rows: range) -> range:

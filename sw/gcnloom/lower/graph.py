@@ -58,10 +58,12 @@ def lower_graph(
     allocator: Allocator,
     *,
     sampled: bool = True,
+    serial: bool = False,
 ) -> LoweredGraph:
     """Normalise, quantise and order a graph, place it in device memory and lower its passes.
 
     Training is `sampled` where it computes only what the loss of the training nodes sees.
+    Where passes are `serial` the units of the device take turns.
 
     Raises
     ------
@@ -75,7 +77,9 @@ def lower_graph(
     parts = csr_array(adjacency[order][:, order]), features[order]
 
     def lower(memory: Allocator) -> LoweredNetwork:
-        return lower_network(network, *parts, config, memory, seen=field.rows, sampled=sampled)
+        return lower_network(
+            network, *parts, config, memory, seen=field.rows, sampled=sampled, serial=serial
+        )
 
     try:
         lowered = lower(allocator)

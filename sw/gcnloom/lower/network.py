@@ -76,6 +76,7 @@ def lower_network(
     *,
     seen: tuple[int, ...] | None = None,
     sampled: bool = False,
+    serial: bool = False,
 ) -> LoweredNetwork:
     """Schedule the graph, place every tensor, and lower the three passes.
 
@@ -94,6 +95,8 @@ def lower_network(
         :class:`~gcnloom.graphs.receptive.ReceptiveField`. All if left out.
     sampled : bool
         Whether training computes those only. Its bits are the same.
+    serial : bool
+        Whether the units take turns, one command after the other, for comparison.
     """
     every = (adjacency.shape[0],) * (network.layers + 1)
     seen = every if seen is None else seen
@@ -102,7 +105,9 @@ def lower_network(
     matrices = Matrices(adjacency, features, config, allocator)
     tensors = Tensors(network, config, allocator, matrices.sparse_input)
     tensors.place(every[0], rows)
-    parts = PassParts(network=network, config=config, matrices=matrices, tensors=tensors)
+    parts = PassParts(
+        network=network, config=config, matrices=matrices, tensors=tensors, serial=serial
+    )
     forward = lower_forward(parts, rows, seen)
     infer = lower_forward(parts, every, None)
     backward = lower_backward(parts, rows)

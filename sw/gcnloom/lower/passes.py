@@ -26,12 +26,13 @@ Made = tuple[range, Iterable[range]]
 
 @dataclass(frozen=True, kw_only=True)
 class PassParts:
-    """What the passes of one network are made of."""
+    """What the passes of one network are made of, and whether the units are to take turns."""
 
     network: Network
     config: AcceleratorConfig
     matrices: Matrices
     tensors: Tensors
+    serial: bool = False
 
     def panels(self, tensor: Tensor) -> int:
         """Panels of a tensor."""
@@ -78,7 +79,7 @@ class _Pass:
         self.parts, self.rows, self.streamed = parts, rows, streamed
         self.network, self.config = parts.network, parts.config
         self.tensors, self.matrices = parts.tensors, parts.matrices
-        self.builder = Builder(parts.config)
+        self.builder = Builder(parts.config, serial=parts.serial)
 
     def _operand(self, name: str, rows: int, hop: StoredMatrix, panels: int, beside: int) -> Output:
         """Say how a product leaves that a matrix is multiplied by next.

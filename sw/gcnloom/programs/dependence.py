@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
 from gcnloom.programs.access import Access, accesses_of
+from gcnloom.programs.steps import steps
 from gcnloom_spec.commands import Command
 from gcnloom_spec.isa import Unit
 
@@ -25,7 +26,10 @@ Pair = tuple[int, int]
 
 
 def insert_tokens(
-    commands: Sequence[Command], accesses: Sequence[Sequence[Access]]
+    commands: Sequence[Command],
+    accesses: Sequence[Sequence[Access]],
+    *,
+    serial: bool = False,
 ) -> list[Command]:
     """Set `waits` and `signals` so that conflicting accesses happen in program order.
 
@@ -41,6 +45,9 @@ def insert_tokens(
         In program order.
     accesses : sequence of sequence of Access
         What each command reads and writes; see :func:`accesses_of`.
+    serial : bool
+        Let each command wait until all effects of the one before it are visible, as on a machine
+        whose units take turns. A store and the commands that emit to it count as one.
     """
     if len(commands) != len(accesses):
         raise ProgramError(
@@ -48,8 +55,9 @@ def insert_tokens(
             "try one list for each command"
         )
     units = [int(command.unit) for command in commands]
+    before = _steps_before(commands, units) if serial else [[]] * len(commands)
     waits, signals = [0] * len(commands), [0] * len(commands)
-    for (giver, taker), pairs in _order(units, accesses).items():
+    for (giver, taker), pairs in _order(units, accesses, before).items():
         for signalling, waiting in _limit(pairs):
             signals[signalling] |= 1 << taker
             waits[waiting] |= 1 << giver
@@ -94,10 +102,25 @@ class _History:
             self.writers[unit, part] = index
 
 
+def _steps_before(commands: Sequence[Command], units: Sequence[int]) -> list[list[int]]:
+    """Last command of each unit in the step before that of each command."""
+    before: list[list[int]] = []
+    last: list[int] = []
+    for step in steps(commands):
+        before += [last] * len(step)
+        last = list({units[index]: index for index in step}.values())
+    return before
+
+
 def _order(
-    units: Sequence[int], accesses: Sequence[Sequence[Access]]
+    units: Sequence[int],
+    accesses: Sequence[Sequence[Access]],
+    before: Sequence[Sequence[int]],
 ) -> dict[tuple[int, int], list[Pair]]:
-    """Pairs of commands to order, by (signalling unit, waiting unit), in program order."""
+    """Pairs of commands to order, by (signalling unit, waiting unit), in program order.
+
+    `before` are commands that each has to wait for whatever it touches.
+    """
     histories, parts = _segments(accesses)
     pairs: dict[tuple[int, int], list[Pair]] = {}
     # known[u][v]: latest command of v that is complete whenever unit u starts its next command.
@@ -111,6 +134,8 @@ def _order(
                 # Writes of one unit, and a write after its own reads, are in order by themselves.
                 latest[unit] = NEVER
             needed = [max(old, new) for old, new in zip(needed, latest, strict=True)]
+        for earlier in before[index]:
+            needed[units[earlier]] = max(needed[units[earlier]], earlier)
         for other in sorted(range(UNITS), key=needed.__getitem__, reverse=True):
             if needed[other] > known[unit][other]:
                 pairs.setdefault((other, unit), []).append((needed[other], index))

@@ -36,6 +36,8 @@ class Engine:
         First word of the key of every random draw.
     sampled : bool
         Whether the passes of training compute only what the training nodes' loss sees.
+    serial : bool
+        Whether the device's units take turns, for comparison.
 
     Attributes
     ----------
@@ -52,14 +54,17 @@ class Engine:
     """
 
     def __init__(
-        self, graph: Graph, network: Network, device: Device, *, seed: int = 0, sampled: bool = True
-    ) -> None:
+        self, graph: Graph, network: Network, device: Device, *, seed: int = 0,
+        sampled: bool = True, serial: bool = False,
+    ) -> None:  # fmt: skip
         self.network = network
         self.device = device
         self.seed = seed
         self._width = device.config.operand_width
         device.clear()
-        self.graph = lower_graph(graph, network, device.config, device.memory, sampled=sampled)
+        self.graph = lower_graph(
+            graph, network, device.config, device.memory, sampled=sampled, serial=serial
+        )
         self.lowered = self.graph.lowered
         for address, data in self.lowered.blobs():
             device.write_bytes(address, data)

@@ -23,9 +23,13 @@ class Inference:
     checkpoint : Checkpoint
     device : Device
         Its memory is cleared.
+    serial : bool
+        Whether the device's units take turns, for comparison.
     """
 
-    def __init__(self, graph: Graph, checkpoint: Checkpoint, device: Device) -> None:
+    def __init__(
+        self, graph: Graph, checkpoint: Checkpoint, device: Device, *, serial: bool = False
+    ) -> None:
         widths = tuple(checkpoint.meta["widths"])
         if graph.features.shape[1] != widths[0]:
             raise CheckpointError(
@@ -33,7 +37,8 @@ class Inference:
                 f"{graph.features.shape[1]}; try the data it was trained on"
             )
         self._weights = checkpoint.group("model")
-        self._engine = Engine(graph, Network(widths=widths), device, sampled=False)
+        network = Network(widths=widths)
+        self._engine = Engine(graph, network, device, sampled=False, serial=serial)
 
     def logits(self) -> NDArray[np.float64]:
         """Logits of every node, shape ``(nodes, classes)``."""

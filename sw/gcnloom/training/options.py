@@ -47,6 +47,9 @@ class Options:
     sampled : bool
         Whether training computes only the rows that the loss of the training nodes sees. The
         weights are the same, bit for bit.
+    serial : bool
+        Whether the device's units take turns, each command waiting for the one before it, to
+        compare with. The weights are the same.
     """
 
     hidden: int = 16
@@ -61,6 +64,7 @@ class Options:
     patience: int = 0
     seed: int = 0
     sampled: bool = True
+    serial: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -71,8 +75,12 @@ class Options:
             self._at_least(name, least)
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
             raise ConfigError(f"seed={self.seed!r} is outside 0..2**32-1; try 0")
-        if type(self.sampled) is not bool:
-            raise ConfigError(f"sampled={self.sampled!r} is no truth value; try True")
+        for name in ("sampled", "serial"):
+            if type(getattr(self, name)) is not bool:
+                default = type(self).__dataclass_fields__[name].default
+                raise ConfigError(
+                    f"{name}={getattr(self, name)!r} is no truth value; try {default}"
+                )
         self._among("optimiser", OPTIMISERS)
         self._among("rounding", ROUNDINGS)
         for name in ("lr", "momentum", "weight_decay", "dropout"):

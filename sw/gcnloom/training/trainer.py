@@ -22,7 +22,7 @@ from gcnloom.training.options import Options
 __all__ = ["Epoch", "Trainer", "first_weights", "weights_sha256"]
 
 Array = NDArray[np.float64]
-MAY_CHANGE = ("epochs", "patience", "sampled")
+MAY_CHANGE = ("epochs", "patience", "sampled", "serial")
 """Options that a resumed training may have otherwise."""
 
 
@@ -89,7 +89,8 @@ class Trainer:
         self.graph, self.options = graph, options
         network = options.network(graph.features.shape[1], graph.classes)
         self.engine = Engine(
-            graph, network, device, seed=options.seed, sampled=options.sampled
+            graph, network, device, seed=options.seed, sampled=options.sampled,
+            serial=options.serial,
         )  # fmt: skip
         self.optimiser = options.make_optimiser()
         self.weights = first_weights(network, options.seed)
