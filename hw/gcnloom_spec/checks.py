@@ -23,8 +23,8 @@ def check(config: "AcceleratorConfig") -> None:
         zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
         if type(value) is not int or (value < 1 and not zero):
             raise ValueError(f"{field.name}={value!r} is not a positive integer")
-    _check_banks(config)
     _check_widths(config)
+    _check_banks(config)
     _check_array(config)
     _check_depths(config)
 
@@ -36,6 +36,11 @@ def _check_banks(config: "AcceleratorConfig") -> None:
         raise ValueError(
             f"operand_banks={config.operand_banks} is not a power of two of at least "
             f"pes={config.pes}; use {power_of_two(2 * config.pes)}, or 0 for a copy in each PE"
+        )
+    if config.operand_banks < config.vector_group:
+        raise ValueError(
+            f"operand_banks={config.operand_banks} is less than the {config.vector_group} vectors "
+            f"that are loaded in one cycle; use {config.vector_group}"
         )
     if config.operand_depth % config.operand_banks:
         raise ValueError(
@@ -80,7 +85,7 @@ def _check_depths(config: "AcceleratorConfig") -> None:
                 f"{field.name}={getattr(config, field.name)} exceeds {1 << LOCAL_BITS}"
             )
     least = {
-        "operand_depth": 2 * config.vector.items_per_word,
+        "operand_depth": 2 * max(config.vector.items_per_word, config.operand_banks),
         "left_depth": 2 * config.vector.items_per_word,
         "right_depth": 2 * max(config.rows, config.vector.items_per_word),
         "mask_depth": 2 * config.vector.items_per_word,

@@ -13,7 +13,6 @@ from gcnloom_hw.aggregate.drain import DrainControl
 from gcnloom_sim.cycles.beats import entries, free_beats
 from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
 from gcnloom_sim.cycles.timing import (
-    AGGREGATE_TO_READ,
     ASK_TO_READ,
     FETCH_TO_ASK,
     PLACES,
@@ -25,8 +24,8 @@ from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["AggregateUnit", "DrainUnit"]
 
-KNOWN = 16
-"""Cycles ahead of now in which it is known whether an aggregate will execute."""
+KNOWN = AGGREGATE_TO_READ
+"""Cycles ahead of now in which it is known whether an aggregate reads sums."""
 STRIDE = 16
 """Words of a drain that go to the epilogue at once: no more than it is behind."""
 
@@ -38,11 +37,12 @@ class AggregateUnit:
 
     Parameters
     ----------
-    config : AcceleratorConfig
+    timing : Timing
     """
 
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+    def __init__(self, timing: Timing) -> None:
+        self._config = timing.config
+        self._to_read = timing.aggregate_to_read
         self._free = 0
         self._pieces: deque[tuple[int, int, Edges]] = deque()
         self._tables: dict[int, tuple[Edges, NDArray[np.int32]]] = {}
@@ -56,7 +56,7 @@ class AggregateUnit:
         accepted = max(ready, self._free)
         self._free = accepted + max(command.count, 1)
         if edges is not None and command.count:
-            begin = accepted + AGGREGATE_TO_READ
+            begin = accepted + self._to_read
             self._pieces.append((begin, begin + command.count, edges))
         self.active += command.count
         return accepted, self._free + 1
@@ -64,7 +64,7 @@ class AggregateUnit:
     @property
     def known(self) -> int:
         """Cycle from which on no beat is known to be taken."""
-        return self._free + AGGREGATE_TO_READ
+        return self._free + self._to_read
 
     def forget(self, now: int) -> None:
         """Forget what was before `now`."""
