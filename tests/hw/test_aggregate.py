@@ -31,8 +31,8 @@ CONFIGS = {
     "odd": AcceleratorConfig.from_toml("odd"),
     "wrapping": WRAPPING,
     "banked": AcceleratorConfig.from_toml("banked"),
-    # As many banks as a load fills at a time, and a row for every vector twice.
-    "few banks": replace(WRAPPING, pes=4, memory_bytes=32, operand_banks=4, operand_depth=64),
+    # As many banks as elements, and as a load fills at a time.
+    "few banks": replace(WRAPPING, pes=4, memory_bytes=32, operand_banks=4),
     "demo": AcceleratorConfig.from_toml("demo"),
 }
 ODD, BANKED = CONFIGS["odd"], CONFIGS["banked"]

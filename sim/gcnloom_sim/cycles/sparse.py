@@ -20,12 +20,11 @@ from gcnloom_sim.cycles.timing import (
     Timing,
 )
 from gcnloom_spec.commands import Aggregate, Drain
-from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["AggregateUnit", "DrainUnit"]
 
-KNOWN = AGGREGATE_TO_READ
-"""Cycles ahead of now in which it is known whether an aggregate reads sums."""
+KNOWN = 16
+"""Cycles ahead of now in which it is known whether an aggregate will execute."""
 STRIDE = 16
 """Words of a drain that go to the epilogue at once: no more than it is behind."""
 
