@@ -23,8 +23,8 @@ def check(config: "AcceleratorConfig") -> None:
         zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
         if type(value) is not int or (value < 1 and not zero):
             raise ValueError(f"{field.name}={value!r} is not a positive integer")
-    _check_banks(config)
     _check_widths(config)
+    _check_banks(config)
     _check_array(config)
     _check_depths(config)
 
@@ -36,6 +36,11 @@ def _check_banks(config: "AcceleratorConfig") -> None:
         raise ValueError(
             f"operand_banks={config.operand_banks} is not a power of two of at least "
             f"pes={config.pes}; use {power_of_two(2 * config.pes)}, or 0 for a copy in each PE"
+        )
+    if config.operand_banks < config.vector_group:
+        raise ValueError(
+            f"operand_banks={config.operand_banks} is less than the {config.vector_group} vectors "
+            f"that are loaded in one cycle; use {config.vector_group}"
         )
     if config.operand_depth % config.operand_banks:
         raise ValueError(
@@ -82,7 +87,7 @@ def _check_depths(config: "AcceleratorConfig") -> None:
     unit, panels = config.vector.items_per_word, config.right_banks
     # Rows leave in whole memory words; as many panels as the array is wide are multiplied at once.
     least = {
-        "operand_depth": 2 * unit * panels,
+        "operand_depth": 2 * panels * max(unit, config.operand_banks),
         "left_depth": 2 * unit,
         "right_depth": 2 * max(config.rows, unit),
         "mask_depth": 2 * unit,

@@ -105,7 +105,9 @@ class Aggregate:
                     sums[p][s] = old + e.weight * operand[operand_base + e.column]
 
     Two edges of one PE that name the same sum are at least
-    :data:`~gcnloom_spec.isa.HAZARD_DISTANCE` beats apart, counted through the commands.
+    :data:`~gcnloom_spec.isa.HAZARD_DISTANCE` beats apart, counted through the commands. Where PEs
+    share operand banks, `operand_base` is a multiple of their number B, and no two valid edges of
+    a beat have columns of one bank, ``column % B``.
     """
 
     opcode: ClassVar[Opcode] = Opcode.AGGREGATE

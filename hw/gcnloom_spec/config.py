@@ -42,7 +42,8 @@ class AcceleratorConfig:
         Vectors in the sparse engine's operand memory.
     operand_banks : int
         0: each PE holds a copy of the operand memory. Else a power of two, at least `pes`: the
-        PEs share one of so many banks, and no two of them read the same bank in one beat.
+        PEs share one of so many banks, at least those of a load's group of vectors, and no two
+        of them read the same bank in one beat.
     accumulator_depth : int
         Output rows each PE accumulates.
     edge_depth : int

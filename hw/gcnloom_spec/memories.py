@@ -45,13 +45,13 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     def memory(name: str, width: int, depth: int, copies: int = 1, group: int = 1) -> OnChipMemory:
         return OnChipMemory(name=name, width=width, depth=-(-depth // group), copies=copies * group)
 
-    banks = config.operand_banks
     vectors = config.vector_group
     # What a load fills is cut into as many banks as it writes items in a cycle.
     return (
-        memory(
-            "operand", vector, config.operand_depth // max(1, banks), banks or config.pes, vectors
-        ),
+        # One that all PEs share is cut into more banks than that.
+        memory("operand", vector, config.operand_depth, 1, config.operand_banks)
+        if config.operand_banks
+        else memory("operand", vector, config.operand_depth, config.pes, vectors),
         memory("accumulator", sums, config.accumulator_depth, config.pes),
         memory("edges", config.pes * config.edge_bits, config.edge_depth, 1, config.edge_group),
         memory("order", config.order_bits, config.order_depth, 1, config.order_group),

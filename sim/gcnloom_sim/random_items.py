@@ -20,7 +20,10 @@ BUSY_COLUMNS = 16
 
 
 def random_beats(config: AcceleratorConfig, rng: Generator, count: int) -> NDArray[np.uint64]:
-    """Packed beats, shape ``(count, pes)``, in which equal slots are far enough apart."""
+    """Packed beats, shape ``(count, pes)``, in which equal slots are far enough apart.
+
+    With operand banks, no two edges of a beat read the same one.
+    """
     shape = (count, config.pes)
     slot = _slots(config, rng, shape)
     valid = rng.random(shape) < 0.85
@@ -31,12 +34,17 @@ def random_beats(config: AcceleratorConfig, rng: Generator, count: int) -> NDArr
     low, high = limits(config.operand_width)
     weight = rng.integers(low, high, shape, endpoint=True)
     weight[rng.random(shape) < 0.05] = low
+    column = np.where(
+        rng.random((count, 1)) < 0.8,
+        rng.integers(0, min(BUSY_COLUMNS, config.operand_depth // 2), shape),
+        rng.integers(0, config.operand_depth // 2, shape),
+    )
+    if config.operand_banks:
+        bank = column % config.operand_banks
+        for pe in range(1, config.pes):
+            valid[:, pe] &= ~((bank[:, :pe] == bank[:, [pe]]) & valid[:, :pe]).any(axis=1)
     return edge_word(config).pack(
-        column=np.where(
-            rng.random((count, 1)) < 0.8,
-            rng.integers(0, min(BUSY_COLUMNS, config.operand_depth // 2), shape),
-            rng.integers(0, config.operand_depth // 2, shape),
-        ),
+        column=column,
         slot=slot,
         weight=weight,
         first=rng.random(shape) < 0.25,

@@ -180,7 +180,8 @@ class _Author:
         base = int(self.rng.choice(np.flatnonzero(self._edges.loaded)))
         count = self._edges.legal(base, self._dice.count(config.edge_depth))
         rows = self._edges.columns(base, count)
-        operand_base = self._dice.place(config.operand_depth, rows)
+        operand_base = min(self._dice.place(config.operand_depth, rows), config.operand_depth - 1)
+        operand_base -= operand_base % (config.operand_banks or 1)
         slots = self._edges.slots(base, count)
         for _ in range(MOST_TRIES):
             slot_base = self._slot_base()
@@ -193,7 +194,7 @@ class _Author:
         command = Aggregate(
             edge_base=base,
             count=count,
-            operand_base=min(operand_base, config.operand_depth - 1),
+            operand_base=operand_base,
             slot_base=slot_base,
         )
         reach = Reach(rows=rows, slots=int(slots.max()) + 1)

@@ -87,15 +87,23 @@ class Workload:
     def aggregate(self, count, half=0):
         """Write `count` beats that follow those of the aggregate before without a pause."""
         rows = 1 + self._upto(7)
+        banks = self.config.operand_banks
+        if banks:
+            self._operand_base += -self._operand_base % banks
         work = AggregateWork(self._edge_base, [], self._operand_base, self._upto(self.lows[half]))
         work.operands = {
             self._operand_base + row: [self.operand() for _ in range(self.config.lanes)]
             for row in range(rows)
         }
         for _ in range(count):
-            work.edges.append(
-                [self._edge(pe, half, work.slot_base, rows) for pe in range(self.config.pes)]
-            )
+            columns = range(rows)
+            beat = []
+            for pe in range(self.config.pes):
+                beat.append(self._edge(pe, half, work.slot_base, columns))
+                if banks and beat[-1]["valid"]:
+                    read = beat[-1]["column"] % banks
+                    columns = [column for column in columns if column % banks != read]
+            work.edges.append(beat)
         if not count:  # takes a cycle
             for recent in self._recent:
                 recent.append(None)
@@ -105,19 +113,20 @@ class Workload:
         self.aggregates += 1
         return work
 
-    def _edge(self, pe, half, slot_base, rows):
+    def _edge(self, pe, half, slot_base, columns):
+        """Write an edge that reads one of `columns`."""
         recent = self._recent[pe]
         low = self.lows[half]
         near = recent[1 - HAZARD_DISTANCE :]
         free = [slot for slot in range(low, low + self.slots) if slot not in near]
-        valid = bool(free) and self.random.random() < self._valid
+        valid = bool(free) and bool(columns) and self.random.random() < self._valid
         slot = int(self.random.choice(free)) if valid else low + self._upto(self.slots - 1)
         recent.append(slot if valid else None)
         first = (pe, slot) not in self.touched[half] or self.random.random() < self._first
         if valid:
             self.touched[half].add((pe, slot))
         return {
-            "column": self._upto(rows - 1),
+            "column": columns[self._upto(len(columns) - 1)] if columns else 0,
             "slot": slot - slot_base,
             "weight": self.operand(),
             "first": int(first),

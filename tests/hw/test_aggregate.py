@@ -30,9 +30,12 @@ CONFIGS = {
     "smallest": AcceleratorConfig.from_toml("smallest"),
     "odd": AcceleratorConfig.from_toml("odd"),
     "wrapping": WRAPPING,
+    "banked": AcceleratorConfig.from_toml("banked"),
+    # As many banks as elements, and as a load fills at a time.
+    "few banks": replace(WRAPPING, pes=4, memory_bytes=32, operand_banks=4),
     "demo": AcceleratorConfig.from_toml("demo"),
 }
-ODD = CONFIGS["odd"]
+ODD, BANKED = CONFIGS["odd"], CONFIGS["banked"]
 SEED = 11
 
 
@@ -98,27 +101,53 @@ def test_a_sum_goes_on_in_the_next_command_after_exactly_the_least_distance():
     assert [sums for _, _, sums in bench.beats] == [[45] * ODD.lanes] * ODD.pes
 
 
-def test_a_drain_may_read_as_soon_as_the_tokens_of_its_aggregate_let_it():
+@pytest.mark.parametrize("config", [ODD, BANKED], ids=["odd", "banked"])
+def test_a_drain_may_read_as_soon_as_the_tokens_of_its_aggregate_let_it(config):
     """The last beat is the one that counts, and the first entry the one that reads it."""
-    edge = {"column": 0, "slot": 4, "weight": 3, "first": 1, "valid": 1}
-    entries = [{"pe": pe, "slot": 4, "last": 1} for pe in range(ODD.pes)]
+    edge = {"slot": 4, "weight": 3, "first": 1, "valid": 1}
+    entries = [{"pe": pe, "slot": 4, "last": 1} for pe in range(config.pes)]
+    operands = {row: [7 + row] * config.lanes for row in range(config.pes)}
     works = []
     for turn in range(3):
-        beats = [[{**edge, "weight": turn + 1}] * ODD.pes]
-        work = AggregateWork(turn, beats, operands={0: [7] * ODD.lanes}, after=turn)
-        works += [work, DrainWork(ODD.pes * turn, entries, after=turn + 1)]
-    bench = Bench(ODD, works)
+        beats = [[{**edge, "column": pe, "weight": turn + 1} for pe in range(config.pes)]]
+        work = AggregateWork(turn, beats, operands=operands, after=turn)
+        works += [work, DrainWork(config.pes * turn, entries, after=turn + 1)]
+    bench = Bench(config, works)
     assert [sums for _, _, sums in bench.beats] == [
-        [7 * (turn + 1)] * ODD.lanes for turn in range(3) for _ in range(ODD.pes)
+        [(7 + pe) * (turn + 1)] * config.lanes for turn in range(3) for pe in range(config.pes)
     ]
 
 
-def test_operands_may_be_written_while_aggregates_read_others():
-    workload = Workload(ODD, 12)
+@pytest.mark.parametrize("config", [ODD, BANKED], ids=["odd", "banked"])
+def test_operands_may_be_written_while_aggregates_read_others(config):
+    workload = Workload(config, 12)
     works = [workload.aggregate(40), workload.aggregate(1), workload.aggregate(30)]
     works.append(workload.drain(12))
-    bench = Bench(ODD, works, preload=False)
-    assert bench.beats == expected(ODD, works)
+    bench = Bench(config, works, preload=False)
+    assert bench.beats == expected(config, works)
+
+
+def conflicting(columns, *, valid=(1, 1, 1), operand_base=0):
+    """Whether edges of one beat that read these columns raise the flag."""
+    edge = {"slot": 4, "weight": 1, "first": 1}
+    beat = [
+        {**edge, "column": column, "valid": bit} for column, bit in zip(columns, valid, strict=True)
+    ]
+    rest = [{**edge, "column": 0, "valid": 0}] * BANKED.pes
+    work = AggregateWork(0, [rest, beat, rest, rest], operand_base=operand_base)
+    work.operands = {operand_base + column: [1] * BANKED.lanes for column in columns}
+    return bool(Bench(BANKED, [work]).cycles["hazard"])
+
+
+def test_the_hazard_flag_rises_where_two_edges_of_a_beat_read_one_bank():
+    assert conflicting((5, 2, 5))
+    assert conflicting((7, 15, 0))
+    assert conflicting((0, 3, 24), operand_base=16)
+    assert conflicting((6, 14, 22))
+    assert not conflicting((0, 1, 2))
+    assert not conflicting((8, 1, 18), operand_base=16)
+    assert not conflicting((5, 2, 5), valid=(1, 1, 0))
+    assert not conflicting((5, 5, 5), valid=(0, 1, 0))
 
 
 def hazardous(distance, *, split=False, empty=0, pes=(0, 0), slots=(4, 4), bases=(9, 9)):

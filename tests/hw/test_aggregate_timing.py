@@ -12,19 +12,21 @@ from tests.hw.tb_aggregate import Bench
 
 ODD = AcceleratorConfig.from_toml("odd")
 SMALLEST = AcceleratorConfig.from_toml("smallest")
+BANKED = AcceleratorConfig.from_toml("banked")
 DRAINED, BUSY = 0, 20
 """Slots that are drained, and slots that aggregates beside the drain work on."""
 SLOTS = 5
 LATENCY = AggregateEngine.drain_latency
+BOTH = pytest.mark.parametrize("config", [ODD, BANKED], ids=["copies", "banks"])
 
 
 def beats(config, count, *, free=lambda beat, pe: None):
     """Beats of edges that add, but that `free` makes ``"first"`` or ``"invalid"`` ones."""
-    edge = {"column": 0, "weight": 1}
     return [
         [
-            edge
-            | {
+            {
+                "column": pe,
+                "weight": 1,
                 "slot": BUSY + beat % SLOTS,
                 "first": int(free(beat, pe) == "first"),
                 "valid": int(free(beat, pe) != "invalid"),
@@ -39,12 +41,12 @@ def filling(config):
     """An aggregate that gives each slot of each element a sum of its own."""
     edges = [
         [
-            {"column": 0, "slot": slot, "weight": 20 * pe + slot % BUSY, "first": 1, "valid": 1}
+            {"column": pe, "slot": slot, "weight": 20 * pe + slot % BUSY, "first": 1, "valid": 1}
             for pe in range(config.pes)
         ]
         for slot in [*range(DRAINED, DRAINED + SLOTS), *range(BUSY, BUSY + SLOTS)]
     ]
-    return AggregateWork(0, edges, operands={0: [1] * config.lanes})
+    return AggregateWork(0, edges, operands={pe: [1] * config.lanes for pe in range(config.pes)})
 
 
 def orders(config, count):
@@ -90,8 +92,9 @@ def test_aggregates_follow_each_other_without_a_pause():
 
 
 @pytest.mark.parametrize("name", orders(ODD, 0))
-def test_a_drain_alone_takes_an_entry_a_cycle_wherever_its_words_lie(name):
-    bench = run(ODD, orders(ODD, 120)[name])
+@BOTH
+def test_a_drain_alone_takes_an_entry_a_cycle_wherever_its_words_lie(name, config):
+    bench = run(config, orders(config, 120)[name])
     assert bench.taken[0] == bench.drained[0] + LATENCY
     assert contiguous(bench.taken)
     assert contiguous(bench.cycles["entries"])
@@ -119,17 +122,19 @@ def test_split_rows_cost_their_entries_and_no_more():
 
 @pytest.mark.parametrize("kind", ["first", "invalid"])
 @pytest.mark.parametrize("name", orders(ODD, 0))
-def test_a_drain_beside_beats_that_read_no_sums_is_not_slowed(name, kind):
-    beside = beats(ODD, 150, free=lambda beat, pe: kind)
-    bench = run(ODD, orders(ODD, 100)[name], beside)
+@BOTH
+def test_a_drain_beside_beats_that_read_no_sums_is_not_slowed(name, kind, config):
+    beside = beats(config, 150, free=lambda beat, pe: kind)
+    bench = run(config, orders(config, 100)[name], beside)
     assert bench.taken[0] == bench.drained[0] + LATENCY
     assert bench.taken[-1] < bench.signals[1][0]
     assert contiguous(bench.taken)
 
 
 @pytest.mark.parametrize("name", orders(ODD, 0))
-def test_a_drain_beside_beats_that_all_read_sums_waits_for_their_end(name):
-    bench = run(ODD, orders(ODD, 100)[name], beats(ODD, 150))
+@BOTH
+def test_a_drain_beside_beats_that_all_read_sums_waits_for_their_end(name, config):
+    bench = run(config, orders(config, 100)[name], beats(config, 150))
     signalled, _ = bench.signals[1]
     assert bench.cycles["stalled"]
     assert bench.taken[0] > signalled

@@ -32,6 +32,10 @@ DEMO = AcceleratorConfig.from_toml("demo")
         ({"operand_banks": False}, "operand_banks=False is not a positive integer"),
         ({"operand_banks": 12}, "operand_banks=12 is not a power of two of at least pes=4; use 8"),
         ({"operand_banks": 2}, "operand_banks=2 is not a power of two of at least pes=4; use 8"),
+        (
+            {"pes": 1, "operand_banks": 2, "memory_bytes": 64},
+            "operand_banks=2 is less than the 4 vectors .* in one cycle; use 4",
+        ),
         ({"operand_banks": 8, "operand_depth": 4090}, "operand_depth=4090 is .*banks=8; use 4088"),
     ],
 )
@@ -63,7 +67,7 @@ def test_digest_is_stable_and_changes_with_every_field():
     # Written down once: a new digest for an old configuration would orphan programs and reports.
     assert config.digest == "51e685ad7d06cda0"
     digests = {config.digest}
-    legal = {"lanes": 2, "sum_width": 40, "operand_banks": 2}
+    legal = {"lanes": 2, "sum_width": 40, "operand_banks": 4}
     for field in fields(config):
         value = legal.get(field.name, 2 * getattr(config, field.name))
         digests.add(replace(config, **{field.name: value}).digest)

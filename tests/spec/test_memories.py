@@ -16,7 +16,7 @@ REPORTS = sorted((Path(__file__).parents[2] / "docs" / "results").glob("ecp5-*/r
 MEMORY = re.compile(r"no_rw_check 1\n\s+memory width (\d+) size (\d+)")
 
 
-@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest"])
+@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest", "banked"])
 def test_memories_are_those_of_the_generated_gateware(name):
     rtlil = pytest.importorskip("amaranth.back.rtlil")
     from gcnloom_hw.top import Top

@@ -14,7 +14,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.number import limits
 from tests.sw.graphs import block_model
 
-CONFIGS = ("smallest", "odd", "wide", "demo")
+CONFIGS = ("smallest", "odd", "wide", "demo", "banked")
 SHAPES = [
     (1, 1, 1),
     (1, 40, 3),

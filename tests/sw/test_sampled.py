@@ -87,6 +87,8 @@ CASES = [
     # Larger than the operand memories: tiles, and products that do not pass through the fabric.
     ("sbm:300,3", "smallest", {"dropout": 0.25, "rounding": "stochastic", "hidden": 3}),
     ("sbm:700,3", "odd", {"dropout": 0.25, "rounding": "stochastic", "hidden": 10}),
+    ("sbm:300,3", "banked", {"dropout": 0.25, "rounding": "stochastic", "hidden": 5}),
+    ("rmat:10,4", "banked", {"dropout": 0.5, "layers": 3}),
     ("rmat:10,4", "odd", {"dropout": 0.5, "layers": 3, "rounding": "stochastic"}),
     ("rmat:10,4", "demo", {"dropout": 0.25}),
     ("digits", "demo", {"dropout": 0.25, "rounding": "stochastic", "epochs": 2}),

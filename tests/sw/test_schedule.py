@@ -16,7 +16,7 @@ from tests.sw.schedules import PATTERNS, check, execute, matrix_of, power_law
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 90), (80, 1), (70, 53), (130, 201)])
 @pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize("name", ["smallest", "odd", "short", "demo"])
+@pytest.mark.parametrize("name", ["smallest", "odd", "short", "demo", "banked"])
 def test_executing_a_schedule_gives_the_product(name, pattern, shape):
     config = AcceleratorConfig.from_toml(name)
     rng = np.random.default_rng(shape[0])

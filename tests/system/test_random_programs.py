@@ -10,7 +10,7 @@ from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 
 pytestmark = pytest.mark.sim
 
-CONFIGS = ("smallest", "odd", "short", "wide", "tall", "demo")
+CONFIGS = ("smallest", "odd", "short", "wide", "tall", "demo", "banked")
 MEMORIES = ((1, 0), (8, 50), (40, 300))
 """Latency in cycles, and of 1,000 cycles those in which each side of the port is not ready."""
 PROGRAMS = 60

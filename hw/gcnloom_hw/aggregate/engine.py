@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.aggregate.collect import Collector
 from gcnloom_hw.aggregate.drain import DRAIN_WORK, DrainControl
+from gcnloom_hw.aggregate.operands import operand_feed
 from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
@@ -33,8 +34,10 @@ class AggregateEngine(wiring.Component):
 
     A beat of edges is issued every cycle, without a pause between two commands: an Aggregate
     takes its count of cycles (one, if that is zero), and signals one cycle after its last beat
-    was issued. Its sums are in the accumulators 9 cycles after that beat, and an element reads
-    operands up to 4 cycles after; tokens settle for longer than either.
+    was issued. Its sums are in the accumulators 9 cycles after that beat (11 with operand banks),
+    and operands are read up to 4 cycles after (5). Tokens settle for longer than the latter: a
+    command that waits for one is accepted 8 cycles after the beat or later. If it is a Drain, it
+    reads its first sum 7 cycles after that.
 
     A Drain asks for a word a cycle, and gets them in beats in which their elements read no sums
     for themselves: the first edges of slots, and beats without an edge. It produces a vector for
@@ -59,7 +62,8 @@ class AggregateEngine(wiring.Component):
         In the cycle before, a beat of edges was issued; a word was asked for; an order entry
         waited because that was not possible.
     hazard : Out(1)
-        An edge came too soon after one of the same slot; its sum may be wrong.
+        An edge came too soon after one of the same slot, or two read one operand bank; a sum may
+        be wrong.
     aggregate_idle, drain_idle : Out(1)
         No command of the kind executes; no sums are on their way out.
     """
@@ -101,7 +105,15 @@ class AggregateEngine(wiring.Component):
         m.submodules.drain = drain = DrainControl(self.config)
         m.submodules.collector = collector = Collector(self.config)
         address, bases, beat = self._issue(m)
-        elements = self._elements(m, self._fetch(m, address, beat), bases, drain)
+        edges = self._fetch(m, address, beat)
+        m.submodules.operands = operands = operand_feed(self.config)(self.config)
+        wiring.connect(m, outer=wiring.flipped(self.operand_writes), inner=operands.writes)
+        base = delay_line(m, bases, 2, name="base")[2]
+        m.d.comb += [
+            operands.edges.eq(edges),
+            operands.base.eq(base.operand[: len(operands.base)]),
+        ]
+        elements = self._elements(m, edges, base.slot, operands, drain)
 
         wiring.connect(m, outer=wiring.flipped(self.drains), inner=drain.commands)
         wiring.connect(m, outer=wiring.flipped(self.order_writes), inner=drain.order_writes)
@@ -119,7 +131,8 @@ class AggregateEngine(wiring.Component):
                 collector.words[pe].eq(element.words.payload),
                 element.words.ready.eq(collector.taken[pe]),
             ]
-        m.d.sync += self.hazard.eq(Cat(element.hazard for element in elements).any())
+        hazards = Cat(operands.conflict, *(element.hazard for element in elements))
+        m.d.sync += self.hazard.eq(hazards.any())
         return m
 
     def _issue(self, m):
@@ -175,28 +188,33 @@ class AggregateEngine(wiring.Component):
             valid.eq(Cat(edge.valid & beats[1] for edge in raw)),
             self.edges.eq(sum(valid)),
         ]
-        edges = Signal(shape)
+        return self._beat(m, words, valid)
+
+    def _beat(self, m, words, valid):
+        """Return the edges `words`, of which only those in `valid` are."""
+        edges = Signal(Shapes(self.config).beat)
         m.d.comb += edges.eq(words)
         for pe in range(self.config.pes):
             m.d.comb += edges[pe].valid.eq(valid[pe])
         return edges
 
-    def _elements(self, m, edges, bases, drain):
+    def _elements(self, m, edges, slot_base, operands, drain):
         """Build the processing elements; feed them edges, operands and what is asked of them."""
-        enable = Signal()
-        write = Signal(Shapes(self.config).vector_write, reset_less=True)
-        m.d.comb += self.operand_writes.ready.eq(1)
-        m.d.sync += [enable.eq(self.operand_writes.valid), write.eq(self.operand_writes.p)]
-        base = delay_line(m, bases, 2, name="base")[2]
+        late = operands.latency - ProcessingElement.operand_latency
+        valid = Cat(edge.valid for edge in edges)
+        edges = self._beat(
+            m,
+            delay_line(m, edges, late, name="edges_late")[-1],
+            delay_line(m, valid, late, name="valid_late", reset_less=False)[-1],
+        )
+        slot_base = delay_line(m, slot_base, late, name="slot_base_late")[-1]
         elements = []
         for pe in range(self.config.pes):
             m.submodules[f"pe{pe}"] = element = ProcessingElement(self.config)
             m.d.comb += [
-                element.write_enable.eq(enable),
-                element.write.eq(write),
                 element.edge.eq(edges[pe]),
-                element.operand_base.eq(base.operand[: len(element.operand_base)]),
-                element.slot_base.eq(base.slot[: len(element.slot_base)]),
+                element.operands.eq(operands.operands[pe]),
+                element.slot_base.eq(slot_base[: len(element.slot_base)]),
                 element.slots.valid.eq(drain.asks[pe]),
                 element.slots.payload.eq(drain.slot),
             ]

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.grouped import GroupedMemory
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.config import AcceleratorConfig
@@ -35,13 +34,12 @@ class ProcessingElement(wiring.Component):
 
     Attributes
     ----------
-    write_enable, write : In
-        Vectors for this element's copy of the operand memory (`bank` is ignored); a read that
-        is presented 2 cycles later sees them.
     edge : In(Shapes.edge)
         Nothing happens unless its `valid` is set.
-    operand_base, slot_base : In
-        Added to the edge's column and slot.
+    slot_base : In
+        Added to the edge's slot.
+    operands : In(Shapes.vector)
+        Of the edge :attr:`operand_latency` cycles before.
     slots : In(stream.Signature(range(accumulator_depth)))
         Always ready.
     words : Out(stream.Signature(Shapes.sums))
@@ -50,6 +48,7 @@ class ProcessingElement(wiring.Component):
     """
 
     depth = 16
+    operand_latency = 3
 
     slots: stream.Interface
     words: stream.Interface
@@ -60,11 +59,9 @@ class ProcessingElement(wiring.Component):
         slot = range(max(2, config.accumulator_depth))
         super().__init__(
             {
-                "write_enable": In(1),
-                "write": In(shapes.vector_write),
                 "edge": In(shapes.edge),
-                "operand_base": In(range(max(2, config.operand_depth))),
                 "slot_base": In(slot),
+                "operands": In(shapes.vector),
                 "slots": In(stream.Signature(slot)),
                 "words": Out(stream.Signature(shapes.sums)),
                 "hazard": Out(1),
@@ -147,34 +144,11 @@ class ProcessingElement(wiring.Component):
         m.d.comb += self.hazard.eq(hazards.any())
 
     def _products(self, m):
-        """Operand memory and multipliers: a product for each lane, 4 cycles after its edge."""
+        """Multipliers: a product for each lane, 4 cycles after its edge."""
         config = self.config
-        m.submodules.operands = memory = GroupedMemory(
-            width=config.lanes * config.operand_width,
-            depth=config.operand_depth,
-            group=config.vector_group,
-        )
-        # This element's own copy of the register that feeds a wide broadcast.
-        write = Signal.like(self.write, reset_less=True)
-        write_enable = Signal()
-        m.d.sync += [write.eq(self.write), write_enable.eq(self.write_enable)]
-        m.d.comb += [
-            memory.write_enable.eq(write.enable & write_enable.replicate(config.vector_group)),
-            memory.write_address.eq(write.address[: len(memory.write_address)]),
-            memory.write_data.eq(write.data),
-        ]
-
-        address = Signal.like(memory.read_address, reset_less=True)
-        operands = Signal(Shapes(config).vector, reset_less=True)
-        weight = delay_line(m, self.edge.weight, 3, name="weight")[3]
-        m.d.sync += [
-            address.eq(self.operand_base + self.edge.column),
-            operands.as_value().eq(memory.read_data),
-        ]
-        m.d.comb += memory.read_address.eq(address)
-
+        weight = delay_line(m, self.edge.weight, self.operand_latency, name="weight")[-1]
         product = data.ArrayLayout(signed(2 * config.operand_width), config.lanes)
         products = Signal(product, reset_less=True)
         for lane in range(config.lanes):
-            m.d.sync += products[lane].eq(operands[lane] * weight)
+            m.d.sync += products[lane].eq(self.operands[lane] * weight)
         return products

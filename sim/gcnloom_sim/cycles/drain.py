@@ -15,7 +15,6 @@ from gcnloom_sim.cycles.beats import entries
 from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
 from gcnloom_sim.cycles.sparse import AggregateUnit
 from gcnloom_sim.cycles.timing import (
-    AGGREGATE_TO_READ,
     ASK_TO_READ,
     FETCH_TO_ASK,
     PLACES,
@@ -26,8 +25,6 @@ from gcnloom_spec.commands import Drain
 
 __all__ = ["DrainUnit"]
 
-KNOWN = AGGREGATE_TO_READ
-"""Cycles ahead of now in which it is known whether an aggregate reads sums."""
 LATER = 8
 """Cycles after a word was read in which it is timed, with those that follow: nothing depends on
 it for longer than that."""
@@ -60,6 +57,8 @@ class DrainUnit:
 
     def __init__(self, timing: Timing, aggregates: AggregateUnit, epilogue: EpilogueUnit) -> None:
         self._config = timing.config
+        # Cycles ahead of now in which it is known whether an aggregate reads sums.
+        self._known = timing.aggregate_to_read
         self._aggregates, self._epilogue = aggregates, epilogue
         self._commands: deque[Drain] = deque()
         self._entries: deque[tuple[int, bool]] = deque()
@@ -109,7 +108,7 @@ class DrainUnit:
         moved = True
         while moved:
             moved = self._ask()
-            moved |= self._take(max(now + KNOWN, self._aggregates.known - 1), ended, done)
+            moved |= self._take(max(now + self._known, self._aggregates.known - 1), ended, done)
         return ended, done
 
     def _ask(self) -> bool:

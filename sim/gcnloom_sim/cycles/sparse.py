@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom_sim.cycles.beats import free_beats
-from gcnloom_sim.cycles.timing import AGGREGATE_TO_READ
+from gcnloom_sim.cycles.timing import Timing
 from gcnloom_spec.commands import Aggregate
-from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["AggregateUnit"]
 
@@ -21,11 +20,12 @@ class AggregateUnit:
 
     Parameters
     ----------
-    config : AcceleratorConfig
+    timing : Timing
     """
 
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+    def __init__(self, timing: Timing) -> None:
+        self._config = timing.config
+        self._to_read = timing.aggregate_to_read
         self._free = 0
         self._pieces: deque[tuple[int, int, Edges]] = deque()
         self._tables: dict[int, tuple[Edges, NDArray[np.int32]]] = {}
@@ -39,7 +39,7 @@ class AggregateUnit:
         accepted = max(ready, self._free)
         self._free = accepted + max(command.count, 1)
         if edges is not None and command.count:
-            begin = accepted + AGGREGATE_TO_READ
+            begin = accepted + self._to_read
             self._pieces.append((begin, begin + command.count, edges))
         self.active += command.count
         return accepted, self._free + 1
@@ -47,7 +47,7 @@ class AggregateUnit:
     @property
     def known(self) -> int:
         """Cycle from which on no beat is known to be taken."""
-        return self._free + AGGREGATE_TO_READ
+        return self._free + self._to_read
 
     def forget(self, now: int) -> None:
         """Forget what was before `now`."""

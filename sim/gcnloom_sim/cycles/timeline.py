@@ -80,7 +80,7 @@ class _Timeline:
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
         fabric = Fabric()
         self.load, self.store = LoadUnit(timing, fabric), StoreUnit(timing, self.port)
-        self.aggregate = AggregateUnit(config)
+        self.aggregate = AggregateUnit(timing)
         sums = EpilogueUnit(timing, source=Source.AGGREGATE, stores=self.store, fabric=fabric)
         self.drain = DrainUnit(timing, self.aggregate, sums)
         sums = EpilogueUnit(timing, source=Source.TRANSFORM, stores=self.store, fabric=fabric)

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from gcnloom_hw.aggregate.operands import operand_feed
 from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.control.sequencer import FETCH_DEPTH
 from gcnloom_hw.control.tokens import SETTLE
@@ -21,7 +22,6 @@ from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target, load_group, load_packi
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
-    "AGGREGATE_TO_READ",
     "ALLOWED",
     "ARRIVED",
     "ASK_TO_READ",
@@ -62,8 +62,6 @@ RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
-AGGREGATE_TO_READ = 4
-"""Cycles from accepting an aggregate to those in which its beats read sums."""
 FETCH_TO_ASK = 3
 """Cycles from reading a drain's entry to the asking for its word."""
 ASK_TO_READ = 2
@@ -120,6 +118,11 @@ class Timing:
     def command_packing(self) -> Packing:
         """Commands in memory words."""
         return Packing.of(COMMAND_BYTES, self.config.memory_bytes)
+
+    @cached_property
+    def aggregate_to_read(self) -> int:
+        """Cycles from accepting an aggregate to those in which its beats read sums."""
+        return 1 + operand_feed(self.config).latency
 
     @cached_property
     def transform_latency(self) -> int:

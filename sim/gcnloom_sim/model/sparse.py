@@ -61,6 +61,7 @@ class SparseEngine:
         plan = self._plan(beats)
         self._check_border(plan, command.slot_base)
         if plan.edges:
+            self._check_base(command.operand_base)
             check_range("slot", command.slot_base, plan.reach, self.config.accumulator_depth)
             vectors = operand[
                 check_range("operand", command.operand_base, plan.columns, len(operand))
@@ -90,6 +91,15 @@ class SparseEngine:
         starts = np.concatenate([[0], last[:-1] + 1])
         totals: NDArray[np.int64] = np.add.reduceat(parts, starts, axis=0)
         return wrap(totals, self.config.sum_width)
+
+    def _check_base(self, base: int) -> None:
+        """With banks, column 0 is in bank 0."""
+        banks = self.config.operand_banks
+        if banks and base % banks:
+            raise ProgramError(
+                f"operand_base={base} is no multiple of operand_banks={banks}; "
+                f"try {base // banks * banks}"
+            )
 
     def _check_border(self, plan: _Plan, slot_base: int) -> None:
         """Beats of two commands follow each other as those of one do."""
@@ -133,6 +143,8 @@ def _plan(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> _Plan:
         nothing = np.zeros(0, dtype=np.int64)
         return _Plan(0, slots, 0, nothing, nothing.astype(np.bool_), csr_array((0, 0)), 0)
     check_range("slot", int(slot.max()), 1, config.accumulator_depth)
+    if config.operand_banks:
+        _check_banks(config.operand_banks, time, pe, column)
 
     accumulator = pe * config.accumulator_depth + slot
     # Stable, so that the edges of one accumulator stay in the order of time.
@@ -175,4 +187,19 @@ def _check_hazards(
         raise ProgramError(
             f"PE {pe} adds to slot {slot} in beats {time[place]} and {time[place + 1]}; "
             f"try at least {HAZARD_DISTANCE} beats between them"
+        )
+
+
+def _check_banks(
+    banks: int, time: NDArray[np.int64], pe: NDArray[np.int64], column: NDArray[np.int64]
+) -> None:
+    """No two PEs read one bank in one beat."""
+    read = time * banks + column % banks
+    order = np.argsort(read, kind="stable")
+    twice = np.flatnonzero(np.diff(read[order]) == 0)
+    if len(twice):
+        one, other = order[twice[0] : twice[0] + 2]
+        raise ProgramError(
+            f"PEs {pe[one]} and {pe[other]} both read operand bank {column[one] % banks} in beat "
+            f"{time[one]}; try a schedule for operand_banks={banks}"
         )

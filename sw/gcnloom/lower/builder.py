@@ -16,7 +16,7 @@ from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Source, Target, load_group
 
-__all__ = ["Builder", "Output", "Tensor", "aligned"]
+__all__ = ["Builder", "Output", "Tensor", "aligned", "region_unit", "row_unit"]
 
 DIRECT = {
     Target.OPERAND: Destination.OPERAND,
@@ -28,6 +28,23 @@ DIRECT = {
 def aligned(rows: int, config: AcceleratorConfig) -> int:
     """Largest row count up to `rows` whose vectors fill whole memory words."""
     return rows - rows % config.vector.items_per_word
+
+
+def region_unit(config: AcceleratorConfig, target: Target) -> int:
+    """Items of which every region of an on-chip memory begins and ends at a multiple.
+
+    Loads write groups of them; where elements share operand banks, column 0 lies in bank 0.
+    """
+    group = load_group(config, target)
+    return max(group, config.operand_banks) if target is Target.OPERAND else group
+
+
+def row_unit(config: AcceleratorConfig) -> int:
+    """Rows whose vectors fill whole memory words and every operand bank.
+
+    The tiles of an operand, each of which begins in the first bank, are multiples of it wide.
+    """
+    return max(config.vector.items_per_word, config.operand_banks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +148,7 @@ class Builder:
             Target.MASK_TRANSFORM: ("mask", config.mask_depth),
         }
         self.arenas = {
-            target: Arena(name, depth, load_group(config, target))
+            target: Arena(name, depth, region_unit(config, target))
             for target, (name, depth) in depths.items()
         }
         self.accumulators = Arena("accumulator", config.accumulator_depth)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gcnloom.lower.buffers import TURNS
-from gcnloom.lower.builder import aligned
+from gcnloom.lower.builder import aligned, region_unit, row_unit
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Target
 
 __all__ = ["Tiling", "batches", "column_limit", "operand_room", "replayed", "tiling"]
 
@@ -20,7 +21,8 @@ def column_limit(columns: int, config: AcceleratorConfig, panels: int = 1) -> in
     """Operand rows of a tile: all if they fit, else half the memory, for double buffering."""
     if operand_room(columns, config) * panels <= config.operand_depth:
         return columns
-    return aligned(config.operand_depth // (2 * panels), config)
+    unit = row_unit(config)
+    return config.operand_depth // (2 * panels) // unit * unit
 
 
 def replayed(panels: int, rows: int, config: AcceleratorConfig) -> int:
@@ -48,8 +50,9 @@ def batches(panels: int, at_once: int) -> Iterator[range]:
 
 
 def operand_room(rows: int, config: AcceleratorConfig) -> int:
-    """Addresses of the operand memory that so many rows take, which are loaded in groups."""
-    return -(-rows // config.vector_group) * config.vector_group
+    """Addresses of the operand memory that so many rows take."""
+    unit = region_unit(config, Target.OPERAND)
+    return -(-rows // unit) * unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +120,10 @@ def fraction(part: int, most: int, config: AcceleratorConfig) -> int:
     return next(part // n for n in range(1, words + 1) if words % n == 0 and part // n <= most)
 
 
-def part_rows(rows: int, most: int, config: AcceleratorConfig) -> int:
-    """Rows of a part: an eighth of all, at most `most`, in whole memory words."""
-    unit = config.vector.items_per_word
+def part_rows(rows: int, most: int, unit: int) -> int:
+    """Rows of a part: an eighth of all, at most `most`, in multiples of `unit`."""
     eighth = -(-rows // PARTS)
-    return max(unit, min(-(-eighth // unit) * unit, aligned(most, config)))
+    return max(unit, min(-(-eighth // unit) * unit, most // unit * unit))
 
 
 def tiling(
@@ -151,12 +153,12 @@ def tiling(
     """
     room = config.operand_depth // panels - beside
     array = min(config.left_depth // TURNS, config.sum_depth, config.mask_depth // 2)
-    tile = part_rows(columns, min(max(room // TURNS, 0), array), config)
+    tile = part_rows(columns, min(max(room // TURNS, 0), array), row_unit(config))
     fits = tile * TURNS <= room and tile * MOST_PARTS >= columns
     plan = Tiling(
         config=config, rows=min(rows, config.order_depth), columns=min(tile, columns),
-        slots=config.accumulator_depth, part=part or part_rows(rows, array, config),
-        streamed=True, panels=panels, whole=columns,
+        slots=config.accumulator_depth, streamed=True, panels=panels, whole=columns,
+        part=part or part_rows(rows, array, config.vector.items_per_word),
     )  # fmt: skip
     enough = -(-rows // config.pes)
     return plan if streamed and fits and plan.holds(enough) else plan.by_rows()
