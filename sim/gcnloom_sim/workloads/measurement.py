@@ -195,7 +195,9 @@ def _lowered(row: Row, graph: Graph, device: Device) -> tuple[Trainer | None, En
         trainer = Trainer(graph, replace(options, epochs=SETTLED_EPOCHS, patience=0), device)
         return trainer, trainer.engine
     network = options.network(graph.features.shape[1], graph.classes)
-    return None, Engine(graph, network, device, seed=options.seed, serial=options.serial)
+    return None, Engine(
+        graph, network, device, seed=options.seed, serial=options.serial, mixture=options.mixture
+    )
 
 
 def _counted(row: Row, engine: Engine, trainer: Trainer | None) -> Counter[str]:

@@ -77,7 +77,8 @@ ROWS: tuple[Row, ...] = (
         purpose="the same, only what the loss of the training nodes depends on",
     ),
     Row(
-        name="reddit-like", data="community:16384,50,602,41", config="mul144", work="inference",
+        name="reddit-like", data="community:16384,50,602,41", config="mul144-dense",
+        work="inference",
         options={"hidden": 64}, megabytes=256,
         purpose="602-64-41 with dense features on a power-law graph of mean degree 50",
     ),

@@ -163,7 +163,13 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
     network = settings.network(graph.features.shape[1], graph.classes)
     memory = Allocator(ADDRESSABLE, config.memory_bytes)
     lowered = lower_graph(
-        graph, network, config, memory, sampled=options.sampled, serial=options.serial
+        graph,
+        network,
+        config,
+        memory,
+        sampled=options.sampled,
+        serial=options.serial,
+        mixture=options.mixture,
     ).lowered
     program: Program = getattr(lowered, options.name)
     forward = options.name == "forward"

@@ -97,6 +97,11 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "--sampled", action=argparse.BooleanOptionalAction, default=DEFAULTS.sampled,
         help="whether training computes only what the loss sees, to the same bits; default yes",
     )  # fmt: skip
+    parser.add_argument(
+        "--mixture", action=argparse.BooleanOptionalAction, default=DEFAULTS.mixture,
+        help="whether the sparse engine shares products of dense features, to the same bits; "
+        "default yes",
+    )  # fmt: skip
     add_serial(parser)
 
 

@@ -5,12 +5,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from gcnloom.lower.builder import Builder, Output, Tensor, aligned
+from gcnloom.lower.interleave import Step as Emitted
+from gcnloom.lower.interleave import finished
 from gcnloom.lower.parts import parts
 from gcnloom_spec.commands import Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode, Source, Target
 
-__all__ = ["StreamedGemm", "gemm", "gemm_transposed", "group_panels", "groups", "padded_inner"]
+__all__ = [
+    "StreamedGemm",
+    "gemm",
+    "gemm_steps",
+    "gemm_transposed",
+    "group_panels",
+    "groups",
+    "padded_inner",
+    "steps_of",
+    "tile_rows",
+]
 
 Step = tuple[int, int]
 """Panel group of the left operand and slice of it: as many features as the array is high."""
@@ -40,20 +52,48 @@ def gemm(
     Emits commands as it is iterated over, `tile` rows at a time (0: as many as fit); yields the
     rows whose results are on their way. The weights have :func:`padded_inner` rows.
     """
+    whole = [range(left.rows)]
+    return finished(gemm_steps(builder, left, weights, output, group, whole, tile))
+
+
+def gemm_steps(
+    builder: Builder, left: Tensor, weights: Tensor, output: Output, group: int,
+    spans: Iterable[Emitted], tile: int = 0,
+) -> Iterator[Emitted]:  # fmt: skip
+    """Lower such a product for some `spans` of rows, a step of the array at a time.
+
+    A span of None means that the left operand's next rows are not on their way yet: try again.
+    """
+    config = builder.config
+    steps = list(_steps(left.features, config))
+    most = tile_rows(builder, left, output, tile)
+    for span in spans:
+        if span is None:
+            yield None
+            continue
+        for rows in _tiles(span, most):
+            sum_base = builder.sums.place(output.tensor.name, rows)
+            for step in steps:
+                _weight_stationary(
+                    builder, left, weights, output, group, rows, step,
+                    first=step == steps[0], last=step == steps[-1], sum_base=sum_base,
+                )  # fmt: skip
+                yield rows if step == steps[-1] else None
+
+
+def tile_rows(builder: Builder, left: Tensor, output: Output, tile: int) -> int:
+    """Rows that the array takes at a time: `tile` (0: all) or as many as fit."""
     config = builder.config
     limits = [config.sum_depth, config.left_depth // 2, tile or left.rows]
     if output.mask is not None:
         limits.append(config.mask_depth // 2)
     most = min(limits)
-    steps = list(_steps(left.features, config))
-    for rows in _tiles(left.rows, most if most >= left.rows else aligned(most, config)):
-        sum_base = builder.sums.place(output.tensor.name, rows)
-        for step in steps:
-            _weight_stationary(
-                builder, left, weights, output, group, rows, step,
-                first=step == steps[0], last=step == steps[-1], sum_base=sum_base,
-            )  # fmt: skip
-        yield rows
+    return most if most >= left.rows else aligned(most, config)
+
+
+def steps_of(features: int, config: AcceleratorConfig) -> int:
+    """Count the steps in which the array takes so many features."""
+    return -(-features // config.rows)
 
 
 class StreamedGemm:
@@ -162,7 +202,7 @@ def gemm_transposed(
     tile = aligned(min(config.left_depth, config.right_depth) // 2, config)
     for number, (left_group, piece) in enumerate(_steps(left.features, config)):
         block = range(number * config.rows, (number + 1) * config.rows)
-        for rows in _tiles(left.rows, tile):
+        for rows in _tiles(range(left.rows), tile):
             left_base = builder.rows(Target.LEFT, left, left_group, rows)
             right_base = builder.rows(Target.RIGHT, right, group, rows)
             command = Transform(
@@ -214,13 +254,13 @@ def _of_rows(command: Transform, part: range, rows: int) -> Transform:
     return replace(command, left_base=left_base, sum_base=sum_base, count=len(part))
 
 
-def _tiles(rows: int, limit: int) -> Iterator[range]:
-    for start in range(0, rows, limit):
-        yield range(start, min(start + limit, rows))
+def _tiles(rows: range, limit: int) -> Iterator[range]:
+    for start in range(rows.start, rows.stop, limit):
+        yield range(start, min(start + limit, rows.stop))
 
 
 def _steps(features: int, config: AcceleratorConfig) -> Iterator[Step]:
-    for step in range(-(-features // config.rows)):
+    for step in range(steps_of(features, config)):
         yield divmod(step, config.left_slices)
 
 

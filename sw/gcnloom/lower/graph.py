@@ -59,11 +59,13 @@ def lower_graph(
     *,
     sampled: bool = True,
     serial: bool = False,
+    mixture: bool = True,
 ) -> LoweredGraph:
     """Normalise, quantise and order a graph, place it in device memory and lower its passes.
 
     Training is `sampled` where it computes only what the loss of the training nodes sees.
-    Where passes are `serial` the units of the device take turns.
+    Where passes are `serial` the units of the device take turns. With `mixture` both engines share
+    products of dense features where that is faster.
 
     Raises
     ------
@@ -78,8 +80,9 @@ def lower_graph(
 
     def lower(memory: Allocator) -> LoweredNetwork:
         return lower_network(
-            network, *parts, config, memory, seen=field.rows, sampled=sampled, serial=serial
-        )
+            network, *parts, config, memory, seen=field.rows, sampled=sampled, serial=serial,
+            mixture=mixture,
+        )  # fmt: skip
 
     try:
         lowered = lower(allocator)

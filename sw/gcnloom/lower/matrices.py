@@ -4,6 +4,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
@@ -22,7 +24,7 @@ class Matrices:
     ----------
     adjacency : csr_array of int
     features : csr_array of int or NDArray[np.int64]
-        Dense ones are no matrix of the sparse engine.
+        Dense ones are a matrix of the sparse engine only where it shares their product.
     config : AcceleratorConfig
     allocator : Allocator
         Of the device's memory.
@@ -45,6 +47,7 @@ class Matrices:
         self.sparse_input = issparse(features)
         if self.sparse_input:
             self._whole |= {"features": features, "features_transposed": csr_array(features.T)}
+        self._features = features
         self._schedules: dict[str, Schedule] = {}
         self._stored: dict[str, StoredMatrix] = {}
 
@@ -78,6 +81,29 @@ class Matrices:
         plan = tiling(self._config, rows, columns, panels=panels).by_rows(part)
         return self._block("features", rows, columns, plan)
 
+    def dense_features(self, rows: int) -> NDArray[np.int64]:
+        """Dense features of the first nodes."""
+        return np.asarray(self._features[:rows])
+
+    def features_part(self, rows: range, *, panels: int, part: int) -> StoredMatrix:
+        """Dense features of some nodes, one of the parts of `part` rows, as edges."""
+        plan = tiling(self._config, len(rows), self.inputs, panels=panels).by_rows(part)
+        key = f"features[{rows.start}:{rows.stop}] {plan.rows}x{plan.columns}/{plan.part}"
+        if key not in self._stored:
+            scheduled = schedule(
+                csr_array(self._features[rows.start : rows.stop]), self._config,
+                max_rows=plan.rows, max_columns=plan.columns, max_slots=plan.slots,
+            )  # fmt: skip
+            self._stored[key] = place_matrix(
+                key, scheduled, self._allocator, self._config, streamed=False,
+                columns=plan.columns, part=plan.part, first=rows.start,
+            )  # fmt: skip
+        return self._stored[key]
+
+    def edges(self, rows: int, columns: int) -> int:
+        """Non-zeros of the first rows and columns of the adjacency."""
+        return int(self._whole["adjacency"][:rows, :columns].count_nonzero())
+
     def features_transposed(
         self, columns: int, *, panels: int, streamed: bool = True
     ) -> StoredMatrix:
@@ -89,7 +115,7 @@ class Matrices:
     @property
     def inputs(self) -> int:
         """Features of a node."""
-        return int(self._whole["features"].shape[1])
+        return int(self._features.shape[1])
 
     def _square(
         self, name: str, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0,

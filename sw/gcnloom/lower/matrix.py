@@ -36,6 +36,8 @@ class StoredMatrix:
         Columns of a tile.
     part : int
         Rows that leave the engine with one command.
+    first : int
+        Row of the whole product that its first row is.
     """
 
     name: str
@@ -46,6 +48,7 @@ class StoredMatrix:
     weight: int | None
     columns: int
     part: int
+    first: int = 0
 
     def packing(self, config: AcceleratorConfig) -> Packing:
         """Packing of the beats."""
@@ -69,6 +72,7 @@ def place_matrix(
     streamed: bool,
     columns: int,
     part: int,
+    first: int = 0,
 ) -> StoredMatrix:
     """Reserve device memory for a schedule; see :class:`StoredMatrix`."""
     orders, tiles = [], []
@@ -86,7 +90,7 @@ def place_matrix(
         )
     return StoredMatrix(
         name=name, schedule=schedule, orders=tuple(orders), tiles=tuple(tiles),
-        streamed=streamed, weight=weight, columns=columns, part=part,
+        streamed=streamed, weight=weight, columns=columns, part=part, first=first,
     )  # fmt: skip
 
 

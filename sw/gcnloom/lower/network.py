@@ -77,6 +77,7 @@ def lower_network(
     seen: tuple[int, ...] | None = None,
     sampled: bool = False,
     serial: bool = False,
+    mixture: bool = True,
 ) -> LoweredNetwork:
     """Schedule the graph, place every tensor, and lower the three passes.
 
@@ -97,6 +98,9 @@ def lower_network(
         Whether training computes those only. Its bits are the same.
     serial : bool
         Whether the units take turns, one command after the other, for comparison.
+    mixture : bool
+        Whether both engines share products of dense features where that is faster. The bits are
+        the same.
     """
     every = (adjacency.shape[0],) * (network.layers + 1)
     seen = every if seen is None else seen
@@ -106,8 +110,9 @@ def lower_network(
     tensors = Tensors(network, config, allocator, matrices.sparse_input)
     tensors.place(every[0], rows)
     parts = PassParts(
-        network=network, config=config, matrices=matrices, tensors=tensors, serial=serial
-    )
+        network=network, config=config, matrices=matrices, tensors=tensors, serial=serial,
+        mixture=mixture,
+    )  # fmt: skip
     forward = lower_forward(parts, rows, seen)
     infer = lower_forward(parts, every, None)
     backward = lower_backward(parts, rows)

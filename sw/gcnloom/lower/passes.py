@@ -2,41 +2,22 @@
 """The forward and the backward pass of a GCN as programs, each product fed by the one before."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from gcnloom.layers import Network
 from gcnloom.lower.buffers import NoRoomError
-from gcnloom.lower.builder import Builder, Output, Tensor
-from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panels, groups
-from gcnloom.lower.matrices import Matrices
-from gcnloom.lower.matrix import StoredMatrix
-from gcnloom.lower.placement import Tensors
+from gcnloom.lower.builder import Output
+from gcnloom.lower.dense import StreamedGemm, gemm_transposed, groups
+from gcnloom.lower.hops import Hop, Made, Pass, PassParts, part_of
+from gcnloom.lower.interleave import Step, finished
+from gcnloom.lower.making import Handover, dense_makings, shared_makings
+from gcnloom.lower.mixture import Load, block_rows, deal
 from gcnloom.lower.sparse import spmm
-from gcnloom.lower.tiling import batches, operand_room, replayed
+from gcnloom.lower.tiling import batches, replayed
 from gcnloom.lower.turns import exhaust, in_turn, there
 from gcnloom.programs.program import Program
-from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 
 __all__ = ["PassParts", "lower_backward", "lower_forward"]
-
-Made = tuple[range, Iterable[range]]
-"""Panels of a product, and what emits the commands that make them and yields their rows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassParts:
-    """What the passes of one network are made of, and whether the units are to take turns."""
-
-    network: Network
-    config: AcceleratorConfig
-    matrices: Matrices
-    tensors: Tensors
-    serial: bool = False
-
-    def panels(self, tensor: Tensor) -> int:
-        """Panels of a tensor."""
-        return -(-tensor.features // self.config.lanes)
 
 
 def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None) -> Program:
@@ -60,75 +41,7 @@ def _fitting(lower: Callable[[bool], Program]) -> Program:
         return lower(False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Hop:
-    """A sparse product and how its operand comes to it."""
-
-    matrix: StoredMatrix
-    operand: Output
-    panels: int
-
-
-def _part(onward: _Hop | None) -> int:
-    """Rows of a part if the next product takes its operand in parts, else 0."""
-    return onward.matrix.columns if onward and onward.matrix.streamed else 0
-
-
-class _Pass:
-    def __init__(self, parts: PassParts, rows: tuple[int, ...], streamed: bool) -> None:
-        self.parts, self.rows, self.streamed = parts, rows, streamed
-        self.network, self.config = parts.network, parts.config
-        self.tensors, self.matrices = parts.tensors, parts.matrices
-        self.builder = Builder(parts.config, serial=parts.serial)
-
-    def _operand(self, name: str, rows: int, hop: StoredMatrix, panels: int, beside: int) -> Output:
-        """Say how a product leaves that a matrix is multiplied by next.
-
-        It goes on chip in parts if the matrix takes it so, or as a whole if it fits; else to
-        device memory.
-        """
-        identifier = self.network.identifier(name)
-        room = (operand_room(rows, self.config) + operand_room(beside, self.config)) * panels
-        if not hop.streamed and room > self.config.operand_depth:
-            self.tensors.stored(name)
-            return Output(tensor=self.tensors.first(name, rows), identifier=identifier)
-        tensor = replace(self.tensors.named[name], rows=rows, stored=None)
-        grid = hop.columns if hop.streamed else 0
-        return Output(tensor=tensor, identifier=identifier, direct=Target.OPERAND, grid=grid)
-
-    def _gemm(self, left: Tensor, weights: Tensor, output: Output) -> Iterator[Made]:
-        for group in groups(output.tensor, self.config):
-            panels = group_panels(output.tensor, group, self.config)
-            yield panels, gemm(self.builder, left, weights, output, group, output.grid)
-
-    def _keeps(self, left: Tensor, hop: _Hop, output: Output) -> bool:
-        """Whether the array can keep sums of what follows a hop while it makes the next panels."""
-        beside = hop.matrix.columns if hop.matrix.streamed else 0
-        features = output.tensor.features
-        return StreamedGemm.fits(left, hop.panels, features, self.config, beside)
-
-    def _spmm(
-        self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
-    ) -> Iterator[range]:
-        """Multiply each group of panels as it is made; feed what follows.
-
-        Where the matrix is streamed the results of one group leave while the next group is made;
-        returns what emits those of the last.
-        """
-        leaving: Iterator[range] = iter(())
-        for panels, upstream in made:
-            operand = hop.operand.tensor
-            beside = in_turn(upstream, leaving)
-            done = spmm(self.builder, hop.matrix, operand, output, panels, beside)
-            leaving = following.feed(panels, done) if following else done
-            if hop.matrix.streamed:
-                next(leaving, None)
-            else:
-                exhaust(leaving)
-        return leaving
-
-
-class _Forward(_Pass):
+class _Forward(Pass):
     def __init__(
         self,
         parts: PassParts,
@@ -141,39 +54,59 @@ class _Forward(_Pass):
 
     def program(self) -> Program:
         last = self.network.layers
-        hops: dict[int, _Hop] = {}
+        hops: dict[int, Hop] = {}
         for layer in range(last, 0, -1):
             hops[layer] = self._hop(layer, hops.get(layer + 1))
         made = self._sparse_input(hops[1]) if self.matrices.sparse_input else self._dense(1, hops)
+        leaving: Iterator[Step] = iter(())
         for layer in range(1, last + 1):
             following = self._following(layer, hops)
             output = self._activation(layer, hops)
-            exhaust(self._spmm(made, hops[layer], output, following))
+            leaving = self.spmm(made, hops[layer], output, following, leaving)
+            if layer < last and not following and self._overlaps(layer + 1, hops):
+                handover = Handover(leaving, self.rows[layer])
+                made = self._dense(layer + 1, hops, handover.spans())
+                leaving = handover.leaving()
+                continue
+            exhaust(leaving)
             if layer < last:
                 made = following.outputs() if following else self._dense(layer + 1, hops)
         return self.builder.program()
 
-    def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
+    def _overlaps(self, layer: int, hops: dict[int, Hop]) -> bool:
+        """Whether a layer's product may begin while the results of the layer before it leave."""
+        return self.pipelines(hops[layer], self._following(layer, hops))
+
+    def _hop(self, layer: int, onward: Hop | None) -> Hop:
         """Find the adjacency that takes the product of a layer's input and weights."""
         sparse = layer == 1 and self.matrices.sparse_input
-        beside = self.matrices.inputs if sparse else 0
+        load = self._load() if layer == 1 and self.parts.mixture and not sparse else None
+        beside = self.matrices.inputs if sparse or load else 0
         weights = self.tensors.named["weights1"]
         panels = self.config.right_banks
         if sparse:
             panels = replayed(self.parts.panels(weights), weights.rows, self.config)
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
-            self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
+            self.rows[layer], columns, panels=panels, beside=beside, part=part_of(onward),
             streamed=self.streamed,
         )  # fmt: skip
         operand = replace(
-            self._operand(name, columns, matrix, panels, beside),
+            self.operand(name, columns, matrix, panels, beside),
             counted=self.seen[layer - 1] if self.seen else None,
             outside=self.network.outside(name),
         )
-        return _Hop(matrix=matrix, operand=operand, panels=panels)
+        return Hop(matrix=matrix, operand=operand, panels=panels, load=load)
 
-    def _activation(self, layer: int, hops: dict[int, _Hop]) -> Output:
+    def _load(self) -> Load | None:
+        """Load of the first product if sharing it is worth it."""
+        rows, columns = self.rows[1], self.rows[0]
+        load = Load.of(
+            self.matrices.dense_features(columns), self.matrices.edges(rows, columns), self.config
+        )
+        return load if load.gains else None
+
+    def _activation(self, layer: int, hops: dict[int, Hop]) -> Output:
         rows = self.rows[layer]
         if layer == self.network.layers:
             name = "training_logits" if self.seen else "logits"
@@ -187,7 +120,7 @@ class _Forward(_Pass):
             outside=self.network.outside(hidden.name),
         )  # fmt: skip
 
-    def _sparse_input(self, hop: _Hop) -> Iterator[Made]:
+    def _sparse_input(self, hop: Hop) -> Iterator[Made]:
         """Multiply sparse features by weights, some panels at a time."""
         weights, rows = self.tensors.named["weights1"], hop.operand.tensor.rows
         part = hop.matrix.columns if hop.matrix.streamed else 0
@@ -195,29 +128,42 @@ class _Forward(_Pass):
         for panels in batches(self.parts.panels(weights), hop.panels):
             yield panels, spmm(self.builder, features, weights, hop.operand, panels)
 
-    def _dense(self, layer: int, hops: dict[int, _Hop]) -> Iterator[Made]:
-        """Multiply a layer's input, as it is on chip or in device memory, by its weights."""
+    def _dense(
+        self, layer: int, hops: dict[int, Hop], first: Iterable[Step] | None = None
+    ) -> Iterator[Made]:
+        """Multiply a layer's input, as it is on chip or in device memory, by its weights.
+
+        It comes in the spans of rows `first`, if it does not lie there yet.
+        """
         output = hops[layer].operand
         name = "features" if layer == 1 else f"hidden{layer - 1}"
         left = self.tensors.first(name, output.tensor.rows)
-        return self._gemm(left, self.tensors.named[f"weights{layer}"], output)
+        weights, load = self.tensors.named[f"weights{layer}"], hops[layer].load
+        if load is None:
+            return dense_makings(self.builder, left, weights, output, first)
+        streamed = hops[layer].matrix.streamed
+        part = output.grid or block_rows(left.rows, hops[layer].panels, self.config)
+        # Beside the first group of panels there is no other to be multiplied, unless they stream.
+        loads = (load if streamed else load.alone(), load)
+        shares = (deal(left.rows, part, each.share, in_turn=streamed) for each in loads)
+        return shared_makings(self.builder, self.matrices, left, weights, output, part, *shares)
 
-    def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
+    def _following(self, layer: int, hops: dict[int, Hop]) -> StreamedGemm | None:
         """Return the product that takes a layer's output as it is made, if its sums fit on chip."""
         if layer == self.network.layers or not self.streamed:
             return None
         output = hops[layer + 1].operand
         left = self.tensors.first(f"hidden{layer}", self.rows[layer])
-        if not self._keeps(left, hops[layer], output):
+        if not self.keeps(left, hops[layer], output):
             return None
         weights = self.tensors.named[f"weights{layer + 1}"]
         return StreamedGemm(self.builder, left, weights, output)
 
 
-class _Backward(_Pass):
+class _Backward(Pass):
     def program(self) -> Program:
         last = self.network.layers
-        hops: dict[int, _Hop] = {}
+        hops: dict[int, Hop] = {}
         for layer in range(1, last + 1):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
         gradient = hops[last].operand.tensor
@@ -227,33 +173,37 @@ class _Backward(_Pass):
         ]
         for layer in range(last, 0, -1):
             following = self._following(layer, hops)
-            leaving = self._spmm(made, hops[layer], self._spread(layer, hops), following)
+            leaving = self.spmm(made, hops[layer], self._spread(layer, hops), following)
             if layer > 1:
                 exhaust(leaving)
                 spread = self.tensors.named[f"aggregate_gradient{layer}"]
                 weights = self.tensors.named[f"weights{layer}_transposed"]
                 output = hops[layer - 1].operand
-                made = following.outputs() if following else self._gemm(spread, weights, output)
-        self._weight_gradients(leaving)
+                made = (
+                    following.outputs()
+                    if following
+                    else dense_makings(self.builder, spread, weights, output)
+                )
+        self._weight_gradients(finished(leaving))
         return self.builder.program()
 
-    def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
+    def _hop(self, layer: int, onward: Hop | None) -> Hop:
         """Find the transposed adjacency that takes the gradient of a layer's output."""
         last = layer == self.network.layers
         panels = 1 if last else self.config.right_banks
         rows, name = self.rows[layer], f"gradient{layer}"
         matrix = self.matrices.adjacency_transposed(
-            self.rows[layer - 1], rows, panels=panels, part=_part(onward), streamed=self.streamed
+            self.rows[layer - 1], rows, panels=panels, part=part_of(onward), streamed=self.streamed
         )  # fmt: skip
         if last:
-            return _Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
+            return Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
         operand = replace(
-            self._operand(name, rows, matrix, panels, 0),
+            self.operand(name, rows, matrix, panels, 0),
             mask=self.tensors.first(f"hidden{layer}", rows), stochastic=self.network.stochastic,
         )  # fmt: skip
-        return _Hop(matrix=matrix, operand=operand, panels=panels)
+        return Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _spread(self, layer: int, hops: dict[int, _Hop]) -> Output:
+    def _spread(self, layer: int, hops: dict[int, Hop]) -> Output:
         """Say how the gradient leaves that was aggregated along the transposed edges."""
         spread = self.tensors.named[f"aggregate_gradient{layer}"]
         return Output(
@@ -262,12 +212,12 @@ class _Backward(_Pass):
             grid=hops[layer].matrix.part,
         )  # fmt: skip
 
-    def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
+    def _following(self, layer: int, hops: dict[int, Hop]) -> StreamedGemm | None:
         """Return what makes the gradient of the layer below as it comes, if its sums fit."""
         if layer == 1 or not self.streamed:
             return None
         output, spread = hops[layer - 1].operand, self.tensors.named[f"aggregate_gradient{layer}"]
-        if not self._keeps(spread, hops[layer], output):
+        if not self.keeps(spread, hops[layer], output):
             return None
         weights = self.tensors.named[f"weights{layer}_transposed"]
         return StreamedGemm(self.builder, spread, weights, output)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from gcnloom.lower.builder import Builder, Output, Tensor
+from gcnloom.lower.interleave import Step, finished
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.parts import parts
 from gcnloom.lower.turns import exhaust
@@ -13,7 +14,7 @@ from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.isa import Source, Target, order_word
 
-__all__ = ["spmm"]
+__all__ = ["spmm", "spmm_steps"]
 
 BEHIND = 1
 """Parts of the operand that are made before the first is used: its way on chip takes time."""
@@ -46,7 +47,16 @@ def spmm(
         Emits the commands that make the operand; yields its rows in order.
     """
     product = _Product(builder, matrix, operand, output, panels)
-    yield from product.by_columns(upstream) if matrix.streamed else product.by_rows(upstream)
+    if matrix.streamed:
+        return product.by_columns(upstream)
+    return finished(product.by_rows(upstream))
+
+
+def spmm_steps(
+    builder: Builder, matrix: StoredMatrix, operand: Tensor, output: Output, panels: range
+) -> Iterator[Step]:
+    """Lower such a product whose row blocks come in turn, a few commands a step."""
+    return _Product(builder, matrix, operand, output, panels).by_rows(())
 
 
 class _Product:
@@ -77,12 +87,12 @@ class _Product:
         for number in range(len(self.blocks)):
             yield from self._drain(number)
 
-    def by_rows(self, upstream: Iterable[range]) -> Iterator[range]:
+    def by_rows(self, upstream: Iterable[range]) -> Iterator[Step]:
         exhaust(upstream)
         for number, block in enumerate(self.blocks):
             self._open(number)
             for index in range(len(block.tiles)):
-                self._tile(number, index)
+                yield from self._tile(number, index)
             yield from self._drain(number)
         if self.operand.stored is None:
             self._let_go(range(self.operand.rows))
@@ -104,7 +114,7 @@ class _Product:
             for index, tile in enumerate(block.tiles):
                 if tile.columns == columns:
                     self._open(number)
-                    self._tile(number, index)
+                    exhaust(self._tile(number, index))
         if self.operand.stored is None:
             self._let_go(columns)
 
@@ -112,7 +122,7 @@ class _Product:
         for panel in self.panels:
             self.builder.release(Target.OPERAND, self.operand, panel, rows)
 
-    def _tile(self, number: int, index: int) -> None:
+    def _tile(self, number: int, index: int) -> Iterator[None]:
         builder, config = self.builder, self.builder.config
         tile, block = self.blocks[number].tiles[index], self.blocks[number]
         segment = config.edge_depth // 2
@@ -137,6 +147,7 @@ class _Product:
                     slot_base=self._slots[number, panel],
                 )  # fmt: skip
                 builder.add(command, reach, edges)
+            yield
         if self.operand.stored is not None:
             self._let_go(tile.columns)
 
@@ -147,22 +158,23 @@ class _Product:
         last = order_word(builder.config).unpack(block.order[:, np.newaxis])["last"]
         ends = np.concatenate([[0], np.flatnonzero(last) + 1])
         reach = Reach(slots=block.slots)
-        start, part = block.rows.start, self.matrix.part
-        while start < block.rows.stop:
-            rows = range(start, min(start - start % part + part, block.rows.stop))
-            inside = start - block.rows.start
+        first, part = self.matrix.first + block.rows.start, self.matrix.part
+        start, stop = first, first + len(block.rows)
+        while start < stop:
+            rows = range(start, min(start - start % part + part, stop))
+            inside = start - first
             # It is there from the part before, unless another product took its place meanwhile.
             order_base = builder.items(Target.ORDER, order_key, entries, self.matrix.orders[number])
             for panel in self.panels:
                 output = builder.reserve(self.output, panel, rows)
                 whole = builder.emission(Source.AGGREGATE, output, panel, rows)
                 for vectors, emission in parts(output, whole):
-                    first, after = ends[inside + vectors.start], ends[inside + vectors.stop]
+                    entry, after = ends[inside + vectors.start], ends[inside + vectors.stop]
                     command = Drain(
-                        order_base=order_base + int(first), count=int(after - first),
+                        order_base=order_base + int(entry), count=int(after - entry),
                         slot_base=self._slots[number, panel], emission=emission,
                     )  # fmt: skip
-                    builder.add(command, reach, block.order[int(first) : int(after)])
+                    builder.add(command, reach, block.order[int(entry) : int(after)])
             yield rows
             start = rows.stop
         for panel in self.panels:

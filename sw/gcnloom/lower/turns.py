@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 __all__ = ["exhaust", "in_turn", "there"]
 
 
-def exhaust(parts_done: Iterable[range]) -> None:
+def exhaust(parts_done: Iterable[range | None]) -> None:
     """Emit all commands of a product whose rows nobody waits for."""
     for _ in parts_done:
         pass

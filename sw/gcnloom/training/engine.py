@@ -38,6 +38,8 @@ class Engine:
         Whether the passes of training compute only what the training nodes' loss sees.
     serial : bool
         Whether the device's units take turns, for comparison.
+    mixture : bool
+        Whether both engines share products of dense features where that is faster.
 
     Attributes
     ----------
@@ -55,7 +57,7 @@ class Engine:
 
     def __init__(
         self, graph: Graph, network: Network, device: Device, *, seed: int = 0,
-        sampled: bool = True, serial: bool = False,
+        sampled: bool = True, serial: bool = False, mixture: bool = True,
     ) -> None:  # fmt: skip
         self.network = network
         self.device = device
@@ -63,8 +65,9 @@ class Engine:
         self._width = device.config.operand_width
         device.clear()
         self.graph = lower_graph(
-            graph, network, device.config, device.memory, sampled=sampled, serial=serial
-        )
+            graph, network, device.config, device.memory, sampled=sampled, serial=serial,
+            mixture=mixture,
+        )  # fmt: skip
         self.lowered = self.graph.lowered
         for address, data in self.lowered.blobs():
             device.write_bytes(address, data)

@@ -50,6 +50,9 @@ class Options:
     serial : bool
         Whether the device's units take turns, each command waiting for the one before it, to
         compare with. The weights are the same.
+    mixture : bool
+        Whether the sparse engine multiplies some rows of dense features where that is faster. The
+        weights are the same, bit for bit.
     """
 
     hidden: int = 16
@@ -65,6 +68,7 @@ class Options:
     seed: int = 0
     sampled: bool = True
     serial: bool = False
+    mixture: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -75,7 +79,7 @@ class Options:
             self._at_least(name, least)
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
             raise ConfigError(f"seed={self.seed!r} is outside 0..2**32-1; try 0")
-        for name in ("sampled", "serial"):
+        for name in ("sampled", "serial", "mixture"):
             if type(getattr(self, name)) is not bool:
                 default = type(self).__dataclass_fields__[name].default
                 raise ConfigError(

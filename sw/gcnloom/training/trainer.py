@@ -22,7 +22,7 @@ from gcnloom.training.options import Options
 __all__ = ["Epoch", "Trainer", "first_weights", "weights_sha256"]
 
 Array = NDArray[np.float64]
-MAY_CHANGE = ("epochs", "patience", "sampled", "serial")
+MAY_CHANGE = ("epochs", "patience", "sampled", "serial", "mixture")
 """Options that a resumed training may have otherwise."""
 
 
@@ -91,6 +91,7 @@ class Trainer:
         self.engine = Engine(
             graph, network, device, seed=options.seed, sampled=options.sampled,
             serial=options.serial,
+            mixture=options.mixture,
         )  # fmt: skip
         self.optimiser = options.make_optimiser()
         self.weights = first_weights(network, options.seed)
