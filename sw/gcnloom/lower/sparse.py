@@ -118,6 +118,7 @@ class _Product:
         segment = config.edge_depth // 2
         segment -= segment % config.edge_beat.items_per_word
         reach = Reach(rows=len(tile.columns), slots=block.slots)
+        builder.arenas[Target.OPERAND].together(len(self.panels), len(tile.columns))
         bases = {}
         for panel in self.panels:
             bases[panel] = builder.rows(Target.OPERAND, self.operand, panel, tile.columns)
