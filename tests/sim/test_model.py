@@ -109,8 +109,8 @@ BREACHES = {
     r"the program ends with 1 tokens from transform to transform left over": [
         Transform(mode=Mode.OUTPUT_STATIONARY, count=2, last=0, signals=1 << Unit.TRANSFORM)
     ],
-    r"command 0 \(load\): left 298..301 is outside the 300": [
-        Load(target=Target.LEFT, base=298, count=4, address=0)
+    r"command 0 \(load\): left 298..300 is outside the 300": [
+        Load(target=Target.LEFT, base=298, count=3, address=0)
     ],
     r"left bank 2..2 is outside the 2": [
         Load(target=Target.LEFT, base=0, count=2, address=0, bank=2)

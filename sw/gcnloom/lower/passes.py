@@ -2,41 +2,20 @@
 """The forward and the backward pass of a GCN as programs, each product fed by the one before."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from gcnloom.layers import Network
 from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.dense import StreamedGemm, gemm, gemm_transposed, group_panels, groups
-from gcnloom.lower.matrices import Matrices
+from gcnloom.lower.hops import Hop, Made, PassParts, part_of
 from gcnloom.lower.matrix import StoredMatrix
-from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import batches, operand_room, replayed
 from gcnloom.lower.turns import exhaust, in_turn, there
 from gcnloom.programs.program import Program
-from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 
 __all__ = ["PassParts", "lower_backward", "lower_forward"]
-
-Made = tuple[range, Iterable[range]]
-"""Panels of a product, and what emits the commands that make them and yields their rows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassParts:
-    """What the passes of one network are made of, and whether the units are to take turns."""
-
-    network: Network
-    config: AcceleratorConfig
-    matrices: Matrices
-    tensors: Tensors
-    serial: bool = False
-
-    def panels(self, tensor: Tensor) -> int:
-        """Panels of a tensor."""
-        return -(-tensor.features // self.config.lanes)
 
 
 def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None) -> Program:
@@ -58,20 +37,6 @@ def _fitting(lower: Callable[[bool], Program]) -> Program:
         return lower(True)
     except NoRoomError:
         return lower(False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Hop:
-    """A sparse product and how its operand comes to it."""
-
-    matrix: StoredMatrix
-    operand: Output
-    panels: int
-
-
-def _part(onward: _Hop | None) -> int:
-    """Rows of a part if the next product takes its operand in parts, else 0."""
-    return onward.matrix.columns if onward and onward.matrix.streamed else 0
 
 
 class _Pass:
@@ -101,14 +66,14 @@ class _Pass:
             panels = group_panels(output.tensor, group, self.config)
             yield panels, gemm(self.builder, left, weights, output, group, output.grid)
 
-    def _keeps(self, left: Tensor, hop: _Hop, output: Output) -> bool:
+    def _keeps(self, left: Tensor, hop: Hop, output: Output) -> bool:
         """Whether the array can keep sums of what follows a hop while it makes the next panels."""
         beside = hop.matrix.columns if hop.matrix.streamed else 0
         features = output.tensor.features
         return StreamedGemm.fits(left, hop.panels, features, self.config, beside)
 
     def _spmm(
-        self, made: Iterable[Made], hop: _Hop, output: Output, following: StreamedGemm | None
+        self, made: Iterable[Made], hop: Hop, output: Output, following: StreamedGemm | None
     ) -> Iterator[range]:
         """Multiply each group of panels as it is made; feed what follows.
 
@@ -141,7 +106,7 @@ class _Forward(_Pass):
 
     def program(self) -> Program:
         last = self.network.layers
-        hops: dict[int, _Hop] = {}
+        hops: dict[int, Hop] = {}
         for layer in range(last, 0, -1):
             hops[layer] = self._hop(layer, hops.get(layer + 1))
         made = self._sparse_input(hops[1]) if self.matrices.sparse_input else self._dense(1, hops)
@@ -153,7 +118,7 @@ class _Forward(_Pass):
                 made = following.outputs() if following else self._dense(layer + 1, hops)
         return self.builder.program()
 
-    def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
+    def _hop(self, layer: int, onward: Hop | None) -> Hop:
         """Find the adjacency that takes the product of a layer's input and weights."""
         sparse = layer == 1 and self.matrices.sparse_input
         beside = self.matrices.inputs if sparse else 0
@@ -163,7 +128,7 @@ class _Forward(_Pass):
             panels = replayed(self.parts.panels(weights), weights.rows, self.config)
         columns, name = self.rows[layer - 1], f"product{layer}"
         matrix = self.matrices.adjacency(
-            self.rows[layer], columns, panels=panels, beside=beside, part=_part(onward),
+            self.rows[layer], columns, panels=panels, beside=beside, part=part_of(onward),
             streamed=self.streamed,
         )  # fmt: skip
         operand = replace(
@@ -171,9 +136,9 @@ class _Forward(_Pass):
             counted=self.seen[layer - 1] if self.seen else None,
             outside=self.network.outside(name),
         )
-        return _Hop(matrix=matrix, operand=operand, panels=panels)
+        return Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _activation(self, layer: int, hops: dict[int, _Hop]) -> Output:
+    def _activation(self, layer: int, hops: dict[int, Hop]) -> Output:
         rows = self.rows[layer]
         if layer == self.network.layers:
             name = "training_logits" if self.seen else "logits"
@@ -187,7 +152,7 @@ class _Forward(_Pass):
             outside=self.network.outside(hidden.name),
         )  # fmt: skip
 
-    def _sparse_input(self, hop: _Hop) -> Iterator[Made]:
+    def _sparse_input(self, hop: Hop) -> Iterator[Made]:
         """Multiply sparse features by weights, some panels at a time."""
         weights, rows = self.tensors.named["weights1"], hop.operand.tensor.rows
         part = hop.matrix.columns if hop.matrix.streamed else 0
@@ -195,14 +160,14 @@ class _Forward(_Pass):
         for panels in batches(self.parts.panels(weights), hop.panels):
             yield panels, spmm(self.builder, features, weights, hop.operand, panels)
 
-    def _dense(self, layer: int, hops: dict[int, _Hop]) -> Iterator[Made]:
+    def _dense(self, layer: int, hops: dict[int, Hop]) -> Iterator[Made]:
         """Multiply a layer's input, as it is on chip or in device memory, by its weights."""
         output = hops[layer].operand
         name = "features" if layer == 1 else f"hidden{layer - 1}"
         left = self.tensors.first(name, output.tensor.rows)
         return self._gemm(left, self.tensors.named[f"weights{layer}"], output)
 
-    def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
+    def _following(self, layer: int, hops: dict[int, Hop]) -> StreamedGemm | None:
         """Return the product that takes a layer's output as it is made, if its sums fit on chip."""
         if layer == self.network.layers or not self.streamed:
             return None
@@ -217,7 +182,7 @@ class _Forward(_Pass):
 class _Backward(_Pass):
     def program(self) -> Program:
         last = self.network.layers
-        hops: dict[int, _Hop] = {}
+        hops: dict[int, Hop] = {}
         for layer in range(1, last + 1):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
         gradient = hops[last].operand.tensor
@@ -237,23 +202,23 @@ class _Backward(_Pass):
         self._weight_gradients(leaving)
         return self.builder.program()
 
-    def _hop(self, layer: int, onward: _Hop | None) -> _Hop:
+    def _hop(self, layer: int, onward: Hop | None) -> Hop:
         """Find the transposed adjacency that takes the gradient of a layer's output."""
         last = layer == self.network.layers
         panels = 1 if last else self.config.right_banks
         rows, name = self.rows[layer], f"gradient{layer}"
         matrix = self.matrices.adjacency_transposed(
-            self.rows[layer - 1], rows, panels=panels, part=_part(onward), streamed=self.streamed
+            self.rows[layer - 1], rows, panels=panels, part=part_of(onward), streamed=self.streamed
         )  # fmt: skip
         if last:
-            return _Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
+            return Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)
         operand = replace(
             self._operand(name, rows, matrix, panels, 0),
             mask=self.tensors.first(f"hidden{layer}", rows), stochastic=self.network.stochastic,
         )  # fmt: skip
-        return _Hop(matrix=matrix, operand=operand, panels=panels)
+        return Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _spread(self, layer: int, hops: dict[int, _Hop]) -> Output:
+    def _spread(self, layer: int, hops: dict[int, Hop]) -> Output:
         """Say how the gradient leaves that was aggregated along the transposed edges."""
         spread = self.tensors.named[f"aggregate_gradient{layer}"]
         return Output(
@@ -262,7 +227,7 @@ class _Backward(_Pass):
             grid=hops[layer].matrix.part,
         )  # fmt: skip
 
-    def _following(self, layer: int, hops: dict[int, _Hop]) -> StreamedGemm | None:
+    def _following(self, layer: int, hops: dict[int, Hop]) -> StreamedGemm | None:
         """Return what makes the gradient of the layer below as it comes, if its sums fit."""
         if layer == 1 or not self.streamed:
             return None
