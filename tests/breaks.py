@@ -60,14 +60,38 @@ MUTATIONS = [
     Mutation(f"{HW}/aggregate/pe.py", "asked.o.ready.eq(free)", "asked.o.ready.eq(1)", AGGREGATE),
     Mutation(
         f"{HW}/aggregate/pe.py",
-        "self.edge.valid & ~self.edge.first, 2",
-        "self.edge.valid, 2",
+        "self.edge.valid & ~self.edge.first, 1",
+        "self.edge.valid, 1",
         TIMING,
     ),
     Mutation(
         f"{HW}/aggregate/pe.py",
         "for distance in range(1, HAZARD_DISTANCE)",
         "for distance in range(1, HAZARD_DISTANCE - 1)",
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/aggregate/operands.py",
+        "enable[item] & (written.address[:part] == index)",
+        "enable[item]",
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/aggregate/operands.py",
+        "self.base[low:] + edge.column[low:]",
+        "edge.column[low:]",
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/aggregate/operands.py",
+        'delay_line(m, bank, 3, name=f"bank{pe}")[3]',
+        'delay_line(m, bank, 3, name=f"bank{pe}")[2]',
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/aggregate/operands.py",
+        "Mux(edge.valid, Const(1) << edge.column[:low], 0)",
+        "Const(1) << edge.column[:low]",
         AGGREGATE,
     ),
     Mutation(f"{HW}/aggregate/drain.py", "free.eq(places > 2)", "free.eq(places > 1)", DRAIN),
@@ -94,6 +118,12 @@ MUTATIONS = [
         f"{HW}/aggregate/engine.py",
         'delay_line(m, bases, 2, name="base")[2]',
         'delay_line(m, bases, 2, name="base")[1]',
+        AGGREGATE,
+    ),
+    Mutation(
+        f"{HW}/aggregate/engine.py",
+        'delay_line(m, slot_base, late, name="slot_base_late")[-1]',
+        "slot_base",
         AGGREGATE,
     ),
     Mutation(

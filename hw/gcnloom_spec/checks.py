@@ -2,6 +2,7 @@
 """Which sizes an accelerator can have; errors say what would do."""
 
 from dataclasses import fields
+from math import lcm
 from typing import TYPE_CHECKING
 
 from gcnloom_spec.packing import power_of_two
@@ -89,7 +90,7 @@ def _check_depths(config: "AcceleratorConfig") -> None:
     least = {
         "operand_depth": 2 * panels * max(unit, config.operand_banks),
         "left_depth": 2 * unit,
-        "right_depth": 2 * max(config.rows, unit),
+        "right_depth": max(2 * config.rows, 2 * unit, lcm(config.rows, unit)),
         "mask_depth": 2 * unit,
         "sum_depth": max(config.rows, unit),
         "order_depth": 2 * max(unit, config.order_group),

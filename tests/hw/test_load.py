@@ -23,6 +23,7 @@ PORTS = {
     Target.MASK_AGGREGATE: "mask_aggregate_writes",
     Target.MASK_TRANSFORM: "mask_transform_writes",
 }
+WRITTEN = dict.fromkeys(PORTS) | {Target.PLAIN_EDGES: Target.EDGES}
 BANKED = (Target.OPERAND, Target.LEFT, Target.RIGHT)
 MEMORY_WORDS = 1 << 10
 LIMIT = 20_000
@@ -39,18 +40,30 @@ class Write:
 
 
 def packing_of(config, target):
-    return {Target.EDGES: config.edge_beat, Target.ORDER: config.order}.get(target, config.vector)
+    kinds = {
+        Target.EDGES: config.edge_beat,
+        Target.PLAIN_EDGES: config.plain_beat,
+        Target.ORDER: config.order,
+    }
+    return kinds.get(target, config.vector)
 
 
 def group_of(config, target):
     """Items that lie in one word, at most as many as are written in a cycle."""
-    most = {Target.EDGES: 2, Target.ORDER: 8}.get(target, 4)
+    if target == Target.PLAIN_EDGES:
+        return group_of(config, Target.EDGES)
+    most = {Target.EDGES: 2}.get(target, 4)
     return min(packing_of(config, target).items_per_word, most)
 
 
-def item_bits(config, target, octets):
+def item_bits(config, target, octets, weight):
     """Bits that are kept of an item as it lies in device memory."""
     number = int.from_bytes(octets, "little")
+    if target == Target.PLAIN_EDGES:
+        return sum(
+            weighted(config, number, pe, weight) << config.edge_bits * pe
+            for pe in range(config.pes)
+        )
     if target == Target.EDGES:
         return number % (1 << config.pes * config.edge_bits)
     if target == Target.ORDER:
@@ -65,6 +78,16 @@ def item_bits(config, target, octets):
     return bits
 
 
+def weighted(config, beat, pe, weight):
+    """Edge of a PE in a beat without weights: column and slot, then weight, `first`, `valid`."""
+    width = config.operand_width
+    plain = beat >> (config.edge_bits - width) * pe
+    place = config.edge_bits - width - 2
+    flags = plain >> place & 3
+    kept = plain % (1 << place) | weight % (1 << width) << place
+    return kept | flags << place + width
+
+
 def expected(config, memory, commands):
     """Writes of commands in order."""
     writes = []
@@ -73,7 +96,7 @@ def expected(config, memory, commands):
         pitch = packing_of(config, target).item_bytes
         start = command["address"] * config.memory_bytes
         items = [
-            item_bits(config, target, memory[start + pitch * index :][:pitch])
+            item_bits(config, target, memory[start + pitch * index :][:pitch], command.get("weight", 0))
             for index in range(command["count"])
         ]
         group = group_of(config, target)
@@ -81,14 +104,15 @@ def expected(config, memory, commands):
             some = dict(enumerate(items[first : first + group], command["base"] + first))
             last = first + group >= len(items)
             bank = command["bank"] if target in BANKED else None
-            writes.append(Write(target, bank, some, command["signals"] if last else 0))
+            written = WRITTEN[target] or target
+            writes.append(Write(written, bank, some, command["signals"] if last else 0))
     return writes
 
 
 def random_commands(config, rng):
     """Loads of every kind, of every count up to a few groups, in any order."""
     commands = []
-    for target in PORTS:
+    for target in Target:
         group = group_of(config, target)
         for count in {*range(1, 2 * group + 2), 5 * group - 1, 5 * group}:
             commands.append(
@@ -99,6 +123,7 @@ def random_commands(config, rng):
                     "count": count,
                     "address": int(rng.integers(MEMORY_WORDS - 5 * 8 * 3)),
                     "signals": int(rng.integers(1, 32)),
+                    "weight": int(rng.integers(-8, 8)),
                 }
             )
     return [commands[index] for index in rng.permutation(len(commands))]
@@ -109,7 +134,7 @@ class Bench:
 
     def __init__(self, config, memory, commands, *, stall=0.0):
         self.config, self.load = config, Load(config)
-        self.writes, self.cycles, self.asked = [], [], dict.fromkeys(PORTS, 0)
+        self.writes, self.cycles, self.asked = [], [], dict.fromkeys(Target, 0)
         self._memory, self._stall = memory, stall
         self._commands, self._words = deque(commands), deque()
         self._wanted = len(expected(config, memory, commands))

@@ -116,6 +116,20 @@ def test_rows_are_printed_as_text_and_as_markdown(capsys):
     assert header.count("|") == row.count("|")
 
 
+def test_engines_of_equal_work_run_side_by_side_nearly_all_the_time():
+    pipelined, serial = chosen(["balanced", "balanced-serial"])
+    assert serial.data == pipelined.data and serial.config == pipelined.config
+    graph, done = datasets.load(pipelined.data), []
+    for row in (pipelined, serial):
+        with devices.open(f"model:{row.config}", memory_megabytes=row.megabytes) as device:
+            done.append(measure(row, graph, device, run=False))
+    for engine in ("aggregate", "transform"):
+        assert done[0].units[engine]["active"] > 0.97 * done[0].predicted
+        assert done[1].units[engine]["active"] == done[0].units[engine]["active"]
+    both = sum(done[1].units[engine]["active"] for engine in ("aggregate", "transform"))
+    assert done[1].predicted > both > 1.9 * done[0].predicted
+
+
 def test_rows_that_cannot_run_say_why_and_the_others_go_on(capsys, monkeypatch):
     rows = (
         Row(name="first", data=CORA, config="smallest", work="inference"),

@@ -19,7 +19,7 @@ from gcnloom_spec.commands import Aggregate, Drain, Emission, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
 
-CONFIGS = ["demo", "odd", "smallest"]
+CONFIGS = ["demo", "odd", "smallest", "banked"]
 TOLERANCE = 0.03
 
 
@@ -72,7 +72,12 @@ def _hold(predicted, counters):
 @pytest.mark.sim
 @pytest.mark.parametrize(
     ("data", "name", "latency"),
-    [("digits", "demo", 8), ("sbm:120,3", "odd", 8), ("sbm:120,3", "odd", 60)],
+    [
+        ("digits", "demo", 8),
+        ("sbm:120,3", "odd", 8),
+        ("sbm:120,3", "odd", 60),
+        ("sbm:120,3", "banked", 8),
+    ],
 )
 def test_training_takes_as_long_as_predicted(data, name, latency):
     graph = datasets.load(data, seed=0)

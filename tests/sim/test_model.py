@@ -109,8 +109,8 @@ BREACHES = {
     r"the program ends with 1 tokens from transform to transform left over": [
         Transform(mode=Mode.OUTPUT_STATIONARY, count=2, last=0, signals=1 << Unit.TRANSFORM)
     ],
-    r"command 0 \(load\): left 298..301 is outside the 300": [
-        Load(target=Target.LEFT, base=298, count=4, address=0)
+    r"command 0 \(load\): left 298..300 is outside the 300": [
+        Load(target=Target.LEFT, base=298, count=3, address=0)
     ],
     r"left bank 2..2 is outside the 2": [
         Load(target=Target.LEFT, base=0, count=2, address=0, bank=2)
@@ -165,6 +165,38 @@ def test_edges_of_one_slot_must_keep_their_distance(distance):
     else:
         with pytest.raises(ProgramError, match="PE 0 adds to slot 9 in beats 1 and 4"):
             run(model, commands)
+
+
+BANKED = AcceleratorConfig.from_toml("banked")
+
+
+def reads(columns, *, valid=1, operand_base=8):
+    """Run a beat without an edge and one whose PEs read `columns`."""
+    edges = np.zeros((2, BANKED.pes), dtype=np.uint64)
+    edges[1] = edge_word(BANKED).pack(column=columns, slot=9, valid=valid)[:, 0]
+    model = machine(BANKED)
+    model.write(0, pack_beats(BANKED, edges))
+    commands = [
+        Load(target=Target.EDGES, base=0, count=2, address=0, signals=2),
+        Aggregate(edge_base=0, count=2, operand_base=operand_base, waits=1),
+    ]
+    run(model, commands)
+    return model.counters()["edges"]
+
+
+def test_edges_of_a_beat_read_distinct_banks():
+    assert reads([5, 8, 15]) == 3
+    assert reads([5, 8, 13], valid=[1, 1, 0]) == 2
+    for columns in ([5, 8, 13], [13, 8, 5]):
+        message = r"command 1 .*PEs 0 and 2 both read operand bank 5 in beat 1; try a schedule"
+        with pytest.raises(ProgramError, match=message):
+            reads(columns)
+
+
+def test_operands_begin_in_the_first_bank():
+    assert reads([0, 1, 2], operand_base=240) == 3
+    with pytest.raises(ProgramError, match="operand_base=12 is no multiple of operand_banks=8"):
+        reads([0, 1, 2], operand_base=12)
 
 
 def two_aggregates(distance, *, slot_base, between=()):

@@ -6,18 +6,26 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
+from gcnloom_hw.memory.items import (
+    KINDS,
+    PLAIN,
+    grouped,
+    groups_of,
+    item_bits,
+    kind_of,
+    packings_of,
+    sizes_of,
+)
 from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import Queue
-from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig, Packing
-from gcnloom_spec.isa import Opcode, Target, Unit, edge_word
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import Opcode, Target, Unit
 
 __all__ = ["Load"]
 
 TRANSFERS = 4
 """Commands whose words have been asked for, or are being asked for."""
-KINDS = 4
-VECTOR, EDGES, ORDER, PLAIN = range(KINDS)
 
 
 class Load(wiring.Component):
@@ -81,7 +89,7 @@ class Load(wiring.Component):
                 "weight": self.config.operand_width,
                 "base": LOCAL_BITS,
                 "final": LOCAL_BITS,
-                "enable": max(self._groups()),
+                "enable": max(groups_of(self.config)),
                 "signals": len(Unit),
             }
         )
@@ -105,8 +113,8 @@ class Load(wiring.Component):
     def _ask(self, m, transfers):
         """Issue one request for each word of a command."""
         command = self.commands.p
-        kind = _kind(command.target)
-        packings = self._packings()
+        kind = kind_of(command.target)
+        packings = packings_of(self.config)
         most = max(packing.words_per_item for packing in packings)
         asking = Signal()
         target = Signal(Target)
@@ -136,7 +144,7 @@ class Load(wiring.Component):
         final = Signal(LOCAL_BITS)
         m.d.comb += final.eq(command.count - 1)
         with m.Switch(kind):
-            for number, group in enumerate(self._groups()):
+            for number, group in enumerate(groups_of(self.config)):
                 low = (group - 1).bit_length()
                 with m.Case(number):
                     m.d.comb += [
@@ -168,30 +176,19 @@ class Load(wiring.Component):
         """One group on its way to its memory; signals come with a command's last."""
         return data.StructLayout(
             {
-                "data": max(bits * group for bits, group in zip(*self._sizes(), strict=True)),
+                "data": max(
+                    bits * group
+                    for bits, group in zip(
+                        sizes_of(self.config), groups_of(self.config), strict=True
+                    )
+                ),
                 "target": 3,
                 "bank": 4,
                 "address": LOCAL_BITS,
-                "enable": max(self._groups()),
+                "enable": max(groups_of(self.config)),
                 "signals": len(Unit),
             }
         )
-
-    def _packings(self):
-        """Packing of each kind of items."""
-        config = self.config
-        return (config.vector, config.edge_beat, config.order, config.plain_beat)
-
-    def _groups(self):
-        """Items of each kind that are written in a cycle."""
-        config = self.config
-        return (config.vector_group, config.edge_group, config.order_group, config.edge_group)
-
-    def _sizes(self):
-        """Bits of each kind of items that are written, and their groups."""
-        config = self.config
-        vector, beat = config.lanes * config.operand_width, config.pes * config.edge_bits
-        return (vector, beat, config.order_bits, beat), self._groups()
 
     def _unpack(self, m, transfers, words, leaving):
         """Unpack the words of the oldest command and address its groups."""
@@ -227,9 +224,9 @@ class Load(wiring.Component):
 
         config = self.config
         names = ("vectors", "beats", "entries", "plain_beats")
-        for index, (name, packing) in enumerate(zip(names, self._packings(), strict=True)):
-            group = self._groups()[index]
-            unpacker = Unpacker(_grouped(packing, group), config.memory_bytes)
+        for index, (name, packing) in enumerate(zip(names, packings_of(self.config), strict=True)):
+            group = groups_of(self.config)[index]
+            unpacker = Unpacker(grouped(packing, group), config.memory_bytes)
             m.submodules[name] = unpacker
             m.d.comb += [
                 unpacker.flush.eq(last),
@@ -241,7 +238,9 @@ class Load(wiring.Component):
                 m.d.comb += [
                     words.ready.eq(unpacker.words.ready),
                     leaving.valid.eq(unpacker.items.valid),
-                    leaving.p.data.eq(self._bits(index, packing, unpacker.items.payload, transfer)),
+                    leaving.p.data.eq(
+                        item_bits(config, index, unpacker.items.payload, transfer.weight)
+                    ),
                 ]
         return unpacking
 
@@ -274,44 +273,3 @@ class Load(wiring.Component):
                 m.d.comb += [port.valid.eq(leaving.valid), leaving.ready.eq(port.ready)]
         with m.If(leaving.valid & leaving.ready):
             m.d.comb += self.signals.eq(leaving.p.signals)
-
-    def _bits(self, kind, packing, group, transfer):
-        """Items of a group without what pads them, plain edges with their weight."""
-        config = self.config
-        items = [
-            group[8 * packing.item_bytes * index :][: 8 * packing.item_bytes]
-            for index in range(self._groups()[kind])
-        ]
-        if kind == PLAIN:
-            return Cat(self._weighted(item, transfer.weight) for item in items)
-        if kind != VECTOR:
-            bits = self._sizes()[0][kind]
-            return Cat(item[:bits] for item in items)
-        pitch, width = 8 * config.operand_bytes, config.operand_width
-        return Cat(item[pitch * lane :][:width] for item in items for lane in range(config.lanes))
-
-    def _weighted(self, beat, weight):
-        """Put the same weight into each edge of a beat."""
-        word = edge_word(self.config)
-        before, bits = word.offsets["weight"], self.config.operand_width
-        pitch = self.config.edge_bits - bits
-        edges = [beat[pitch * pe :][:pitch] for pe in range(self.config.pes)]
-        return Cat(Cat(edge[:before], weight[:bits], edge[before:]) for edge in edges)
-
-
-def _grouped(packing, group):
-    """Packing of groups of items."""
-    return Packing(
-        item_bytes=group * packing.item_bytes,
-        items_per_word=packing.items_per_word // group,
-        words_per_item=packing.words_per_item,
-    )
-
-
-def _kind(target):
-    """How the items of a target are packed."""
-    kinds = [VECTOR] * 8
-    kinds[Target.EDGES] = EDGES
-    kinds[Target.ORDER] = ORDER
-    kinds[Target.PLAIN_EDGES] = PLAIN
-    return Array(kinds)[target]

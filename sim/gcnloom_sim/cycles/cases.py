@@ -122,8 +122,10 @@ def _edges(config: AcceleratorConfig, count: int) -> NDArray[np.uint64]:
     reads = (beat >= HAZARD_DISTANCE) & ((beat - HAZARD_DISTANCE) % READING > 0)
     # At the hazard distance sums come back by themselves: one more.
     slots = beat % (HAZARD_DISTANCE + 1)
-    edges = edge_word(config).pack(column=0, slot=slots, weight=1, first=0, valid=reads)
-    return np.repeat(edges, config.pes, axis=1)
+    return edge_word(config).pack(
+        column=np.arange(config.pes), slot=slots[:, np.newaxis], weight=1, first=0,
+        valid=reads[:, np.newaxis],
+    )[..., 0]  # fmt: skip
 
 
 def _moved(command: Command, base: int) -> Command:

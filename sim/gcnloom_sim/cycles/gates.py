@@ -3,6 +3,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from math import ceil
 
 from gcnloom_sim.cycles.timing import ALLOWED, GATE_READ, QUEUE
@@ -10,6 +11,15 @@ from gcnloom_spec.commands import Command
 from gcnloom_spec.isa import Unit
 
 __all__ = ["Gate", "Tokens"]
+
+UNKNOWN = -1
+"""Tokens given when the oldest command's were looked for last, if they never were."""
+
+
+@cache
+def _units(members: int) -> tuple[Unit, ...]:
+    """List the units of a set."""
+    return tuple(unit for unit in Unit if members >> unit & 1)
 
 
 class Tokens:
@@ -19,34 +29,38 @@ class Tokens:
     ----------
     settle : int
         Cycles from a signal to its token.
+
+    Attributes
+    ----------
+    given : list of int
+        Tokens that were ever left for each unit.
     """
 
     def __init__(self, settle: int) -> None:
         self._settle = settle
         self._there: list[list[deque[float]]] = [[deque() for _ in Unit] for _ in Unit]
+        self.given = [0 for _ in Unit]
 
     def give(self, giver: Unit, takers: int, done: float) -> None:
         """Leave a token for each unit of the set `takers`."""
-        for taker in Unit:
-            if takers >> taker & 1:
-                self._there[giver][taker].append(done + self._settle)
+        for taker in _units(takers):
+            self._there[giver][taker].append(done + self._settle)
+            self.given[taker] += 1
 
     def there(self, givers: int, taker: Unit) -> float | None:
         """Return since when the token of each of `givers` is there; None if nobody knows."""
         since = 0.0
-        for giver in Unit:
-            if givers >> giver & 1:
-                tokens = self._there[giver][taker]
-                if not tokens:
-                    return None
-                since = max(since, tokens[0])
+        for giver in _units(givers):
+            tokens = self._there[giver][taker]
+            if not tokens:
+                return None
+            since = max(since, tokens[0])
         return since
 
     def take(self, givers: int, taker: Unit) -> None:
         """Take one token of each of `givers`."""
-        for giver in Unit:
-            if givers >> giver & 1:
-                self._there[giver][taker].popleft()
+        for giver in _units(givers):
+            self._there[giver][taker].popleft()
 
 
 class Gate:
@@ -71,6 +85,8 @@ class Gate:
         self._depth, self._unit, self._tokens = depth, unit, tokens
         self._queue: deque[Command] = deque()
         self._head = 0
+        self._looked = UNKNOWN
+        self._since: float | None = None
         self._allowed: deque[Command] = deque()
         self._leaving: deque[float] = deque()
         self.since = 0
@@ -90,6 +106,7 @@ class Gate:
         """Queue a command."""
         if not self._queue:
             self._head = now + QUEUE + GATE_READ
+            self._looked = UNKNOWN
         self._queue.append(command)
 
     @property
@@ -113,6 +130,7 @@ class Gate:
         if there is None or there > now or not room:
             return None, left
         command = self._queue.popleft()
+        self._looked = UNKNOWN
         self.waited += there - self._head
         self._tokens.take(command.waits, self._unit)
         self._head = now + QUEUE + GATE_READ
@@ -125,8 +143,10 @@ class Gate:
         """Return from when on the oldest command may pass, as far as that is known."""
         if not self._queue:
             return None
-        there = self._tokens.there(self._queue[0].waits, self._unit)
-        return None if there is None else max(there, self._head)
+        if self._looked != self._tokens.given[self._unit]:
+            self._looked = self._tokens.given[self._unit]
+            self._since = self._tokens.there(self._queue[0].waits, self._unit)
+        return None if self._since is None else max(self._since, self._head)
 
     def events(self, now: int) -> Iterator[int]:
         """Yield when something will happen here, as far as that is known."""

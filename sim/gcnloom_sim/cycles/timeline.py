@@ -27,6 +27,8 @@ __all__ = ["Prediction", "predict"]
 
 FETCH, LOAD = range(2)
 """Clients of the memory port."""
+STARTING = 1
+"""Cycles from the start of the count to that of all units."""
 ENDING = QUIET_CYCLES
 """Cycles from the one after the last movement to the end of the count."""
 
@@ -233,7 +235,7 @@ class _Timeline:
             "store": self.store,
         }
         return Prediction(
-            cycles=round(max(self.end, STATISTICS) + ENDING),
+            cycles=round(max(self.end, STATISTICS) + STARTING + ENDING),
             active={name: round(unit.active) for name, unit in units.items()},
             waiting={unit.name.lower(): round(self.gates[unit].waited) for unit in Unit},
             stalled={name: round(unit.stalled) for name, unit in units.items()},

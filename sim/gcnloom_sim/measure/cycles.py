@@ -19,7 +19,7 @@ __all__ = ["COMMANDS", "PASSES", "command_rows", "pass_rows"]
 
 COMMANDS = ("command", "items", "each", "measured", "program", "measured", "error")
 PASSES = ("data", "configuration", "pass", "commands", "predicted", "measured", "error")
-TRAINING = (("digits", "demo", 16), ("sbm:200,3", "odd", 8), ("sbm:60,3", "smallest", 4))
+TRAINING = (("digits", "demo", 16), ("sbm:120,3", "odd", 8), ("sbm:60,3", "smallest", 4))
 
 
 def command_rows(

@@ -90,7 +90,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         name="balanced-serial", data="community:1024,67,64,64", config="mul128",
         work="inference", options={"hidden": 64, "serial": True},
-        purpose="the same, one engine after the other",
+        purpose="the same, one command of any unit after the other",
     ),
     *(
         Row(

@@ -84,6 +84,11 @@ class Arena:
             self._next = end
         return base
 
+    def together(self, count: int, size: int) -> None:
+        """Let `count` regions of `size` rows follow each other, from the start if need be."""
+        if self._next + count * -(-size // self._unit) * self._unit > self.depth:
+            self._next = 0
+
     def fits(self, size: int) -> bool:
         """Whether a region of `size` rows could be placed beside what is pinned."""
         return self._room(-(-size // self._unit) * self._unit, 0) is not None

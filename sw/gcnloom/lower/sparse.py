@@ -129,6 +129,7 @@ class _Product:
         packing = self.matrix.packing(config)
         segment -= segment % packing.items_per_word
         reach = Reach(rows=len(tile.columns), slots=block.slots)
+        builder.arenas[Target.OPERAND].together(len(self.panels), len(tile.columns))
         bases = {}
         for panel in self.panels:
             bases[panel] = builder.rows(Target.OPERAND, self.operand, panel, tile.columns)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of items that loads move: how they are packed, and what of them is written on chip."""
+
+from amaranth import Array, Cat
+
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Target, edge_word
+from gcnloom_spec.packing import Packing
+
+__all__ = [
+    "KINDS",
+    "PLAIN",
+    "grouped",
+    "groups_of",
+    "item_bits",
+    "kind_of",
+    "packings_of",
+    "sizes_of",
+]
+
+KINDS = 4
+VECTOR, EDGES, ORDER, PLAIN = range(KINDS)
+
+
+def kind_of(target):
+    """How the items of a target are packed."""
+    kinds = [VECTOR] * 8
+    kinds[Target.EDGES] = EDGES
+    kinds[Target.ORDER] = ORDER
+    kinds[Target.PLAIN_EDGES] = PLAIN
+    return Array(kinds)[target]
+
+
+def packings_of(config: AcceleratorConfig) -> tuple[Packing, ...]:
+    """Packing of each kind of items."""
+    return (config.vector, config.edge_beat, config.order, config.plain_beat)
+
+
+def groups_of(config: AcceleratorConfig) -> tuple[int, ...]:
+    """Items of each kind that are written in a cycle."""
+    return (config.vector_group, config.edge_group, config.order_group, config.edge_group)
+
+
+def sizes_of(config: AcceleratorConfig) -> tuple[int, ...]:
+    """Bits of each kind of items that are written."""
+    vector, beat = config.lanes * config.operand_width, config.pes * config.edge_bits
+    return (vector, beat, config.order_bits, beat)
+
+
+def grouped(packing: Packing, group: int) -> Packing:
+    """Packing of groups of items."""
+    return Packing(
+        item_bytes=group * packing.item_bytes,
+        items_per_word=packing.items_per_word // group,
+        words_per_item=packing.words_per_item,
+    )
+
+
+def item_bits(config: AcceleratorConfig, kind: int, group, weight):
+    """Items of a group without what pads them, plain edges with their `weight`."""
+    pitch = 8 * packings_of(config)[kind].item_bytes
+    items = [group[pitch * index :][:pitch] for index in range(groups_of(config)[kind])]
+    if kind == PLAIN:
+        return Cat(_weighted(config, item, weight) for item in items)
+    if kind != VECTOR:
+        return Cat(item[: sizes_of(config)[kind]] for item in items)
+    pitch, width = 8 * config.operand_bytes, config.operand_width
+    return Cat(item[pitch * lane :][:width] for item in items for lane in range(config.lanes))
+
+
+def _weighted(config, beat, weight):
+    """Put the same weight into each edge of a beat."""
+    before, bits = edge_word(config).offsets["weight"], config.operand_width
+    pitch = config.edge_bits - bits
+    edges = [beat[pitch * pe :][:pitch] for pe in range(config.pes)]
+    return Cat(Cat(edge[:before], weight[:bits], edge[before:]) for edge in edges)
