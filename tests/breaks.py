@@ -196,12 +196,6 @@ MUTATIONS = [
     ),
     Mutation(f"{HW}/memory/load.py", ".as_signed() > 0", ".as_signed() >= 0", SMALLEST),
     Mutation(
-        f"{HW}/memory/port.py",
-        "words.p.last.eq(owners.o.p.last)",
-        "words.p.last.eq(0)",
-        SMALLEST,
-    ),
-    Mutation(
         f"{HW}/memory/store.py",
         "finished.eq(self.wrote & last)",
         "finished.eq(self.wrote)",
