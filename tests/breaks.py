@@ -194,16 +194,10 @@ MUTATIONS = [
         "self.vectors.valid & vector.last",
         SMALLEST,
     ),
-    Mutation(f"{HW}/memory/load.py", "element > 0 for", "element >= 0 for", SMALLEST),
-    Mutation(
-        f"{HW}/memory/port.py",
-        "words.p.last.eq(owners.o.p.last)",
-        "words.p.last.eq(0)",
-        SMALLEST,
-    ),
+    Mutation(f"{HW}/memory/load.py", ".as_signed() > 0", ".as_signed() >= 0", SMALLEST),
     Mutation(
         f"{HW}/memory/store.py",
-        "finished.eq(self.wrote & words.last)",
+        "finished.eq(self.wrote & last)",
         "finished.eq(self.wrote)",
         TALL,
     ),
@@ -281,12 +275,6 @@ MUTATIONS = [
         DEPENDENCE,
     ),
     Mutation(
-        f"{SW}/lower/buffers.py",
-        "if region.base >= base + size or",
-        "if region.base >= base or",
-        GRADIENTS,
-    ),
-    Mutation(
         f"{SW}/lower/builder.py", "feature=panel * config.lanes", "feature=panel", CONFIGURATIONS
     ),
     Mutation(
@@ -296,14 +284,17 @@ MUTATIONS = [
         GRADIENTS,
     ),
     Mutation(
-        f"{SW}/lower/network.py", "counted=seen[layer] if seen else None", "counted=None", SAMPLED
+        f"{SW}/lower/passes.py",
+        "counted=self.seen[layer] if self.seen else None",
+        "counted=None",
+        SAMPLED,
     ),
     Mutation(f"{SW}/lower/parts.py", "+ (cut if emission.destination else 0)", "+ 0", SAMPLED),
     Mutation(f"{SW}/graphs/receptive.py", "np.minimum(ring[heard], number)", "number", SAMPLED),
     Mutation(
-        f"{SW}/lower/products.py",
-        "first=int(step == 0), last=int(last)",
-        "first=1, last=int(last)",
-        GRADIENTS,
+        f"{SW}/lower/dense.py",
+        "first=step == steps[0], last",
+        "first=True, last",
+        ("tests/sw/test_sampled.py", "-m", "not sim", "-k", "golden or gradients or same"),
     ),
 ]

@@ -96,7 +96,9 @@ def expected(config, memory, commands):
         pitch = packing_of(config, target).item_bytes
         start = command["address"] * config.memory_bytes
         items = [
-            item_bits(config, target, memory[start + pitch * index :][:pitch], command.get("weight", 0))
+            item_bits(
+                config, target, memory[start + pitch * index :][:pitch], command.get("weight", 0)
+            )
             for index in range(command["count"])
         ]
         group = group_of(config, target)

@@ -30,7 +30,9 @@ def random_command(rng):
     kind, word = COMMANDS[opcode], WORDS[opcode]
 
     def value(name):
-        return int(rng.integers(1 << word.fields[name]))
+        width = word.fields[name]
+        low = 0 if width > 0 else -(1 << -width - 1)
+        return int(rng.integers(low, (1 << abs(width)) + low))
 
     values = {f.name: value(f.name) for f in fields(kind) if f.name != "emission"}
     if "emission" in {f.name for f in fields(kind)}:
@@ -44,7 +46,8 @@ def packed_by_hand(command):
     number = 0
     for name, offset in word.offsets.items():
         owner = command if hasattr(command, name) else command.emission
-        number |= int(getattr(owner, name)) << offset
+        width = abs(word.fields[name])
+        number |= (int(getattr(owner, name)) & (1 << width) - 1) << offset
     return number
 
 

@@ -56,7 +56,11 @@ class SharedPort(Port):
             heappush(self._writes, (first + index * step, serial + index, address + index))
         self._stored += words
         self.writing = len(self._writes)
-        return [now - asked for now, (asked, which, _) in self._rehearse() if which >= serial]
+        return [
+            float(now - ceil(asked))
+            for now, (asked, which, _) in self._rehearse()
+            if which >= serial
+        ]
 
     def _rehearse(self) -> Iterator[tuple[int, _Write]]:
         """Yield when each word that stores have would be taken, if no more reads come."""

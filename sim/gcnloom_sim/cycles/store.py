@@ -86,14 +86,17 @@ class StoreUnit:
                 last_taken = max(last_taken, packed - 2 * words + 1)
             packed = max(packed, last_taken + words)
             late, taken_late = self._write(store, some, start, packed)
-            packed, last_taken = packed + late, last_taken + taken_late
+            last_taken += taken_late
             first_taken = first_taken if done else begin
             done += some
             store.remaining -= some
             self._promised[Source(source)] -= some
             store.taken = last_taken
-            store.packed = packed
+            # A word that waits holds up no vector but the one that fills the next.
+            slack = packing.items_per_word * self._timing.packing_latency(packing)
+            store.packed = packed + max(0.0, late - slack)
             if not store.remaining:
+                store.packed = packed + late
                 ended.append((store.command, self._finish(store)))
         return first_taken, last_taken, ended
 
