@@ -21,7 +21,7 @@ SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 """Words and bits of a block RAM."""
 SMALLEST_BITS = 2048
 """What is smaller, yosys puts into LUT memory."""
-LUT_BASE, LUT_SPARSE, LUT_DENSE = 15_880, 77, 213
+LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_292, 77, 213
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
 
 

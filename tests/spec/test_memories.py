@@ -41,7 +41,9 @@ def test_resources_are_those_that_synthesis_found(path):
     )
     used = {name: entry["used"] for name, entry in document["used"].items()}
     expected = resources(config)
-    assert (expected["EBR"], expected["DSP"]) == (used["EBR"], used["DSP"])
+    assert expected["DSP"] == used["DSP"]
+    # Small memories go into look-up tables or block RAM as synthesis likes.
+    assert expected["EBR"] == pytest.approx(used["EBR"], abs=2)
     assert expected["LUT"] == pytest.approx(used["LUT"], rel=0.02)
 
 
