@@ -60,38 +60,8 @@ MUTATIONS = [
     Mutation(f"{HW}/aggregate/pe.py", "asked.o.ready.eq(free)", "asked.o.ready.eq(1)", AGGREGATE),
     Mutation(
         f"{HW}/aggregate/pe.py",
-        "self.edge.valid & ~self.edge.first, 1",
-        "self.edge.valid, 1",
-        TIMING,
-    ),
-    Mutation(
-        f"{HW}/aggregate/pe.py",
         "for distance in range(1, HAZARD_DISTANCE)",
         "for distance in range(1, HAZARD_DISTANCE - 1)",
-        AGGREGATE,
-    ),
-    Mutation(
-        f"{HW}/aggregate/operands.py",
-        "enable[item] & (written.address[:part] == index)",
-        "enable[item]",
-        AGGREGATE,
-    ),
-    Mutation(
-        f"{HW}/aggregate/operands.py",
-        "self.base[low:] + edge.column[low:]",
-        "edge.column[low:]",
-        AGGREGATE,
-    ),
-    Mutation(
-        f"{HW}/aggregate/operands.py",
-        'delay_line(m, bank, 3, name=f"bank{pe}")[3]',
-        'delay_line(m, bank, 3, name=f"bank{pe}")[2]',
-        AGGREGATE,
-    ),
-    Mutation(
-        f"{HW}/aggregate/operands.py",
-        "Mux(edge.valid, Const(1) << edge.column[:low], 0)",
-        "Const(1) << edge.column[:low]",
         AGGREGATE,
     ),
     Mutation(f"{HW}/aggregate/drain.py", "free.eq(places > 2)", "free.eq(places > 1)", DRAIN),
@@ -103,28 +73,10 @@ MUTATIONS = [
     ),
     Mutation(f"{HW}/aggregate/collect.py", "& queue.available", "", AGGREGATE),
     Mutation(
-        f"{HW}/aggregate/collect.py",
-        "entry.last.eq(take & head.valid & head.last)",
-        "entry.last.eq(take & head.last)",
-        DRAIN,
-    ),
-    Mutation(
         f"{HW}/aggregate/engine.py",
         "self.aggregates.ready.eq(~running | final)",
         "self.aggregates.ready.eq(~running)",
         TIMING,
-    ),
-    Mutation(
-        f"{HW}/aggregate/engine.py",
-        'delay_line(m, bases, 2, name="base")[2]',
-        'delay_line(m, bases, 2, name="base")[1]',
-        AGGREGATE,
-    ),
-    Mutation(
-        f"{HW}/aggregate/engine.py",
-        'delay_line(m, slot_base, late, name="slot_base_late")[-1]',
-        "slot_base",
-        AGGREGATE,
     ),
     Mutation(
         f"{HW}/aggregate/engine.py",
@@ -249,24 +201,6 @@ MUTATIONS = [
         "complete[other] = needed[other]",
         "complete[other] = needed[other] + 1",
         DEPENDENCE,
-    ),
-    Mutation(
-        f"{SW}/programs/dependence.py",
-        "needed[units[earlier]] = max(needed[units[earlier]], earlier)",
-        "needed[units[earlier]] = earlier",
-        SERIAL,
-    ),
-    Mutation(
-        f"{SW}/programs/steps.py",
-        "owed[Source.AGGREGATE] -= command.emission.vectors",
-        "owed[Source.AGGREGATE] = 0",
-        SERIAL,
-    ),
-    Mutation(
-        f"{SW}/training/inference.py",
-        "sampled=False, serial=serial",
-        "sampled=False",
-        SERIAL,
     ),
     Mutation(
         f"{SW}/programs/access.py",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Break one line at a time in a copy of the tree and see which test notices.
 
-Run as ``python tests/mutations.py [WORD ...]``; words choose the files whose paths contain one.
+Run as ``python -m tests.mutations [WORD ...]``; words choose the files whose paths contain one.
 Prints a Markdown table; exits with 1 if a break was not noticed.
 """
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from breaks import MUTATIONS, Mutation
+from tests.breaks import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")

@@ -21,8 +21,10 @@ SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 """Words and bits of a block RAM."""
 SMALLEST_BITS = 2048
 """What is smaller, yosys puts into LUT memory."""
-LUT_BASE, LUT_SPARSE, LUT_DENSE = 15_880, 77, 213
+LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_292, 77, 213
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
+LUT_BANK = 0.7
+"""And for each operand bank that a bit of a processing element's operand may come from."""
 
 
 def block_rams(memory: OnChipMemory) -> int:
@@ -38,11 +40,13 @@ def resources(config: AcceleratorConfig) -> dict[str, int]:
 
     Block RAMs and multipliers are counted, and exactly what synthesis found for the three
     configurations with a report in ``docs/results``. Look-up tables are a plane through these
-    three points: good between them, a rough guess elsewhere.
+    three points: good between them, a rough guess elsewhere. For operand banks they have a term
+    that follows from synthesis of the banks alone, 16 and 32 for ten elements.
     """
     sparse, dense = config.pes * config.lanes, config.rows * config.columns
+    ways = sparse * config.operand_width * config.operand_banks
     return {
         "EBR": sum(block_rams(memory) for memory in on_chip_memories(config)),
         "DSP": config.multipliers,
-        "LUT": LUT_BASE + LUT_SPARSE * sparse + LUT_DENSE * dense,
+        "LUT": LUT_BASE + LUT_SPARSE * sparse + LUT_DENSE * dense + round(LUT_BANK * ways),
     }

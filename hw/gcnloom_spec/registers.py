@@ -46,7 +46,7 @@ REGISTERS = {
         5,
         Access.READ,
         "bit 0: running; bit 1: stopped at an unknown opcode; bit 2: an edge came too soon after "
-        "one of the same sum, which no legal program does",
+        "one of the same sum, or two of a beat read one operand bank, which no legal program does",
     ),
     "program_address": Register(6, Access.WRITE, "first memory word of the program"),
     "program_count": Register(7, Access.WRITE, "commands in the program"),

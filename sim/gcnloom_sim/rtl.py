@@ -171,8 +171,8 @@ class RtlTransport:
             )
         if self._register("status") & 4:
             raise DeviceError(
-                "an edge came too soon after one of the same sum, so that sums may be wrong; "
-                "schedule the matrix again for this configuration"
+                "an edge came too soon after one of the same sum, or two read one operand bank, so "
+                "that sums may be wrong; schedule the matrix again for this configuration"
             )
         fault = self._library.gcnloom_fault_address(self._handle)
         if fault != (1 << 64) - 1:

@@ -4,6 +4,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_resources_are_those_that_synthesis_found(path):
     )
     used = {name: entry["used"] for name, entry in document["used"].items()}
     expected = resources(config)
-    assert (expected["EBR"], expected["DSP"]) == (used["EBR"], used["DSP"])
+    assert expected["DSP"] == used["DSP"]
+    # Small memories go into look-up tables or block RAM as synthesis likes.
+    assert expected["EBR"] == pytest.approx(used["EBR"], abs=2)
     assert expected["LUT"] == pytest.approx(used["LUT"], rel=0.02)
 
 
@@ -53,6 +56,18 @@ def test_a_block_ram_takes_the_shape_that_wastes_least():
     assert rams(37, 512) == rams(36, 513) == 2
     assert rams(64, 4096, copies=4) == 64
     assert rams(8, 255) == 0
+
+
+def test_banks_trade_block_ram_for_look_up_tables():
+    copies = AcceleratorConfig(
+        pes=10, lanes=8, rows=8, columns=8, memory_bytes=32, operand_depth=4096
+    )
+    banks = replace(copies, operand_banks=32)
+    assert buffer_bytes(copies) - buffer_bytes(banks) == 9 * 4096 * 8
+    # What synthesis found for the memory alone.
+    found = {"EBR": 64 - 160, "DSP": 0, "LUT": 16_600 - 2_600}
+    few, many = resources(copies), resources(banks)
+    assert {name: many[name] - few[name] for name in found} == pytest.approx(found, rel=0.05)
 
 
 def test_the_144_multipliers_fit_the_largest_part():
