@@ -65,6 +65,8 @@ class Handover:
             if step is not None:
                 self._reached = step.stop
             yield step
+        # All of them, or the rest, left before anybody asked.
+        self._reached = self._rows
 
     def spans(self) -> Iterator[Step]:
         """Yield rows that are on their way, or None while there are none."""
