@@ -10,7 +10,7 @@ from gcnloom_spec.packing import power_of_two
 if TYPE_CHECKING:
     from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["LOCAL_BITS", "check"]
+__all__ = ["LOCAL_BITS", "check", "least_depths"]
 
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
@@ -85,9 +85,16 @@ def _check_depths(config: "AcceleratorConfig") -> None:
             raise ValueError(
                 f"{field.name}={getattr(config, field.name)} exceeds {1 << LOCAL_BITS}"
             )
+    for name, minimum in least_depths(config).items():
+        if getattr(config, name) < minimum:
+            raise ValueError(f"{name}={getattr(config, name)} is too small; use at least {minimum}")
+
+
+def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
+    """Return the least depth of each memory, by field, which follows from the other fields."""
     unit, panels = config.vector.items_per_word, config.right_banks
     # Rows leave in whole memory words; as many panels as the array is wide are multiplied at once.
-    least = {
+    return {
         "operand_depth": 2 * panels * max(unit, config.operand_banks),
         "left_depth": 2 * unit,
         "right_depth": max(2 * config.rows, 2 * unit, lcm(config.rows, unit)),
@@ -99,6 +106,3 @@ def _check_depths(config: "AcceleratorConfig") -> None:
         "fabric_depth": 4,
         "command_depth": 2,
     }
-    for name, minimum in least.items():
-        if getattr(config, name) < minimum:
-            raise ValueError(f"{name}={getattr(config, name)} is too small; use at least {minimum}")

@@ -81,7 +81,7 @@ def test_a_row_has_the_counters_of_one_settled_run(work):
 
 def _repeated(row, graph, device):
     """Cycles and bytes of the device's last runs of a training or an inference of one's own."""
-    options = Options(hidden=4, epochs=1, dropout=0.0)
+    options = Options(hidden=4, epochs=1)
     if row.work == "epoch":
         trainer = Trainer(graph, options, device)
         trainer.run()

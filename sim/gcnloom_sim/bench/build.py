@@ -57,11 +57,14 @@ def build(component: type, config: AcceleratorConfig, *, waves: bool = False) ->
     Path
         Folder with the simulator.
     """
+    from cocotb_tools.config import libs_dir
+
     # A component from elsewhere than the gateware is known by its own file.
     text = Path(inspect.getfile(component)).read_text(encoding="utf-8")
     name = f"{component.__module__}.{component.__name__}"
     tools = [verilator_version(*verilator_environment()), importlib.metadata.version("cocotb")]
-    tools += [str(waves), *VERILATE, *MAKE]
+    # The simulator finds cocotb's libraries where they were when it was linked.
+    tools += [str(libs_dir), str(waves), *VERILATE, *MAKE]
     folder = _cached("bench", sources_digest(), config.digest, name, text, *tools)
     if not folder.exists():
         with lock(folder.with_suffix(".lock")):

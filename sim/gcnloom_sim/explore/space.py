@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gcnloom_sim.explore.estimate import estimate
 from gcnloom_sim.explore.work import Stage
+from gcnloom_spec.checks import least_depths
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.ecp5 import PARTS, resources
 from gcnloom_spec.memories import buffer_bytes
@@ -25,6 +26,7 @@ FILLING = (
     "edge_depth",
 )
 """Memories in the order in which they get what is left of the budget."""
+DEPTHS = (*FILLING, "order_depth")
 ORDER_SLACK = 1.25
 """Drain-order entries for each row: split rows have several."""
 
@@ -122,12 +124,12 @@ def _bounded(stages: tuple[Stage, ...], budget: Budget) -> list[tuple[float, Acc
 
 def _least(pes: int, lanes: int, rows: int, columns: int, port: int) -> AcceleratorConfig:
     """Return the shape with the smallest memories that are worth having."""
-    least = max(64, 2 * port // lanes, 2 * rows)
-    return AcceleratorConfig(
+    roomy = AcceleratorConfig(
         pes=pes, lanes=lanes, rows=rows, columns=columns, memory_bytes=port,
-        operand_depth=least, accumulator_depth=least, edge_depth=least, left_depth=least,
-        right_depth=least, sum_depth=least, mask_depth=least, order_depth=2 * least,
+        **dict.fromkeys(DEPTHS, RUNGS[-1]),
     )  # fmt: skip
+    least = least_depths(roomy)
+    return replace(roomy, **{name: max(RUNGS[0], least[name]) for name in DEPTHS})
 
 
 def _grown(
