@@ -21,6 +21,9 @@ from gcnloom_spec.isa import Target
 
 __all__ = ["Hop", "Made", "Pass", "PassParts", "part_of"]
 
+import os
+
+HOLD = int(os.environ.get("HOLD", "0"))
 Made = Making | tuple[range, Iterable[range]]
 """Panels of a product, and what emits the commands that make them and yields their rows."""
 
@@ -101,12 +104,13 @@ class Pass:
 
     def spmm(
         self, made: Iterable[Made], hop: Hop, output: Output, following: StreamedGemm | None,
-        leaving: Iterator[Step] | None = None,
+        leaving: Iterator[Step] | None = None, *, hold: bool = False,
     ) -> Iterator[Step]:  # fmt: skip
         """Multiply each group of panels as it is made; feed what follows.
 
         Where the matrix is streamed the results of one group leave while the next group is made;
         where a dense product lies in device memory the next one is made while it is multiplied.
+        With `hold` the groups after the first are multiplied when they are there as a whole.
         Returns what emits the results of the last. At first, that of an earlier product may still
         be `leaving`.
         """
@@ -121,8 +125,12 @@ class Pass:
                     continue
                 group = group.panels, group.rows()
             panels, upstream = group
-            beside = in_turn(upstream, finished(leaving))
+            before = finished(leaving)
+            beside = in_turn(upstream, before, finish=not hop.matrix.streamed)
+            if panels.start and hold:
+                exhaust(beside)
             done = spmm(builder, hop.matrix, operand, output, panels, beside)
+            done = in_turn(done, before)
             leaving = following.feed(panels, done) if following else done
             if hop.matrix.streamed:
                 next(leaving, None)

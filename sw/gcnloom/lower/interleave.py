@@ -35,15 +35,26 @@ def engine_cycles(command: Command, config: AcceleratorConfig) -> int:
     return command.count if isinstance(command, Aggregate) else 0
 
 
-def interleaved(builder: Builder, array: Iterator[Step], sparse: Iterator[Step]) -> Iterator[range]:
+def interleaved(
+    builder: Builder, array: Iterator[Step], sparse: Iterator[Step], pace: float = 1.0
+) -> Iterator[range]:
     """Emit commands for both engines at the pace at which the engines run.
 
     The next step is always one of the engine that would be free first. Yields rows that are
     done, but never while the array's sums of some rows are on their way: whoever is told may
     give the array something else to do.
+
+    Parameters
+    ----------
+    builder : Builder
+    array, sparse : Iterator of Step
+        What emits the commands of either engine.
+    pace : float
+        How many times its cycles the array is given for a step. Where it has time to spare, its
+        loads then never keep those of the sparse engine waiting behind them.
     """
     streams = {"array": array, "sparse": sparse}
-    busy = dict.fromkeys(streams, 0)
+    busy = dict.fromkeys(streams, 0.0)
     done: list[range] = []
     summing = False
     while busy:
@@ -58,7 +69,8 @@ def interleaved(builder: Builder, array: Iterator[Step], sparse: Iterator[Step])
         if not fresh and len(busy) > 1:
             # It waits for the other engine, which therefore has to go on.
             busy[name] = max(busy.values()) + 1
-        busy[name] += sum(engine_cycles(command, builder.config) for command in fresh)
+        cycles = sum(engine_cycles(command, builder.config) for command in fresh)
+        busy[name] += cycles * (pace if name == "array" else 1.0)
         if rows is not None:
             done.append(rows)
         if name == "array":

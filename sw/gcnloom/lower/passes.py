@@ -5,19 +5,23 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from gcnloom.lower.buffers import NoRoomError
-from gcnloom.lower.builder import Output
-from gcnloom.lower.dense import StreamedGemm, gemm_transposed, groups
+from gcnloom.lower.builder import Output, Tensor
+from gcnloom.lower.dense import StreamedGemm, gemm_transposed, groups, steps_of
 from gcnloom.lower.hops import Hop, Made, Pass, PassParts, part_of
-from gcnloom.lower.interleave import Step, finished
+from gcnloom.lower.interleave import Step, array_cycles, finished, interleaved
 from gcnloom.lower.making import Handover, dense_makings, shared_makings
+from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Load, block_rows, deal
-from gcnloom.lower.sparse import spmm
-from gcnloom.lower.tiling import batches, replayed
-from gcnloom.lower.turns import exhaust, in_turn, there
+from gcnloom.lower.sparse import spmm, spmm_steps
+from gcnloom.lower.tiling import batches, operand_room, replayed
+from gcnloom.lower.turns import exhaust, there
 from gcnloom.programs.program import Program
 from gcnloom_spec.isa import Target
 
 __all__ = ["PassParts", "lower_backward", "lower_forward"]
+
+HASTE = 0.85
+"""Share of the time that the sparse engine takes beside it, in which the array is to be done."""
 
 
 def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...] | None) -> Program:
@@ -62,7 +66,8 @@ class _Forward(Pass):
         for layer in range(1, last + 1):
             following = self._following(layer, hops)
             output = self._activation(layer, hops)
-            leaving = self.spmm(made, hops[layer], output, following, leaving)
+            hold = layer == 1 and self._holds(hops[1])
+            leaving = self.spmm(made, hops[layer], output, following, leaving, hold=hold)
             if layer < last and not following and self._overlaps(layer + 1, hops):
                 handover = Handover(leaving, self.rows[layer])
                 made = self._dense(layer + 1, hops, handover.spans())
@@ -97,6 +102,16 @@ class _Forward(Pass):
             outside=self.network.outside(name),
         )
         return Hop(matrix=matrix, operand=operand, panels=panels, load=load)
+
+    def _holds(self, hop: Hop) -> bool:
+        """Whether sparse features times weights stay on chip as a whole, beside the weights.
+
+        The sparse engine makes them itself, so that it loses nothing if it uses the last panels
+        only when they are all there; but their results leave as they come, not all at the end.
+        """
+        room = operand_room(hop.operand.tensor.rows, self.config)
+        room += operand_room(self.matrices.inputs, self.config)
+        return self.matrices.sparse_input and room * hop.panels <= self.config.operand_depth
 
     def _load(self) -> Load | None:
         """Load of the first product if sharing it is worth it."""
@@ -168,24 +183,52 @@ class _Backward(Pass):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
         gradient = hops[last].operand.tensor
         made: Iterable[Made] = [
-            (range(panel, panel + 1), there(gradient.rows, hops[last].matrix.columns))
+            (range(panel, panel + 1), self._there(gradient.rows, hops[last].matrix))
             for panel in range(self.parts.panels(gradient))
         ]
-        for layer in range(last, 0, -1):
+        for layer in range(last, 1, -1):
             following = self._following(layer, hops)
-            leaving = self.spmm(made, hops[layer], self._spread(layer, hops), following)
-            if layer > 1:
-                exhaust(leaving)
-                spread = self.tensors.named[f"aggregate_gradient{layer}"]
-                weights = self.tensors.named[f"weights{layer}_transposed"]
-                output = hops[layer - 1].operand
-                made = (
-                    following.outputs()
-                    if following
-                    else dense_makings(self.builder, spread, weights, output)
-                )
-        self._weight_gradients(finished(leaving))
+            exhaust(self.spmm(made, hops[layer], self._spread(layer, hops), following))
+            spread = self.tensors.named[f"aggregate_gradient{layer}"]
+            weights = self.tensors.named[f"weights{layer}_transposed"]
+            output = hops[layer - 1].operand
+            made = (
+                following.outputs()
+                if following
+                else dense_makings(self.builder, spread, weights, output)
+            )
+        self._first_layer(made, hops[1])
         return self.builder.program()
+
+    def _first_layer(self, made: Iterable[Made], hop: Hop) -> None:
+        """Aggregate the first layer's gradient; multiply all inputs by the gradients.
+
+        The weight gradients of dense inputs run on the array beside that of sparse features.
+        """
+        spread = self.tensors.named["aggregate_gradient1"]
+        output = self._spread(1, {1: hop})
+        if not self.matrices.sparse_input:
+            exhaust(self.spmm(made, hop, output, None))
+            exhaust(self._dense_gradients(1))
+            return
+        at_once = replayed(self.parts.panels(spread), spread.rows, self.config)
+        matrix = self.matrices.features_transposed(
+            spread.rows, panels=at_once, streamed=self.streamed
+        )
+        leaving = finished(self.spmm(made, hop, output, None))
+        sparse = self._sparse_gradient(matrix, spread, at_once, leaving)
+        spare = matrix.schedule.length * self.parts.panels(spread)
+        pace = max(1.0, HASTE * spare / max(1, self._dense_gradient_cycles()))
+        exhaust(interleaved(self.builder, self._dense_gradients(2), sparse, pace))
+
+    def _sparse_gradient(
+        self, matrix: StoredMatrix, spread: Tensor, at_once: int, leaving: Iterable[range]
+    ) -> Iterator[Step]:
+        """Multiply the transposed features by the gradient, the first panels as they come."""
+        output = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
+        for panels in batches(self.parts.panels(spread), at_once):
+            yield from spmm_steps(self.builder, matrix, spread, output, panels, leaving)
+            leaving = self._there(spread.rows, matrix)
 
     def _hop(self, layer: int, onward: Hop | None) -> Hop:
         """Find the transposed adjacency that takes the gradient of a layer's output."""
@@ -222,30 +265,21 @@ class _Backward(Pass):
         weights = self.tensors.named[f"weights{layer}_transposed"]
         return StreamedGemm(self.builder, spread, weights, output)
 
-    def _weight_gradients(self, leaving: Iterator[range]) -> None:
-        """Let those of dense inputs run on the array beside that of sparse features.
+    def _there(self, rows: int, matrix: StoredMatrix) -> Iterable[range]:
+        """Yield the parts in which an operand comes from device memory, if not as a whole."""
+        if operand_room(rows, self.config) <= self.config.operand_depth // 2:
+            return ()
+        return there(rows, matrix.columns)
 
-        `leaving` emits what they all are multiplied by.
-        """
-        spread = self.tensors.named["aggregate_gradient1"]
-        first = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
-        if not self.matrices.sparse_input:
-            exhaust(leaving)
-            exhaust(self._dense_gradients(1))
-            return
-        at_once = replayed(self.parts.panels(spread), spread.rows, self.config)
-        matrix = self.matrices.features_transposed(
-            spread.rows, panels=at_once, streamed=self.streamed
-        )
-        beside = self._dense_gradients(2)
-        upstream = in_turn(leaving, beside, finish=False)
-        for panels in batches(self.parts.panels(spread), at_once):
-            leaving = spmm(self.builder, matrix, spread, first, panels, upstream)
-            next(leaving, None)
-            making = in_turn(there(spread.rows, matrix.columns), beside, finish=False)
-            upstream = in_turn(making, leaving)
-        exhaust(leaving)
-        exhaust(beside)
+    def _dense_gradient_cycles(self) -> int:
+        """Cycles of the array for the weight gradients of all layers but the first."""
+        cycles = 0
+        for layer in range(2, self.network.layers + 1):
+            spread = self.tensors.named[f"aggregate_gradient{layer}"]
+            hidden = self.tensors.named[f"hidden{layer - 1}"].features
+            steps = steps_of(hidden, self.config) * len(groups(spread, self.config))
+            cycles += array_cycles(spread.rows, self.config) * steps
+        return cycles
 
     def _dense_gradients(self, lowest: int) -> Iterator[range]:
         for layer in range(self.network.layers, lowest - 1, -1):

@@ -17,6 +17,10 @@ from gcnloom_spec.isa import Source, Target, order_word
 __all__ = ["spmm", "spmm_steps"]
 
 BEHIND = 1
+SEGMENTS = 8
+"""Loads of edges that their memory holds: few enough commands, and the first soon there."""
+SHORTEST = 128
+"""Beats that are worth a command of their own, if the memory holds two such loads."""
 """Parts of the operand that are made before the first is used: its way on chip takes time."""
 
 
@@ -36,9 +40,9 @@ def spmm(
     ----------
     builder : Builder
     matrix : StoredMatrix
-        If it is `streamed`, the sums of all rows are on chip and columns come one tile after
-        the other, as `upstream` makes their operands; else whole row blocks come in turn, when
-        all of the operand is there.
+        If it is `streamed`, the sums of all rows are on chip, and columns come one tile after
+        the other as `upstream` makes their operands; what is left then, or else all of it,
+        comes in row blocks in turn, the results of each leaving beside the next.
     operand : Tensor
         Without a place in device memory it must be on chip, and is let go as it is used.
     output : Output
@@ -46,17 +50,19 @@ def spmm(
     upstream : iterable of range
         Emits the commands that make the operand; yields its rows in order.
     """
-    product = _Product(builder, matrix, operand, output, panels)
-    if matrix.streamed:
-        return product.by_columns(upstream)
-    return finished(product.by_rows(upstream))
+    return finished(spmm_steps(builder, matrix, operand, output, panels, upstream))
 
 
 def spmm_steps(
-    builder: Builder, matrix: StoredMatrix, operand: Tensor, output: Output, panels: range
+    builder: Builder,
+    matrix: StoredMatrix,
+    operand: Tensor,
+    output: Output,
+    panels: range,
+    upstream: Iterable[range] = (),
 ) -> Iterator[Step]:
-    """Lower such a product whose row blocks come in turn, a few commands a step."""
-    return _Product(builder, matrix, operand, output, panels).by_rows(())
+    """Lower such a product a few commands a step: a tile, or what a part of the operand allows."""
+    return _Product(builder, matrix, operand, output, panels).steps(upstream)
 
 
 class _Product:
@@ -73,27 +79,25 @@ class _Product:
         self.blocks = matrix.schedule.blocks
         self._slots: dict[tuple[int, int], int] = {}
 
-    def by_columns(self, upstream: Iterable[range]) -> Iterator[range]:
-        starts = sorted({tile.columns.start for block in self.blocks for tile in block.tiles})
+    def steps(self, upstream: Iterable[range]) -> Iterator[Step]:
+        # A row block has no tile for columns in which it is empty.
         spans = {tile.columns.start: tile.columns for block in self.blocks for tile in block.tiles}
+        coming = [spans[start] for start in sorted(spans)]
         made: list[int] = []
+        done = 0
         for rows in upstream:
             made.append(rows.stop)
-            if len(made) > BEHIND:
-                while starts and spans[starts[0]].stop <= made[-1 - BEHIND]:
-                    self._column(spans[starts.pop(0)])
-        for start in starts:
-            self._column(spans[start])
-        for number in range(len(self.blocks)):
-            yield from self._drain(number)
-
-    def by_rows(self, upstream: Iterable[range]) -> Iterator[Step]:
-        exhaust(upstream)
-        for number, block in enumerate(self.blocks):
-            self._open(number)
-            for index in range(len(block.tiles)):
-                yield from self._tile(number, index)
-            yield from self._drain(number)
+            ready = made[-1 - BEHIND] if self.matrix.streamed and len(made) > BEHIND else 0
+            while coming and coming[0].stop <= ready:
+                done = coming[0].stop
+                self._column(coming.pop(0))
+            yield None
+        for number in range(len(self.blocks) + 1):
+            if number < len(self.blocks):
+                yield from self._rest(number, done)
+            # What follows the results of a row block must not keep the next one from its turn.
+            if number:
+                yield from self._drain(number - 1)
         if self.operand.stored is None:
             self._let_go(range(self.operand.rows))
 
@@ -107,6 +111,14 @@ class _Product:
                     self._key(number, panel), span, pinned=True, high=not self.matrix.streamed
                 )
                 self._slots[number, panel] = base
+
+    def _rest(self, number: int, done: int) -> Iterator[None]:
+        """Aggregate the tiles of a row block from column `done` on."""
+        self._open(number)
+        for index, tile in enumerate(self.blocks[number].tiles):
+            if tile.columns.start >= done:
+                yield from self._tile(number, index)
+        self._order(number)
 
     def _column(self, columns: range) -> None:
         """Aggregate the tiles of every row block in one column block."""
@@ -125,7 +137,7 @@ class _Product:
     def _tile(self, number: int, index: int) -> Iterator[None]:
         builder, config = self.builder, self.builder.config
         tile, block = self.blocks[number].tiles[index], self.blocks[number]
-        segment = config.edge_depth // 2
+        segment = max(config.edge_depth // SEGMENTS, min(config.edge_depth // 2, SHORTEST))
         packing = self.matrix.packing(config)
         segment -= segment % packing.items_per_word
         reach = Reach(rows=len(tile.columns), slots=block.slots)
@@ -155,7 +167,6 @@ class _Product:
     def _drain(self, number: int) -> Iterator[range]:
         """Drain a row block, some rows at a time."""
         builder, block = self.builder, self.blocks[number]
-        order_key, entries = f"{self.matrix.name}.{number}", range(len(block.order))
         last = order_word(builder.config).unpack(block.order[:, np.newaxis])["last"]
         ends = np.concatenate([[0], np.flatnonzero(last) + 1])
         reach = Reach(slots=block.slots)
@@ -165,7 +176,7 @@ class _Product:
             rows = range(start, min(start - start % part + part, stop))
             inside = start - first
             # It is there from the part before, unless another product took its place meanwhile.
-            order_base = builder.items(Target.ORDER, order_key, entries, self.matrix.orders[number])
+            order_base = self._order(number)
             for panel in self.panels:
                 output = builder.reserve(self.output, panel, rows)
                 whole = builder.emission(Source.AGGREGATE, output, panel, rows)
@@ -180,6 +191,11 @@ class _Product:
             start = rows.stop
         for panel in self.panels:
             builder.accumulators.release(self._key(number, panel), range(block.slots))
+
+    def _order(self, number: int) -> int:
+        """Have the drain order of a row block on chip."""
+        entries, address = range(len(self.blocks[number].order)), self.matrix.orders[number]
+        return self.builder.items(Target.ORDER, f"{self.matrix.name}.{number}", entries, address)
 
     def _key(self, number: int, panel: int) -> str:
         """Name the sums of a row block; two products of one matrix may be under way."""

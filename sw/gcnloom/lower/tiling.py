@@ -13,6 +13,8 @@ __all__ = ["Tiling", "batches", "column_limit", "operand_room", "replayed", "til
 
 PARTS = 8
 """Parts a tensor is cut into where it could pass as a whole: what lags behind is one of them."""
+BLOCKS = 3
+"""Row blocks of a matrix whose sums are all on chip: the results of one leave beside the next."""
 MOST_PARTS = 64
 """A matrix in more column tiles than this takes longer to start tiles than to multiply them."""
 
@@ -155,10 +157,11 @@ def tiling(
     array = min(config.left_depth // TURNS, config.sum_depth, config.mask_depth // 2)
     tile = part_rows(columns, min(max(room // TURNS, 0), array), row_unit(config))
     fits = tile * TURNS <= room and tile * MOST_PARTS >= columns
+    part = part or part_rows(rows, array, config.vector.items_per_word)
+    block = part * -(-rows // (part * BLOCKS))
     plan = Tiling(
-        config=config, rows=min(rows, config.order_depth), columns=min(tile, columns),
-        slots=config.accumulator_depth, streamed=True, panels=panels, whole=columns,
-        part=part or part_rows(rows, array, config.vector.items_per_word),
+        config=config, rows=min(rows, block, config.order_depth), columns=min(tile, columns),
+        slots=config.accumulator_depth, streamed=True, panels=panels, whole=columns, part=part,
     )  # fmt: skip
     enough = -(-rows // config.pes)
     return plan if streamed and fits and plan.holds(enough) else plan.by_rows()
