@@ -67,12 +67,12 @@ ROWS: tuple[Row, ...] = (
         purpose="Cora, 1433-16-7, within GCNAX's 16 multipliers, 580 KB and 128 bytes a cycle",
     ),
     Row(
-        name="cora-epoch-144", data=CORA, config="mul144", work="epoch",
+        name="cora-epoch-144", data=CORA, config="mul144-wide", work="epoch",
         options={"sampled": False},
         purpose="a training epoch of Cora, every row of every product",
     ),
     Row(
-        name="cora-epoch-144-sampled", data=CORA, config="mul144", work="epoch",
+        name="cora-epoch-144-sampled", data=CORA, config="mul144-sampled", work="epoch",
         options={"sampled": True},
         purpose="the same, only what the loss of the training nodes depends on",
     ),
@@ -94,7 +94,7 @@ ROWS: tuple[Row, ...] = (
     ),
     *(
         Row(
-            name=f"rmat-{size}", data=f"rmat:{scale},16", config="mul144", work="inference",
+            name=f"rmat-{size}", data=f"rmat:{scale},16", config="mul144-wide", work="inference",
             megabytes=256, purpose="cycles against edges, 64-16-8 on an R-MAT graph",
         )
         for size, scale in (("1e4", 10), ("3e4", 11), ("1e5", 13), ("3e5", 14), ("1e6", 16))

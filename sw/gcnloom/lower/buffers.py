@@ -41,12 +41,16 @@ class Arena:
         Addresses of the memory.
     unit : int
         Regions begin at multiples of it.
+    around : bool
+        Pinned regions follow each other too, so that one that was let go of may still be read
+        while its successor is written.
     """
 
-    def __init__(self, name: str, depth: int, unit: int = 1) -> None:
+    def __init__(self, name: str, depth: int, unit: int = 1, *, around: bool = False) -> None:
         self.name = name
         self.depth = depth - depth % unit
         self._unit = unit
+        self._around = around
         self._regions: list[Region] = []
         self._next = 0
         self._low = self.depth
@@ -65,7 +69,8 @@ class Arena:
             There is no room beside what is pinned.
         """
         size = -(-len(span) // self._unit) * self._unit
-        base = self._turn(size) if high else self._room(size, 0 if pinned else self._next)
+        low = pinned and not self._around
+        base = self._turn(size) if high else self._room(size, 0 if low else self._next)
         if base is None:
             held = sum(len(region.span) for region in self._regions if region.pinned)
             raise NoRoomError(

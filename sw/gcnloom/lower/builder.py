@@ -151,7 +151,7 @@ class Builder:
             target: Arena(name, depth, region_unit(config, target))
             for target, (name, depth) in depths.items()
         }
-        self.accumulators = Arena("accumulator", config.accumulator_depth)
+        self.accumulators = Arena("accumulator", config.accumulator_depth, around=True)
         self.sums = Arena("sum", config.sum_depth)
 
     def add(
