@@ -16,7 +16,7 @@ from gcnloom_spec.packing import Packing
 
 __all__ = ["LOCAL_BITS", "AcceleratorConfig", "Packing", "named_configs"]
 
-VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 8, 2, 8
+VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 8, 2, 4
 """Most items that are written on chip in one cycle, if a memory word holds as many."""
 
 

@@ -32,7 +32,7 @@ CONFIGS = {
     "wrapping": WRAPPING,
     "banked": AcceleratorConfig.from_toml("banked"),
     # As many banks as elements, and as a load fills at a time.
-    "few banks": replace(WRAPPING, pes=4, memory_bytes=32, operand_banks=4),
+    "few banks": replace(WRAPPING, pes=4, memory_bytes=8, operand_banks=4),
     "demo": AcceleratorConfig.from_toml("demo"),
 }
 ODD, BANKED = CONFIGS["odd"], CONFIGS["banked"]

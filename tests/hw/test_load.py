@@ -52,7 +52,7 @@ def group_of(config, target):
     """Items that lie in one word, at most as many as are written in a cycle."""
     if target == Target.PLAIN_EDGES:
         return group_of(config, Target.EDGES)
-    most = {Target.EDGES: 2}.get(target, 4)
+    most = {Target.EDGES: 2, Target.ORDER: 4}.get(target, 8)
     return min(packing_of(config, target).items_per_word, most)
 
 

@@ -34,7 +34,7 @@ DEMO = AcceleratorConfig.from_toml("demo")
         ({"operand_banks": 2}, "operand_banks=2 is not a power of two of at least pes=4; use 8"),
         (
             {"pes": 1, "operand_banks": 2, "memory_bytes": 64},
-            "operand_banks=2 is less than the 4 vectors .* in one cycle; use 4",
+            "operand_banks=2 is less than the 8 vectors .* in one cycle; use 8",
         ),
         ({"operand_banks": 8, "operand_depth": 4090}, "operand_depth=4090 is .*banks=8; use 4088"),
     ],

@@ -28,7 +28,7 @@ CONFIGS = {
     "streamed": AcceleratorConfig.from_toml("mul128"),
     "blocks": BLOCKS,
     "wide": WIDE,
-    "banks": replace(BLOCKS, operand_banks=4),
+    "banks": replace(BLOCKS, operand_banks=8),
     "smallest": AcceleratorConfig.from_toml("smallest"),
 }
 

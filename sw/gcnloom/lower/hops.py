@@ -21,9 +21,6 @@ from gcnloom_spec.isa import Target
 
 __all__ = ["Hop", "Made", "Pass", "PassParts", "part_of"]
 
-import os
-
-HOLD = int(os.environ.get("HOLD", "0"))
 Made = Making | tuple[range, Iterable[range]]
 """Panels of a product, and what emits the commands that make them and yields their rows."""
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """SpMM as commands: column by column while its operand comes, or row block by row block."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 
+from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.interleave import Step, finished
 from gcnloom.lower.matrix import StoredMatrix
@@ -17,11 +19,13 @@ from gcnloom_spec.isa import Source, Target, order_word
 __all__ = ["spmm", "spmm_steps"]
 
 BEHIND = 1
+"""Parts of the operand that are made before the first is used: its way on chip takes time."""
+AHEAD = 1
+"""Row blocks that are summed before the results of the one before them leave."""
 SEGMENTS = 8
 """Loads of edges that their memory holds: few enough commands, and the first soon there."""
 SHORTEST = 128
 """Beats that are worth a command of their own, if the memory holds two such loads."""
-"""Parts of the operand that are made before the first is used: its way on chip takes time."""
 
 
 def spmm(
@@ -92,12 +96,17 @@ class _Product:
                 done = coming[0].stop
                 self._column(coming.pop(0))
             yield None
-        for number in range(len(self.blocks) + 1):
-            if number < len(self.blocks):
-                yield from self._rest(number, done)
-            # What follows the results of a row block must not keep the next one from its turn.
-            if number:
-                yield from self._drain(number - 1)
+        # What follows the results of a row block must not keep the next one from its turn.
+        summed: deque[int] = deque()
+        for number in range(len(self.blocks)):
+            while not self._opens(number, summed):
+                yield from self._drain(summed.popleft())
+            yield from self._rest(number, done)
+            summed.append(number)
+            if len(summed) > AHEAD:
+                yield from self._drain(summed.popleft())
+        for number in summed:
+            yield from self._drain(number)
         if self.operand.stored is None:
             self._let_go(range(self.operand.rows))
 
@@ -114,11 +123,20 @@ class _Product:
 
     def _rest(self, number: int, done: int) -> Iterator[None]:
         """Aggregate the tiles of a row block from column `done` on."""
-        self._open(number)
         for index, tile in enumerate(self.blocks[number].tiles):
             if tile.columns.start >= done:
                 yield from self._tile(number, index)
         self._order(number)
+
+    def _opens(self, number: int, summed: Collection[int]) -> bool:
+        """Open a row block, unless it has to wait for the room of one that is still to leave."""
+        try:
+            self._open(number)
+        except NoRoomError:
+            if not summed:
+                raise
+            return False
+        return True
 
     def _column(self, columns: range) -> None:
         """Aggregate the tiles of every row block in one column block."""
