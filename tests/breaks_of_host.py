@@ -135,14 +135,8 @@ HOST = [
     ),
     Mutation(
         f"{SW}/lower/sparse.py",
-        "<= made[-1 - BEHIND]:",
-        "<= made[-1] + 8:",
-        MODES,
-    ),
-    Mutation(
-        f"{SW}/lower/sparse.py",
-        " to {self.output.tensor.name}.{panel}",
-        ".{panel}",
+        "ready = made[-1 - BEHIND] if",
+        "ready = made[-1] + 8 if",
         MODES,
     ),
     Mutation(f"{SW}/lower/making.py", "self._reached = self._rows", "pass", MODES),
