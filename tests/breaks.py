@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines that `mutations.py` breaks, and the tests that should notice."""
+"""The lines of the gateware that `mutations.py` breaks, and the tests that should notice."""
 
 from dataclasses import dataclass
 
-HW, SW = "hw/gcnloom_hw", "sw/gcnloom"
+HW = "hw/gcnloom_hw"
 EPILOGUE = ("tests/hw/test_epilogue.py",)
 AGGREGATE = ("tests/hw/test_aggregate.py",)
 TIMING = ("tests/hw/test_aggregate_timing.py",)
@@ -12,12 +12,6 @@ TRANSFORM = ("tests/hw/test_transform.py",)
 STREAMS = ("tests/hw/test_streams.py",)
 SMALLEST = ("tests/system/test_random_programs.py", "-k", "smallest")
 TALL = ("tests/system/test_random_programs.py", "-k", "tall")
-SCHEDULE = ("tests/sw/test_schedule.py", "-k", "not million and not cora")
-DEPENDENCE = ("tests/sw/test_dependence.py", "tests/sim/test_random_programs.py")
-SERIAL = ("tests/sw/test_serial.py", "-m", "not sim")
-SAMPLED = ("tests/sw/test_sampled.py", "tests/sw/test_receptive.py", "-m", "not sim")
-GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
-CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,7 @@ class Mutation:
     tests: tuple[str, ...]
 
 
-MUTATIONS = [
+GATEWARE = [
     Mutation(
         f"{HW}/arithmetic/requantise.py",
         "Mux(quotient[0] | sticky, half, half - 1)",
@@ -154,81 +148,15 @@ MUTATIONS = [
         TALL,
     ),
     Mutation(
-        f"{SW}/scheduling/spacing.py",
-        "(beats % lanes - 1 - turn) % lanes",
-        "turn",
-        ("tests/sw/test_schedule_parts.py",),
+        f"{HW}/memory/load.py",
+        "leaving.p.enable.eq(Mux(final, transfer.enable, ~0))",
+        "leaving.p.enable.eq(~0)",
+        ("tests/hw/test_load.py",),
     ),
     Mutation(
-        f"{SW}/scheduling/dealing.py",
-        "np.append(row[1:] != row[:-1], True)",
-        "np.append(True, row[1:] != row[:-1])",
-        SCHEDULE,
-    ),
-    Mutation(f"{SW}/scheduling/dealing.py", "used[chosen] += 1", "used[chosen] += 0", SCHEDULE),
-    Mutation(
-        f"{SW}/scheduling/levelling.py",
-        "self.used[pe] < self.room",
-        "self.used[pe] <= self.room",
-        ("tests/sw/test_schedule_parts.py",),
-    ),
-    Mutation(
-        f"{SW}/scheduling/banks.py",
-        "left[rows, bank].min()",
-        "left[rows, bank].max()",
-        ("tests/sw/test_schedule_parts.py",),
-    ),
-    Mutation(
-        f"{SW}/scheduling/repair.py",
-        "bound |= bound.swapaxes(-1, -2)",
-        "bound |= bound",
-        SCHEDULE,
-    ),
-    Mutation(
-        f"{SW}/scheduling/repair.py",
-        "HAZARD_DISTANCE - distance)",
-        "HAZARD_DISTANCE - distance - 1)",
-        ("tests/sw/test_schedule_parts.py",),
-    ),
-    Mutation(
-        f"{SW}/programs/dependence.py",
-        "table = self.users if write else self.writers",
-        "table = self.writers",
-        DEPENDENCE,
-    ),
-    Mutation(
-        f"{SW}/programs/dependence.py",
-        "complete[other] = needed[other]",
-        "complete[other] = needed[other] + 1",
-        DEPENDENCE,
-    ),
-    Mutation(
-        f"{SW}/programs/access.py",
-        "command.address + packing.words(command.count), False",
-        "command.address + 1, False",
-        DEPENDENCE,
-    ),
-    Mutation(
-        f"{SW}/lower/builder.py", "feature=panel * config.lanes", "feature=panel", CONFIGURATIONS
-    ),
-    Mutation(
-        f"{SW}/lower/matrices.py",
-        'name = "adjacency" if self._symmetric else "adjacency_transposed"',
-        'name = "adjacency"',
-        GRADIENTS,
-    ),
-    Mutation(
-        f"{SW}/lower/passes.py",
-        "counted=self.seen[layer] if self.seen else None",
-        "counted=None",
-        SAMPLED,
-    ),
-    Mutation(f"{SW}/lower/parts.py", "+ (cut if emission.destination else 0)", "+ 0", SAMPLED),
-    Mutation(f"{SW}/graphs/receptive.py", "np.minimum(ring[heard], number)", "number", SAMPLED),
-    Mutation(
-        f"{SW}/lower/dense.py",
-        "first=step == steps[0], last",
-        "first=True, last",
-        ("tests/sw/test_sampled.py", "-m", "not sim", "-k", "golden or gradients or same"),
+        f"{HW}/memory/grouped.py",
+        "bank.write_enable.eq(self.write_enable[index])",
+        "bank.write_enable.eq(self.write_enable.any())",
+        ("tests/hw/test_grouped_memory.py",),
     ),
 ]

@@ -12,8 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.breaks import MUTATIONS, Mutation
+from tests.breaks import GATEWARE, Mutation
+from tests.breaks_of_host import HOST
 
+MUTATIONS = [*GATEWARE, *HOST]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240

@@ -41,6 +41,8 @@ VERILATE_FLAGS = (
     "12000",
 )
 COMPILE_FLAGS = ("-O2", "-fPIC", "-std=c++17", "-DVL_TIME_CONTEXT", "-w")
+ONCE_FLAGS = ("-O0",)
+"""Override the optimisation of what runs only when a simulator starts."""
 
 
 def _package_folder(name: str) -> Path:
@@ -100,6 +102,7 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
                 verilator_version(verilator, root),
                 *VERILATE_FLAGS,
                 *COMPILE_FLAGS,
+                *ONCE_FLAGS,
             )
         ).encode()
     ).hexdigest()[:24]
@@ -155,13 +158,14 @@ def _build(
         folders = (folder, harness.parent, include, include / "vltstd")
         flags = [*COMPILE_FLAGS, *(f"-I{path}" for path in folders)]
         objects = [str(Path(folder) / f"{index}.o") for index in range(len(units))]
+
+        def compile_unit(unit: Path, compiled: str) -> None:
+            # Verilator puts what only constructs and initialises into files of this name.
+            once = ONCE_FLAGS if unit.stem.endswith("__Slow") else ()
+            _call(["g++", *flags, *once, "-c", str(unit), "-o", compiled])
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(
-                pool.map(
-                    lambda job: _call(["g++", *flags, "-c", str(job[0]), "-o", job[1]]),
-                    zip(units, objects, strict=True),
-                )
-            )
+            list(pool.map(compile_unit, units, objects))
         linked = Path(folder) / "linked.so"
         _call(["g++", "-shared", "-o", str(linked), *objects, "-pthread"])
         linked.replace(target)

@@ -199,5 +199,5 @@ def test_commands_without_work_only_end():
 
 
 def test_a_shipped_configuration_converts_to_verilog():
-    text = verilog.convert(AggregateEngine(CONFIGS["demo"]), emit_src=False)
+    text = verilog.convert(AggregateEngine(CONFIGS["odd"]), emit_src=False)
     assert "sums__payload" in text

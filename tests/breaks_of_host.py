@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lines of scheduler, lowering and training that `mutations.py` breaks."""
+
+from tests.breaks import Mutation
+
+SW = "sw/gcnloom"
+SCHEDULE = ("tests/sw/test_schedule.py", "-k", "not million and not cora")
+DEPENDENCE = ("tests/sw/test_dependence.py", "tests/sim/test_random_programs.py")
+SERIAL = ("tests/sw/test_serial.py", "-m", "not sim")
+SAMPLED = ("tests/sw/test_sampled.py", "tests/sw/test_receptive.py", "-m", "not sim")
+GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
+CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
+MODES = ("tests/sw/test_lower_modes.py",)
+
+HOST = [
+    Mutation(
+        f"{SW}/scheduling/spacing.py",
+        "(beats % lanes - 1 - turn) % lanes",
+        "turn",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/scheduling/dealing.py",
+        "np.append(row[1:] != row[:-1], True)",
+        "np.append(True, row[1:] != row[:-1])",
+        SCHEDULE,
+    ),
+    Mutation(f"{SW}/scheduling/dealing.py", "used[chosen] += 1", "used[chosen] += 0", SCHEDULE),
+    Mutation(
+        f"{SW}/scheduling/levelling.py",
+        "self.used[pe] < self.room",
+        "self.used[pe] <= self.room",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/scheduling/banks.py",
+        "left[rows, bank].min()",
+        "left[rows, bank].max()",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/scheduling/repair.py",
+        "bound |= bound.swapaxes(-1, -2)",
+        "bound |= bound",
+        SCHEDULE,
+    ),
+    Mutation(
+        f"{SW}/scheduling/repair.py",
+        "HAZARD_DISTANCE - distance)",
+        "HAZARD_DISTANCE - distance - 1)",
+        ("tests/sw/test_schedule_parts.py",),
+    ),
+    Mutation(
+        f"{SW}/programs/dependence.py",
+        "table = self.users if write else self.writers",
+        "table = self.writers",
+        DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/programs/dependence.py",
+        "complete[other] = needed[other]",
+        "complete[other] = needed[other] + 1",
+        DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/programs/dependence.py",
+        "needed[units[earlier]] = max(needed[units[earlier]], earlier)",
+        "needed[units[earlier]] = earlier",
+        SERIAL,
+    ),
+    Mutation(
+        f"{SW}/programs/steps.py",
+        "owed[Source.AGGREGATE] -= command.emission.vectors",
+        "owed[Source.AGGREGATE] = 0",
+        SERIAL,
+    ),
+    Mutation(
+        f"{SW}/training/inference.py",
+        "sampled=False, serial=serial",
+        "sampled=False",
+        SERIAL,
+    ),
+    Mutation(
+        f"{SW}/programs/access.py",
+        "command.address + packing.words(command.count), False",
+        "command.address + 1, False",
+        DEPENDENCE,
+    ),
+    Mutation(
+        f"{SW}/lower/builder.py", "feature=panel * config.lanes", "feature=panel", CONFIGURATIONS
+    ),
+    Mutation(
+        f"{SW}/lower/matrices.py",
+        'name = "adjacency" if self._symmetric else "adjacency_transposed"',
+        'name = "adjacency"',
+        GRADIENTS,
+    ),
+    Mutation(
+        f"{SW}/lower/passes.py",
+        "counted=self.seen[layer] if self.seen else None",
+        "counted=None",
+        SAMPLED,
+    ),
+    Mutation(f"{SW}/lower/parts.py", "+ (cut if emission.destination else 0)", "+ 0", SAMPLED),
+    Mutation(f"{SW}/graphs/receptive.py", "np.minimum(ring[heard], number)", "number", SAMPLED),
+    Mutation(
+        f"{SW}/lower/dense.py",
+        "first=step == steps[0], last",
+        "first=True, last",
+        ("tests/sw/test_sampled.py", "-m", "not sim", "-k", "golden or gradients or same"),
+    ),
+    Mutation(
+        f"{SW}/lower/buffers.py",
+        "if high > base and low < base + size:",
+        "if high > base and low < base:",
+        ("tests/sw/test_lower_arena.py",),
+    ),
+    Mutation(
+        f"{SW}/lower/tiling.py",
+        "if words % n == 0 and part // n <= most",
+        "if part // n <= most",
+        ("tests/sw/test_lower_tiling.py",),
+    ),
+    Mutation(
+        f"{SW}/lower/dense.py",
+        "if min((group + 1) * banks, self._panels()) <= panels.stop",
+        "if group * banks <= panels.stop",
+        MODES,
+    ),
+    Mutation(
+        f"{SW}/lower/dense.py",
+        "return base + group * self._left.rows + rows.start",
+        "return base + rows.start",
+        MODES,
+    ),
+    Mutation(
+        f"{SW}/lower/sparse.py",
+        "ready = made[-1 - BEHIND] if",
+        "ready = made[-1] + 8 if",
+        MODES,
+    ),
+    Mutation(f"{SW}/lower/making.py", "self._reached = self._rows", "pass", MODES),
+]
