@@ -267,7 +267,7 @@ class _Backward(Pass):
 
     def _there(self, rows: int, matrix: StoredMatrix) -> Iterable[range]:
         """Yield the parts in which an operand comes from device memory, if not as a whole."""
-        if operand_room(rows, self.config) <= self.config.operand_depth // 2:
+        if operand_room(rows, self.config) <= self.config.operand_depth:
             return ()
         return there(rows, matrix.columns)
 
