@@ -174,6 +174,9 @@ def test_small_component_is_synthesised_routed_and_reported():
     assert netlist.used["FF"] >= 46 + 54 + 36
     routed = route.route(netlist, LFE5U_85F, seed=1, freq=50.0, router="router2")
     assert (routed.used["EBR"], routed.used["DSP"]) == (1, 1)
+    # Only this router says how many wires are overused, round by round.
+    (log,) = routed.folder.glob("*.log")
+    assert "overused=0" in log.read_text(encoding="utf-8")
     assert 20 < routed.fmax < 400
     assert routed.critical["nanoseconds"] == pytest.approx(1000 / routed.fmax, rel=0.05)
 
