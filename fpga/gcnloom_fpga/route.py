@@ -24,8 +24,8 @@ DENSITY = "0.7"
 """Share of the sites that the placer fills where it crowds cells; at nextpnr's 0.9 there are not
 enough wires."""
 CELLS: dict[str, dict[str, int]] = {
-    # The write port of a LUT memory takes the place of two look-up tables.
-    "LUT": {"TRELLIS_COMB": 1, "TRELLIS_RAMW": 2},
+    # The two that a LUT memory's write port takes the place of are among them.
+    "LUT": {"TRELLIS_COMB": 1},
     "FF": {"TRELLIS_FF": 1},
     "EBR": {"DP16KD": 1},
     "DSP": {"MULT18X18D": 1},

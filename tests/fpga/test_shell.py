@@ -154,6 +154,13 @@ def test_critical_path_leaves_out_pins_and_adds_up():
     assert summary["logic_levels"] == 1
 
 
+def test_write_ports_of_lut_memories_are_counted_once():
+    # A 16x4 LUT memory: four tables that hold it, two in whose place its write port is.
+    cells = {"TRELLIS_COMB": {"used": 6}, "TRELLIS_RAMW": {"used": 1}, "DP16KD": {"used": 3}}
+    used = route.utilisation({"utilization": cells})
+    assert used == {"LUT": 6, "FF": 0, "EBR": 3, "DSP": 0}
+
+
 def _missing(*programs):
     for program in programs:
         try:

@@ -44,7 +44,8 @@ def test_resources_are_those_that_synthesis_found(path):
     expected = resources(config)
     assert expected["DSP"] == used["DSP"]
     assert expected["EBR"] == used["EBR"]
-    assert expected["LUT"] == pytest.approx(used["LUT"], rel=0.005)
+    if document["stage"] == "synthesised":
+        assert expected["LUT"] == pytest.approx(used["LUT"], rel=0.005)
 
 
 def test_a_block_ram_takes_the_shape_that_wastes_least():
