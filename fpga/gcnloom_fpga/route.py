@@ -18,10 +18,14 @@ __all__ = ["ROUTERS", "Routed", "critical_path", "place", "route", "utilisation"
 REPORT = "report.json"
 PLACED = "placed.json"
 PINS = "shell.lpf"
+CONTINUED = ("--no-pack", "--no-place")
 ROUTERS = ("router1", "router2")
+DENSITY = "0.7"
+"""Share of the sites that the placer fills where it crowds cells; at nextpnr's 0.9 there are not
+enough wires."""
 CELLS: dict[str, dict[str, int]] = {
-    # The write port of a LUT memory takes the place of two look-up tables.
-    "LUT": {"TRELLIS_COMB": 1, "TRELLIS_RAMW": 2},
+    # The two that a LUT memory's write port takes the place of are among them.
+    "LUT": {"TRELLIS_COMB": 1},
     "FF": {"TRELLIS_FF": 1},
     "EBR": {"DP16KD": 1},
     "DSP": {"MULT18X18D": 1},
@@ -82,7 +86,7 @@ def critical_path(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) -> Routed:
-    """Place and route; cached by digest.
+    """Route what :func:`place` placed; both are cached by digest.
 
     Parameters
     ----------
@@ -96,7 +100,20 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
         ``router1`` for figures, ``router2`` to see quickly whether a design fits.
     """
     tool = NEXTPNR.find()
-    folder = _run(tool, netlist, part, seed, freq, "--router", router, "--report", REPORT)
+    placed = _placed(tool, netlist, part, seed=seed, freq=freq)
+    arguments = (*_options(part), *CONTINUED, "--report", REPORT)
+
+    def produce(folder: Path) -> None:
+        design = json.loads((placed / PLACED).read_text(encoding="utf-8"))
+        (module,) = design["modules"].values()
+        # What a design was placed with counts for more than the command line.
+        module["settings"]["router"] = router
+        (folder / PLACED).write_text(json.dumps(design), encoding="utf-8")
+        (folder / PINS).write_text(_pins(part), encoding="utf-8")
+        run(tool, ("--json", PLACED, *arguments), folder=folder)
+        (folder / PLACED).unlink()
+
+    folder = cached((placed.name, router, *arguments), produce)
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
     return Routed(
         folder=folder,
@@ -108,34 +125,40 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
 
 
 def place(netlist: Netlist, part: Part, *, seed: int, freq: float) -> Mapping[str, Any]:
-    """Place only, in a third of the time; return the design as nextpnr writes it."""
-    folder = _run(NEXTPNR.find(), netlist, part, seed, freq, "--no-route", "--write", PLACED)
+    """Place only; return the design as nextpnr writes it. Routing starts from the same."""
+    folder = _placed(NEXTPNR.find(), netlist, part, seed=seed, freq=freq)
     design: Mapping[str, Any] = json.loads((folder / PLACED).read_text(encoding="utf-8"))
     return design
 
 
-def _run(tool: Tool, netlist: Netlist, part: Part, seed: int, freq: float, *more: str) -> Path:
-    """Run nextpnr in a folder cached by digest; `more` options say how far, and to what file."""
+def _placed(tool: Tool, netlist: Netlist, part: Part, *, seed: int, freq: float) -> Path:
+    """Folder, cached by digest, with a placed design."""
     text = (netlist.folder / NETLIST).read_text(encoding="utf-8")
-    options = (
-        *part.options,
-        *("--seed", str(seed), "--freq", str(freq), *more),
-        # A missed target is a result to report, not a failure; pins but the clock go anywhere.
-        *("--timing-allow-fail", "--lpf", PINS, "--lpf-allow-unconstrained"),
+    arguments = (
+        *_options(part),
+        *("--seed", str(seed), "--freq", str(freq), "--placer-heap-beta", DENSITY),
+        *("--no-route", "--write", PLACED),
     )
-    pins = f'LOCATE COMP "clk" SITE "{part.clock_pin}";\n'
-
     planning = [
         Path(str(module.__file__)).read_text(encoding="utf-8") for module in (coupling, floorplan)
     ]
 
     def produce(folder: Path) -> None:
         (folder / NETLIST).write_text(_planned(text, part, seed), encoding="utf-8")
-        (folder / PINS).write_text(pins, encoding="utf-8")
-        run(tool, ("--json", NETLIST, *options), folder=folder)
+        (folder / PINS).write_text(_pins(part), encoding="utf-8")
+        run(tool, ("--json", NETLIST, *arguments), folder=folder)
         (folder / NETLIST).unlink()
 
-    return cached((text, pins, tool.version, *options, *planning), produce)
+    return cached((text, _pins(part), tool.version, *arguments, *planning), produce)
+
+
+def _options(part: Part) -> tuple[str, ...]:
+    # A missed target is a result to report, not a failure; pins but the clock go anywhere.
+    return (*part.options, "--timing-allow-fail", "--lpf", PINS, "--lpf-allow-unconstrained")
+
+
+def _pins(part: Part) -> str:
+    return f'LOCATE COMP "clk" SITE "{part.clock_pin}";\n'
 
 
 def _planned(text: str, part: Part, seed: int) -> str:

@@ -137,7 +137,8 @@ class AcceleratorConfig:
     @cached_property
     def order_group(self) -> int:
         """Drain-order entries that are loaded in one cycle."""
-        return min(self.order.items_per_word, ORDER_GROUP)
+        # A bank for each takes a block RAM; a word of memory holds far more entries than vectors.
+        return min(self.order.items_per_word, ORDER_GROUP, 2 * self.vector_group)
 
     @property
     def edge_bits(self) -> int:

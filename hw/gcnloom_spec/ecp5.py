@@ -17,22 +17,40 @@ PARTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     }
 )
 """Resources by part. EBR are block RAMs of 18 Kbit, DSP 18-bit multipliers."""
-SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-"""Words and bits of a block RAM."""
-SMALLEST_BITS = 2048
-"""What is smaller, yosys puts into LUT memory."""
-LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_292, 77, 213
+BLOCK_SHAPES = (
+    (512, 36, 36),
+    (1024, 18, 9),
+    (2048, 9, 9),
+    (4096, 4, 4),
+    (8192, 2, 2),
+    (16384, 1, 1),
+)
+"""Words and bits of a block RAM, and how many bits share a write enable."""
+LUT_SHAPE = (16, 4, 4)
+"""The same of a LUT memory."""
+BLOCK_PRICE, LUT_PRICE = 128, 4
+"""What yosys takes one of either to cost."""
+LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_165, 173, 244
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
 LUT_BANK = 0.7
 """And for each operand bank that a bit of a processing element's operand may come from."""
 
 
 def block_rams(memory: OnChipMemory) -> int:
-    """Block RAMs of all copies of a memory, each in the shape that takes fewest."""
-    if memory.width * memory.depth < SMALLEST_BITS:
-        return 0
-    each = min(-(-memory.depth // words) * -(-memory.width // bits) for words, bits in SHAPES)
-    return each * memory.copies
+    """Block RAMs of all copies of a memory, none if LUT memory is cheaper by yosys' prices."""
+    price, blocks = min(_price(memory, shape, BLOCK_PRICE) for shape in BLOCK_SHAPES)
+    in_tables, _ = _price(memory, LUT_SHAPE, LUT_PRICE)
+    return 0 if in_tables < price else blocks * memory.copies
+
+
+def _price(memory: OnChipMemory, shape: tuple[int, int, int], each: int) -> tuple[float, int]:
+    """Reckon one copy in cells of a shape as yosys' ``memory_libmap`` does: price and cells."""
+    words, bits, enabled = shape
+    rows = -(-memory.depth // words)
+    cells = -(-rows * -(-memory.width // enabled) * enabled // bits)
+    # Half a unit for each bit that one more row multiplexes, and each row's write enable.
+    selection = (rows - 1) * memory.width + (rows if rows > 1 else 0)
+    return each * cells + selection / 2, cells
 
 
 def resources(config: AcceleratorConfig) -> dict[str, int]:

@@ -154,6 +154,13 @@ def test_critical_path_leaves_out_pins_and_adds_up():
     assert summary["logic_levels"] == 1
 
 
+def test_write_ports_of_lut_memories_are_counted_once():
+    # A 16x4 LUT memory: four tables that hold it, two in whose place its write port is.
+    cells = {"TRELLIS_COMB": {"used": 6}, "TRELLIS_RAMW": {"used": 1}, "DP16KD": {"used": 3}}
+    used = route.utilisation({"utilization": cells})
+    assert used == {"LUT": 6, "FF": 0, "EBR": 3, "DSP": 0}
+
+
 def _missing(*programs):
     for program in programs:
         try:
@@ -174,6 +181,9 @@ def test_small_component_is_synthesised_routed_and_reported():
     assert netlist.used["FF"] >= 46 + 54 + 36
     routed = route.route(netlist, LFE5U_85F, seed=1, freq=50.0, router="router2")
     assert (routed.used["EBR"], routed.used["DSP"]) == (1, 1)
+    # Only this router says how many wires are overused, round by round.
+    (log,) = routed.folder.glob("*.log")
+    assert "overused=0" in log.read_text(encoding="utf-8")
     assert 20 < routed.fmax < 400
     assert routed.critical["nanoseconds"] == pytest.approx(1000 / routed.fmax, rel=0.05)
 
