@@ -14,7 +14,6 @@ from gcnloom.graphs.partition import node_order
 from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
 from gcnloom.lower.network import LoweredNetwork, lower_network
-from gcnloom.lower.tiling import column_limit
 from gcnloom.tensors.memory import Allocator
 from gcnloom.tensors.quantised import quantised
 from gcnloom_spec.config import AcceleratorConfig
@@ -25,6 +24,10 @@ __all__ = ["ADDRESSABLE", "LoweredGraph", "lower_graph"]
 ADDRESSABLE = 1 << 32
 """Words of the largest device memory that commands can address."""
 MIB = 1 << 20
+ORDERED_FROM = 4096
+"""Nodes up to which the order of the nodes is left as it is."""
+PART_NODES = 1024
+"""Nodes of a part whose nodes come together."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +78,7 @@ def lower_graph(
     adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
     features, features_exponent = quantised("features", graph.features, config)
     field = ReceptiveField.of(adjacency, graph.train, network.layers)
-    order = field.sort(_order(graph, config))
+    order = field.sort(_order(graph))
     parts = csr_array(adjacency[order][:, order]), features[order]
 
     def lower(memory: Allocator) -> LoweredNetwork:
@@ -97,10 +100,15 @@ def lower_graph(
     )  # fmt: skip
 
 
-def _order(graph: Graph, config: AcceleratorConfig) -> NDArray[np.int64]:
-    """Order in which nodes lie on the device: neighbours close where tiles are needed."""
-    parts = -(-graph.nodes // column_limit(graph.nodes, config))
-    return np.arange(graph.nodes) if parts == 1 else node_order(graph.adjacency, parts)
+def _order(graph: Graph) -> NDArray[np.int64]:
+    """Order in which nodes lie on a device, for one graph the same on every device.
+
+    Random draws follow it. Neighbours are close where a graph is so large that tiles without an
+    edge are worth having.
+    """
+    if graph.nodes <= ORDERED_FROM:
+        return np.arange(graph.nodes)
+    return node_order(graph.adjacency, -(-graph.nodes // PART_NODES))
 
 
 def _program_words(lowered: LoweredNetwork) -> int:
