@@ -60,6 +60,17 @@ def test_a_prediction_needs_no_simulator_and_adds_up(capsys, work):
     assert row["memory_cycles"] < row["predicted_cycles"]
 
 
+def test_a_prediction_knows_the_memory(capsys):
+    words = ["bench", *SMALL, "--predict", "--json", "-"]
+    found = [
+        run(capsys, *words, "--memory", memory).json()["rows"][0]
+        for memory in ("ideal", "ddr3-16", "sdram16")
+    ]
+    cycles = [row["predicted_cycles"] for row in found]
+    assert cycles == sorted(cycles) and cycles[0] < cycles[-1]
+    assert all(row["predicted_cycles"] >= row["memory_cycles"] for row in found)
+
+
 @pytest.mark.sim
 @pytest.mark.parametrize("work", ["inference", "epoch"])
 def test_a_row_has_the_counters_of_one_settled_run(work):

@@ -94,7 +94,7 @@ def _run(
     row: Row, graph: Graph, candidate: Candidate, device: str, memory: str,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Measurement:  # fmt: skip
-    chosen = {} if memory == IDEAL else {"memory": memory}
+    chosen = {} if memory == IDEAL or device == "model" else {"memory": memory}
     with open_device(
         device, candidate.config, memory_megabytes=row.megabytes, progress=progress, **chosen
     ) as opened:

@@ -165,8 +165,9 @@ def _measured(
 def _open(row: Row, options: argparse.Namespace, progress: Callable[[str], None]) -> Device:
     """Open the device; predictions are made with the model, whose Verilog nobody builds."""
     name = "model" if options.predict else options.device
-    # A device with a memory of its own need not know the option.
-    memory = {} if options.memory == IDEAL else {"memory": options.memory}
+    # The model has no clock, and a device with a memory of its own need not know the option.
+    ideal = options.predict or options.memory == IDEAL
+    memory = {} if ideal else {"memory": options.memory}
     return open_device(
         name,
         configuration(row.config),
