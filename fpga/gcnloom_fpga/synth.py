@@ -31,6 +31,8 @@ PASSES = (
 that come with it, end without a word."""
 COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 a:no_rw_check=1 %m t:$memrd_v2 %i"
 """Heed ``no_rw_check``, which yosys itself does only for memories it reads from Verilog."""
+COPIES = "proc; setattr -set keep 1 a:keep=1 w:* %i %ci1:+$dff[Q] t:$dff %i"
+"""Heed ``keep`` on a register: yosys merges equal cells however their wires are marked."""
 
 RESOURCES: dict[str, dict[str, int]] = {
     # A carry cell is two look-up tables; a 16x4 LUT memory is four, and two for its write port.
@@ -96,7 +98,7 @@ def synthesise(design: wiring.Component) -> Netlist:
         )
 
     packing = Path(pack.__file__).read_text(encoding="utf-8")
-    folder = cached((text, tool.version, COLLISIONS, *PASSES, packing), produce)
+    folder = cached((text, tool.version, COLLISIONS, COPIES, *PASSES, packing), produce)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return Netlist(
         folder=folder,
@@ -110,7 +112,7 @@ def synthesise(design: wiring.Component) -> Netlist:
 
 def _attempt(tool: Tool, passes: str, folder: Path) -> bool:
     """Synthesise; tell whether there is a netlist, which the exit code alone does not."""
-    script = f"read_rtlil {DESIGN}; {COLLISIONS}; {passes}; write_json {UNPACKED}"
+    script = f"read_rtlil {DESIGN}; {COLLISIONS}; {COPIES}; {passes}; write_json {UNPACKED}"
     try:
         run(tool, ("-q", "-p", script), folder=folder)
     except ToolError:

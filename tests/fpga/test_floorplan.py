@@ -61,12 +61,31 @@ def test_no_other_arrangement_of_a_few_cells_is_shorter():
     assert length(chosen[0::2], chosen[1::2]) == pytest.approx(shortest)
 
 
-def test_every_cell_gets_a_site_of_its_kind_and_its_own():
+def test_every_cell_gets_a_site_of_its_kind_and_its_own(monkeypatch):
+    monkeypatch.setattr("gcnloom_fpga.floorplan.ATTEMPTS", 1)
     cells = {f"m{i}": cell("MULT18X18D", i, i + 1) for i in range(20)}
     cells |= {f"b{i}": cell("DP16KD", i, i + 1) for i in range(20)} | {"ff": cell("TRELLIS_FF", 1)}
     chosen = floorplan(cells, LFE5U_85F, seed=1)
     assert len(set(chosen.values())) == len(chosen) == 40
     assert all(("MULT18" in site) == name.startswith("m") for name, site in chosen.items())
+
+
+def test_the_shortest_of_several_arrangements_is_taken(monkeypatch):
+    lengths = []
+
+    def hasty(pulls, kinds, places, *, seed):
+        sites = arrange(pulls, kinds, places, seed=seed, moves=2_000)
+        at = [places[kind][site] for kind, site in zip(kinds, sites, strict=True)]
+        lengths.append(sum(abs(a - b).sum() for a, b in zip(at, at[1:], strict=False)))
+        return sites
+
+    monkeypatch.setattr("gcnloom_fpga.floorplan.arrange", hasty)
+    chain = {f"m{i}": cell("MULT18X18D", i, i + 1) for i in range(20)}
+    chosen = floorplan(chain, LFE5U_85F, seed=4)
+    sites = {site.name: np.array([site.x, site.y]) for site in LFE5U_85F.sites("DSP")}
+    at = [sites[chosen[name]] for name in chain]
+    length = sum(abs(a - b).sum() for a, b in zip(at, at[1:], strict=False))
+    assert length == min(lengths) < max(lengths)
 
 
 def test_more_cells_than_sites_are_refused():

@@ -13,6 +13,8 @@ from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["OperandBanks", "OperandCopies", "operand_feed"]
 
+KEEP = {"keep": 1}
+
 
 class _OperandFeed(wiring.Component):
     """What copies and banks have in common.
@@ -72,21 +74,28 @@ class OperandCopies(_OperandFeed):
                 depth=self.config.operand_depth,
                 group=self.config.vector_group,
             )
-            # This element's own copy of the register that feeds a wide broadcast.
-            write = Signal.like(written, name=f"write{pe}", reset_less=True)
-            write_enable = Signal.like(enable, name=f"write_enable{pe}")
+            # This element's own copy of the registers that feed a wide broadcast; `keep`, for
+            # synthesis would merge them into one again, far from most of the memories.
+            write_enable = Signal.like(enable, name=f"write_enable{pe}", attrs=KEEP)
+            write_address = Signal(
+                len(memory.write_address), name=f"write_address{pe}", reset_less=True, attrs=KEEP
+            )
+            write_data = Signal(
+                len(memory.write_data), name=f"write_data{pe}", reset_less=True, attrs=KEEP
+            )
             address = Signal.like(memory.read_address, name=f"address{pe}", reset_less=True)
             operands = Signal(Shapes(self.config).vector, name=f"operands{pe}", reset_less=True)
             m.d.sync += [
-                write.eq(written),
                 write_enable.eq(enable),
+                write_address.eq(written.address),
+                write_data.eq(written.data),
                 address.eq(self.base + self.edges[pe].column),
                 operands.as_value().eq(memory.read_data),
             ]
             m.d.comb += [
                 memory.write_enable.eq(write_enable),
-                memory.write_address.eq(write.address[: len(memory.write_address)]),
-                memory.write_data.eq(write.data),
+                memory.write_address.eq(write_address),
+                memory.write_data.eq(write_data),
                 memory.read_address.eq(address),
                 self.operands[pe].eq(operands),
             ]
