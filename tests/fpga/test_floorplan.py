@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pulls between cells against resistors and dense algebra, arrangements against all others."""
 
-from itertools import permutations, starmap
+from itertools import pairwise, permutations, starmap
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_the_shortest_of_several_arrangements_is_taken(monkeypatch):
     def hasty(pulls, kinds, places, *, seed):
         sites = arrange(pulls, kinds, places, seed=seed, moves=2_000)
         at = [places[kind][site] for kind, site in zip(kinds, sites, strict=True)]
-        lengths.append(sum(abs(a - b).sum() for a, b in zip(at, at[1:], strict=False)))
+        lengths.append(sum(abs(a - b).sum() for a, b in pairwise(at)))
         return sites
 
     monkeypatch.setattr("gcnloom_fpga.floorplan.arrange", hasty)
@@ -84,7 +84,7 @@ def test_the_shortest_of_several_arrangements_is_taken(monkeypatch):
     chosen = floorplan(chain, LFE5U_85F, seed=4)
     sites = {site.name: np.array([site.x, site.y]) for site in LFE5U_85F.sites("DSP")}
     at = [sites[chosen[name]] for name in chain]
-    length = sum(abs(a - b).sum() for a, b in zip(at, at[1:], strict=False))
+    length = sum(abs(a - b).sum() for a, b in pairwise(at))
     assert length == min(lengths) < max(lengths)
 
 
