@@ -30,7 +30,7 @@ LUT_SHAPE = (16, 4, 4)
 """The same of a LUT memory."""
 BLOCK_PRICE, LUT_PRICE = 128, 4
 """What yosys takes one of either to cost."""
-LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_165, 173, 244
+LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_149, 173, 244
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
 LUT_BANK = 0.7
 """And for each operand bank that a bit of a processing element's operand may come from."""
