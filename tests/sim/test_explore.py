@@ -51,6 +51,12 @@ def test_every_shape_is_legal_and_none_within_its_bounds_is_left_out(multipliers
             AcceleratorConfig(pes=pes, lanes=lanes, rows=rows, columns=columns, **depths)
 
 
+@pytest.mark.parametrize("port", [4, 16, 128])
+def test_the_smallest_memories_of_every_shape_are_legal(port):
+    work = stages(datasets.load(DATA), NETWORK, "epoch")
+    assert candidates(work, Budget(multipliers=20, buffer_bytes=60_000, port_bytes=port), 3)
+
+
 def test_candidates_keep_to_every_limit_of_the_budget():
     work = stages(datasets.load(DATA), NETWORK, "epoch")
     small = Budget(multipliers=24, buffer_bytes=6_000, port_bytes=8)
