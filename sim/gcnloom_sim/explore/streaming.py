@@ -31,14 +31,15 @@ def streaming(
     products = [product for stage in stages for product in stage]
     nodes = max(product.rows for product in products if product.matrix == "adjacency")
     inputs = max((p.inner for p in products if p.matrix == "features"), default=0)
-    part = _up(-(-nodes // PARTS), shape.vector.items_per_word)
+    part = _up(-(-nodes // PARTS), max(shape.vector.items_per_word, _banks(shape)))
     depths = FIXED | _sums(products, shape, nodes, part)
     depths |= {"order_depth": _up(int(1.15 * nodes), 16)}
     depths |= {"left_depth": TURNS * part, "mask_depth": TURNS * part}
     for shared in (False, True):
         for operand in (inputs + nodes + part, inputs + TURNS * part):
             banks = _banks(shape) if shared else 0
-            wanted = depths | {"operand_depth": _up(operand, max(16, banks))}
+            rows = _up(operand, max(16, banks)) * shape.right_banks
+            wanted = depths | {"operand_depth": rows}
             config = _with(shape, wanted, banks)
             if config is not None and budget.holds(config):
                 yield Candidate(config=config, estimate=candidate.estimate)
