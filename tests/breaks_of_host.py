@@ -139,5 +139,11 @@ HOST = [
         "ready = made[-1] + 8 if",
         MODES,
     ),
+    Mutation(
+        f"{SW}/lower/sparse.py",
+        "if tile.columns.start >= done:",
+        "if tile.columns.start > done:",
+        MODES,
+    ),
     Mutation(f"{SW}/lower/making.py", "self._reached = self._rows", "pass", MODES),
 ]

@@ -10,8 +10,11 @@ from gcnloom import device as devices
 from gcnloom.cli import plugins
 from gcnloom.graphs import datasets
 from gcnloom.layers import Network
+from gcnloom.lower.graph import lower_graph
+from gcnloom.tensors.memory import Allocator
 from gcnloom_sim.explore.estimate import estimate
 from gcnloom_sim.explore.space import Budget, candidates, shapes
+from gcnloom_sim.explore.streaming import streaming
 from gcnloom_sim.explore.work import stages
 from gcnloom_sim.workloads.measurement import measure
 from gcnloom_sim.workloads.rows import Row
@@ -49,6 +52,32 @@ def test_every_shape_is_legal_and_none_within_its_bounds_is_left_out(multipliers
             continue
         with pytest.raises(ValueError, match=r"rows=|columns=|banks"):
             AcceleratorConfig(pes=pes, lanes=lanes, rows=rows, columns=columns, **depths)
+
+
+@pytest.mark.parametrize("port", [4, 16, 128])
+def test_the_smallest_memories_of_every_shape_are_legal(port):
+    work = stages(datasets.load(DATA), NETWORK, "epoch")
+    assert candidates(work, Budget(multipliers=20, buffer_bytes=60_000, port_bytes=port), 3)
+
+
+def test_memories_for_streaming_let_the_adjacency_stream_and_keep_to_the_budget():
+    graph = datasets.load("sbm:1500,3")
+    network = Network(widths=(graph.features.shape[1], 16, graph.classes))
+    work = stages(graph, network, "epoch")
+    budget = Budget(multipliers=24, buffer_bytes=400_000, port_bytes=16)
+    found = [
+        each.config
+        for candidate in candidates(work, budget, 3)
+        for each in streaming(work, candidate, budget)
+    ]
+    assert {bool(config.operand_banks) for config in found} == {False, True}
+    streams = []
+    for config in found:
+        assert budget.holds(config)
+        memory = Allocator(1 << 20, config.memory_bytes)
+        lowered = lower_graph(graph, network, config, memory, sampled=False).lowered
+        streams += [matrix.streamed for matrix in lowered.matrices if "adjacency" in matrix.name]
+    assert any(streams)
 
 
 def test_candidates_keep_to_every_limit_of_the_budget():

@@ -56,18 +56,20 @@ def test_within_a_ring_the_order_is_kept():
     assert field.sort(np.array([5, 4, 3, 2, 1, 0])).tolist() == [4, 1, 5, 3, 2, 0]
 
 
-@pytest.mark.parametrize(("data", "config"), [("rmat:9,2", "smallest"), ("rmat:9,2", "odd")])
-def test_a_devices_rows_are_ordered_by_ring_whether_in_tiles_or_not(data, config):
+@pytest.mark.parametrize(("data", "config"), [("rmat:9,2", "smallest"), ("rmat:13,2", "odd")])
+def test_a_devices_rows_are_ordered_by_ring_and_large_graphs_within_it(data, config):
     graph = datasets.load(data, seed=0)
     network = Network(widths=(graph.features.shape[1], 4, graph.classes))
-    with open_device(f"model:{config}", memory_megabytes=4) as device:
+    with open_device(f"model:{config}", memory_megabytes=16) as device:
         lowered = Engine(graph, network, device).graph
     for layer, rows in enumerate(lowered.seen):
         seen = reached(gcn_norm(graph.adjacency), graph.train, 2 - layer)
         assert set(lowered.order[:rows]) == set(np.flatnonzero(seen))
-    tiled = graph.nodes > device.config.operand_depth
     rings = np.split(lowered.order, sorted({*lowered.seen}))
-    assert tiled != all((np.diff(ring) > 0).all() for ring in rings)
+    kept = all((np.diff(ring) > 0).all() for ring in rings)
+    assert kept == (graph.nodes < 5000)
+    alone = np.diff(graph.adjacency.indptr)[rings[-2 if not len(rings[-1]) else -1]] == 0
+    assert alone.any() and (kept or (np.diff(alone.astype(int)) >= 0).all())
 
 
 def test_a_graph_without_training_nodes_can_be_lowered():

@@ -9,6 +9,7 @@ from gcnloom.device import open as open_device
 from gcnloom.errors import ConfigError
 from gcnloom.graphs.graph import Graph
 from gcnloom_sim.explore.space import Budget, Candidate, candidates
+from gcnloom_sim.explore.streaming import streaming
 from gcnloom_sim.explore.work import stages
 from gcnloom_sim.workloads.measurement import Measurement, measure
 from gcnloom_sim.workloads.rows import Row
@@ -46,6 +47,9 @@ def search(
 ) -> list[Found]:  # fmt: skip
     """Find the configurations on which a row takes fewest cycles, the fastest first.
 
+    Each of the best shapes is tried with the memories that the closed form gave it, and with such
+    that let products stream.
+
     Parameters
     ----------
     row : Row
@@ -61,18 +65,26 @@ def search(
     """
     network = row.training().network(graph.features.shape[1], graph.classes)
     progress(f"ranking configurations of {budget.multipliers} multipliers")
-    ranked = candidates(stages(graph, network, row.work), budget, top)
+    work = stages(graph, network, row.work)
+    ranked = candidates(work, budget, top)
     if not ranked:
         raise ConfigError(
             f"no configuration of {budget.multipliers} multipliers fits the buffers or the part; "
             "try more buffer bytes, fewer multipliers or a narrower port"
         )
-    progress(f"predicting the best {len(ranked)}")
-    found = [
-        Found(candidate=candidate, measurement=_run(row, graph, candidate, "model", memory))
-        for candidate in ranked
-    ]
-    return sorted(found, key=lambda each: each.measurement.predicted)
+    found = []
+    for number, candidate in enumerate(ranked, start=1):
+        progress(f"predicting {number} of the best {len(ranked)}")
+        each = [candidate, *streaming(work, candidate, budget)]
+        tried = [
+            Found(candidate=one, measurement=_run(row, graph, one, "model", memory)) for one in each
+        ]
+        found.append(min(tried, key=_predicted))
+    return sorted(found, key=_predicted)
+
+
+def _predicted(found: Found) -> int:
+    return found.measurement.predicted
 
 
 def confirm(
@@ -110,16 +122,17 @@ def _run(
 def columns(found: Sequence[Found]) -> list[Sequence[str]]:
     """Return a line of text for every configuration found, the heading first."""
     heading = (
-        "PEs", "lanes", "rows", "columns", "operand", "sums of a PE", "edges", "left", "right",
-        "sums", "estimate", "predicted", "measured", "utilisation",
+        "PEs", "lanes", "rows", "columns", "operand", "banks", "sums of a PE", "edges", "left",
+        "right", "sums", "estimate", "predicted", "measured", "utilisation",
     )  # fmt: skip
     lines: list[Sequence[str]] = [heading]
     for each in found:
         config, measured = each.candidate.config, each.measurement
         sizes = (
             config.pes, config.lanes, config.rows, config.columns, config.operand_depth,
-            config.accumulator_depth, config.edge_depth, config.left_depth, config.right_depth,
-            config.sum_depth, round(each.candidate.estimate), measured.predicted,
+            config.operand_banks, config.accumulator_depth, config.edge_depth, config.left_depth,
+            config.right_depth, config.sum_depth, round(each.candidate.estimate),
+            measured.predicted,
         )  # fmt: skip
         cycles = f"{measured.cycles:,}" if measured.cycles else ""
         utilisation = f"{100 * measured.utilisation:.1f} %"

@@ -26,7 +26,8 @@ FILLING = (
     "edge_depth",
 )
 """Memories in the order in which they get what is left of the budget."""
-DEPTHS = (*FILLING, "order_depth")
+DEPTHS = ("order_depth", *FILLING)
+"""All of them; that of the edges last."""
 ORDER_SLACK = 1.25
 """Drain-order entries for each row: split rows have several."""
 
@@ -128,8 +129,11 @@ def _least(pes: int, lanes: int, rows: int, columns: int, port: int) -> Accelera
         pes=pes, lanes=lanes, rows=rows, columns=columns, memory_bytes=port,
         **dict.fromkeys(DEPTHS, RUNGS[-1]),
     )  # fmt: skip
-    least = least_depths(roomy)
-    return replace(roomy, **{name: max(RUNGS[0], least[name]) for name in DEPTHS})
+    # How many edges lie in a word, and with that their least, follows from the other depths.
+    for names in (DEPTHS[:-1], DEPTHS[-1:]):
+        least = least_depths(roomy)
+        roomy = replace(roomy, **{name: max(RUNGS[0], least[name]) for name in names})
+    return roomy
 
 
 def _grown(

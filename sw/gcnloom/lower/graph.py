@@ -103,12 +103,14 @@ def lower_graph(
 def _order(graph: Graph) -> NDArray[np.int64]:
     """Order in which nodes lie on a device, for one graph the same on every device.
 
-    Random draws follow it. Neighbours are close where a graph is so large that tiles without an
-    edge are worth having.
+    Random draws follow it. Where a graph is so large that tiles without an edge are worth having,
+    neighbours are close, and nodes without any come last.
     """
     if graph.nodes <= ORDERED_FROM:
         return np.arange(graph.nodes)
-    return node_order(graph.adjacency, -(-graph.nodes // PART_NODES))
+    order = node_order(graph.adjacency, -(-graph.nodes // PART_NODES))
+    neighbours = np.diff(graph.adjacency.indptr) + np.diff(csr_array(graph.adjacency.T).indptr)
+    return order[np.argsort(neighbours[order] == 0, kind="stable")]
 
 
 def _program_words(lowered: LoweredNetwork) -> int:

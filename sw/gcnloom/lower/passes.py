@@ -29,20 +29,27 @@ def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...]
 
     That of training says what is `seen` by the loss: the rest leaves no trace in the statistics.
     """
-    return _fitting(lambda streamed: _Forward(parts, rows, seen, streamed).program())
+    return _fitting(
+        lambda streamed, holding: _Forward(parts, rows, seen, streamed, holding).program()
+    )
 
 
 def lower_backward(parts: PassParts, rows: tuple[int, ...]) -> Program:
     """Lower a backward pass over the first `rows` of each layer."""
-    return _fitting(lambda streamed: _Backward(parts, rows, streamed).program())
+    return _fitting(lambda streamed, _: _Backward(parts, rows, streamed).program())
 
 
-def _fitting(lower: Callable[[bool], Program]) -> Program:
-    """Lower a pass whose products stream into each other, or come in turn if memory is short."""
-    try:
-        return lower(True)
-    except NoRoomError:
-        return lower(False)
+def _fitting(lower: Callable[[bool, bool], Program]) -> Program:
+    """Lower a pass whose products stream into each other, or come in turn if memory is short.
+
+    `lower` is told whether they may stream, and whether an operand may wait until it is whole.
+    """
+    for streamed, holding in ((True, True), (True, False)):
+        try:
+            return lower(streamed, holding)
+        except NoRoomError:
+            continue
+    return lower(False, False)
 
 
 class _Forward(Pass):
@@ -52,9 +59,11 @@ class _Forward(Pass):
         rows: tuple[int, ...],
         seen: tuple[int, ...] | None,
         streamed: bool,
+        holding: bool,
     ) -> None:
         super().__init__(parts, rows, streamed)
         self.seen = seen
+        self.holding = holding
 
     def program(self) -> Program:
         last = self.network.layers
@@ -111,7 +120,8 @@ class _Forward(Pass):
         """
         room = operand_room(hop.operand.tensor.rows, self.config)
         room += operand_room(self.matrices.inputs, self.config)
-        return self.matrices.sparse_input and room * hop.panels <= self.config.operand_depth
+        fits = room * hop.panels <= self.config.operand_depth
+        return self.holding and self.matrices.sparse_input and fits
 
     def _load(self) -> Load | None:
         """Load of the first product if sharing it is worth it."""
@@ -201,10 +211,7 @@ class _Backward(Pass):
         return self.builder.program()
 
     def _first_layer(self, made: Iterable[Made], hop: Hop) -> None:
-        """Aggregate the first layer's gradient; multiply all inputs by the gradients.
-
-        The weight gradients of dense inputs run on the array beside that of sparse features.
-        """
+        """Aggregate the first gradient; multiply inputs by gradients, dense ones on the array."""
         spread = self.tensors.named["aggregate_gradient1"]
         output = self._spread(1, {1: hop})
         if not self.matrices.sparse_input:
