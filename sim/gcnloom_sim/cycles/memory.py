@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a memory model accepts and answers requests: ``memory.h`` for the cycle prediction."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from gcnloom_sim.memory import QUEUE, Dram, Memory
 __all__ = ["BusClock", "Clock", "DramClock", "clock"]
 
 
-class Clock:
+class Clock(ABC):
     """A memory's queue of requests, served in order; each is timed when it is accepted."""
 
     def __init__(self) -> None:
@@ -39,12 +40,13 @@ class Clock:
         self._leaving.append(leaves)
         return due
 
+    @abstractmethod
     def _choose(self, room: int) -> tuple[bool, bool]:
-        raise NotImplementedError
+        """Return whether a read and a write are accepted, if both ask."""
 
+    @abstractmethod
     def _serve(self, now: int, address: int, write: bool) -> tuple[int, int]:
         """Return when the request is done, and when it leaves the queue."""
-        raise NotImplementedError
 
 
 class BusClock(Clock):
