@@ -13,7 +13,7 @@ from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Load
 from gcnloom.lower.placement import Tensors
-from gcnloom.lower.sparse import spmm, spmm_steps
+from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import operand_room
 from gcnloom.lower.turns import exhaust, in_turn
 from gcnloom_spec.config import AcceleratorConfig
@@ -118,7 +118,7 @@ class Pass:
                 if self.pipelines(hop, following):
                     group.beside(leaving)
                     behind = replace(output, direct=None)  # Nobody is to wait for it on chip.
-                    leaving = spmm_steps(builder, hop.matrix, operand, behind, group.panels)
+                    leaving = spmm(builder, hop.matrix, operand, behind, group.panels)
                     continue
                 group = group.panels, group.rows()
             panels, upstream = group
@@ -126,7 +126,7 @@ class Pass:
             beside = in_turn(upstream, before, finish=not hop.matrix.streamed)
             if panels.start and hold:
                 exhaust(beside)
-            done = spmm(builder, hop.matrix, operand, output, panels, beside)
+            done = finished(spmm(builder, hop.matrix, operand, output, panels, beside))
             done = in_turn(done, before)
             leaving = following.feed(panels, done) if following else done
             if hop.matrix.streamed:

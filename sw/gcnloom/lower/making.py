@@ -11,7 +11,7 @@ from gcnloom.lower.interleave import Step, in_order, interleaved
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Shares
-from gcnloom.lower.sparse import spmm_steps
+from gcnloom.lower.sparse import spmm
 
 __all__ = ["Handover", "Making", "dense_makings", "shared_makings"]
 
@@ -121,7 +121,7 @@ def _products(
     builder: Builder, stored: list[StoredMatrix], weights: Tensor, output: Output, panels: range
 ) -> Iterator[Step]:
     for matrix in stored:
-        yield from spmm_steps(builder, matrix, weights, output, panels)
+        yield from spmm(builder, matrix, weights, output, panels)
 
 
 def _parts(rows: int, part: int) -> tuple[range, ...]:

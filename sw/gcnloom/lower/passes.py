@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Output, Tensor
@@ -12,7 +13,7 @@ from gcnloom.lower.interleave import Step, array_cycles, finished, interleaved
 from gcnloom.lower.making import Handover, dense_makings, shared_makings
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Load, block_rows, deal
-from gcnloom.lower.sparse import spmm, spmm_steps
+from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import batches, operand_room, replayed
 from gcnloom.lower.turns import exhaust, there
 from gcnloom.programs.program import Program
@@ -29,27 +30,24 @@ def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...]
 
     That of training says what is `seen` by the loss: the rest leaves no trace in the statistics.
     """
-    return _fitting(
-        lambda streamed, holding: _Forward(parts, rows, seen, streamed, holding).program()
-    )
+    ways = ((True, True), (True, False), (False, False))
+    return _fitting(*(partial(_Forward, parts, rows, seen, *way) for way in ways))
 
 
 def lower_backward(parts: PassParts, rows: tuple[int, ...]) -> Program:
     """Lower a backward pass over the first `rows` of each layer."""
-    return _fitting(lambda streamed, _: _Backward(parts, rows, streamed).program())
+    return _fitting(*(partial(_Backward, parts, rows, streamed) for streamed in (True, False)))
 
 
-def _fitting(lower: Callable[[bool, bool], Program]) -> Program:
-    """Lower a pass whose products stream into each other, or come in turn if memory is short.
-
-    `lower` is told whether they may stream, and whether an operand may wait until it is whole.
-    """
-    for streamed, holding in ((True, True), (True, False)):
+def _fitting(*ways: "Callable[[], _Forward | _Backward]") -> Program:
+    """Lower a pass in the first way for which memory is not short."""
+    *better, last = ways
+    for way in better:
         try:
-            return lower(streamed, holding)
+            return way().program()
         except NoRoomError:
             continue
-    return lower(False, False)
+    return last().program()
 
 
 class _Forward(Pass):
@@ -151,7 +149,7 @@ class _Forward(Pass):
         part = hop.matrix.columns if hop.matrix.streamed else 0
         features = self.matrices.features(rows, panels=hop.panels, part=part)
         for panels in batches(self.parts.panels(weights), hop.panels):
-            yield panels, spmm(self.builder, features, weights, hop.operand, panels)
+            yield panels, finished(spmm(self.builder, features, weights, hop.operand, panels))
 
     def _dense(
         self, layer: int, hops: dict[int, Hop], first: Iterable[Step] | None = None
@@ -198,7 +196,7 @@ class _Backward(Pass):
         ]
         for layer in range(last, 1, -1):
             following = self._following(layer, hops)
-            exhaust(self.spmm(made, hops[layer], self._spread(layer, hops), following))
+            exhaust(self.spmm(made, hops[layer], self._spread(layer, hops[layer]), following))
             spread = self.tensors.named[f"aggregate_gradient{layer}"]
             weights = self.tensors.named[f"weights{layer}_transposed"]
             output = hops[layer - 1].operand
@@ -213,7 +211,7 @@ class _Backward(Pass):
     def _first_layer(self, made: Iterable[Made], hop: Hop) -> None:
         """Aggregate the first gradient; multiply inputs by gradients, dense ones on the array."""
         spread = self.tensors.named["aggregate_gradient1"]
-        output = self._spread(1, {1: hop})
+        output = self._spread(1, hop)
         if not self.matrices.sparse_input:
             exhaust(self.spmm(made, hop, output, None))
             exhaust(self._dense_gradients(1))
@@ -234,7 +232,7 @@ class _Backward(Pass):
         """Multiply the transposed features by the gradient, the first panels as they come."""
         output = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
         for panels in batches(self.parts.panels(spread), at_once):
-            yield from spmm_steps(self.builder, matrix, spread, output, panels, leaving)
+            yield from spmm(self.builder, matrix, spread, output, panels, leaving)
             leaving = self._there(spread.rows, matrix)
 
     def _hop(self, layer: int, onward: Hop | None) -> Hop:
@@ -253,13 +251,13 @@ class _Backward(Pass):
         )  # fmt: skip
         return Hop(matrix=matrix, operand=operand, panels=panels)
 
-    def _spread(self, layer: int, hops: dict[int, Hop]) -> Output:
+    def _spread(self, layer: int, hop: Hop) -> Output:
         """Say how the gradient leaves that was aggregated along the transposed edges."""
         spread = self.tensors.named[f"aggregate_gradient{layer}"]
         return Output(
             tensor=spread, identifier=self.network.identifier(spread.name),
             stochastic=self.network.stochastic, direct=Target.LEFT if layer > 1 else None,
-            grid=hops[layer].matrix.part,
+            grid=hop.matrix.part,
         )  # fmt: skip
 
     def _following(self, layer: int, hops: dict[int, Hop]) -> StreamedGemm | None:

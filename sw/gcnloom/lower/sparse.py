@@ -8,7 +8,7 @@ import numpy as np
 
 from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
-from gcnloom.lower.interleave import Step, finished
+from gcnloom.lower.interleave import Step
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.parts import parts
 from gcnloom.lower.turns import exhaust
@@ -16,7 +16,7 @@ from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.isa import Source, Target, order_word
 
-__all__ = ["spmm", "spmm_steps"]
+__all__ = ["spmm"]
 
 BEHIND = 1
 """Parts of the operand that are made before the first is used: its way on chip takes time."""
@@ -35,10 +35,11 @@ def spmm(
     output: Output,
     panels: range,
     upstream: Iterable[range] = (),
-) -> Iterator[range]:
+) -> Iterator[Step]:
     """Lower some panels of ``matrix @ operand`` to the sparse engine, edges loaded once for all.
 
-    Emits commands as it is iterated over; yields the rows whose results are on their way.
+    Emits a few commands a step, a tile or what a part of the operand allows, as it is iterated
+    over; yields the rows whose results are on their way.
 
     Parameters
     ----------
@@ -54,18 +55,6 @@ def spmm(
     upstream : iterable of range
         Emits the commands that make the operand; yields its rows in order.
     """
-    return finished(spmm_steps(builder, matrix, operand, output, panels, upstream))
-
-
-def spmm_steps(
-    builder: Builder,
-    matrix: StoredMatrix,
-    operand: Tensor,
-    output: Output,
-    panels: range,
-    upstream: Iterable[range] = (),
-) -> Iterator[Step]:
-    """Lower such a product a few commands a step: a tile, or what a part of the operand allows."""
     return _Product(builder, matrix, operand, output, panels).steps(upstream)
 
 
