@@ -2,7 +2,7 @@
 """Legal configurations within given resources, each with the buffers that serve a workload best."""
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gcnloom_sim.explore.estimate import estimate
@@ -12,7 +12,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.ecp5 import PARTS, resources
 from gcnloom_spec.memories import buffer_bytes
 
-__all__ = ["Budget", "Candidate", "candidates", "shapes"]
+__all__ = ["DEPTHS", "RUNGS", "Budget", "Candidate", "candidates", "shapes", "with_depths"]
 
 LANES = (1, 2, 4, 8, 16, 32)
 RUNGS = tuple(1 << exponent for exponent in range(6, 17))
@@ -129,11 +129,17 @@ def _least(pes: int, lanes: int, rows: int, columns: int, port: int) -> Accelera
         pes=pes, lanes=lanes, rows=rows, columns=columns, memory_bytes=port,
         **dict.fromkeys(DEPTHS, RUNGS[-1]),
     )  # fmt: skip
+    return with_depths(roomy, dict.fromkeys(DEPTHS, RUNGS[0]))
+
+
+def with_depths(shape: AcceleratorConfig, depths: Mapping[str, int]) -> AcceleratorConfig:
+    """Give a shape memories of the depths of :data:`DEPTHS`, or the least that are legal."""
+    config = replace(shape, **dict.fromkeys(DEPTHS, RUNGS[-1]))
     # How many edges lie in a word, and with that their least, follows from the other depths.
     for names in (DEPTHS[:-1], DEPTHS[-1:]):
-        least = least_depths(roomy)
-        roomy = replace(roomy, **{name: max(RUNGS[0], least[name]) for name in names})
-    return roomy
+        least = least_depths(config)
+        config = replace(config, **{name: max(depths[name], least[name]) for name in names})
+    return config
 
 
 def _grown(

@@ -6,17 +6,19 @@ from dataclasses import replace
 
 from gcnloom.lower.buffers import TURNS
 from gcnloom.lower.tiling import PARTS
-from gcnloom_sim.explore.space import Budget, Candidate
+from gcnloom_sim.explore.space import DEPTHS, RUNGS, Budget, Candidate, with_depths
 from gcnloom_sim.explore.work import Product, Stage
-from gcnloom_spec.checks import LOCAL_BITS, least_depths
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.packing import power_of_two
 
 __all__ = ["streaming"]
 
 SPLIT = 1.1
 """Sums of a PE for each row that falls to it: hubs have a part in several, and room is split."""
-FIXED = {"edge_depth": 1024, "right_depth": 512, "command_depth": 16}
-"""Enough for double buffering, and for units to run ahead."""
+FIXED = {"edge_depth": 1024, "right_depth": 512}
+"""Beats and right vectors that are enough for double buffering."""
+COMMANDS = 16
+"""Commands of a unit that let it run ahead."""
 
 
 def streaming(
@@ -31,29 +33,23 @@ def streaming(
     products = [product for stage in stages for product in stage]
     nodes = max(product.rows for product in products if product.matrix == "adjacency")
     inputs = max((p.inner for p in products if p.matrix == "features"), default=0)
-    part = _up(-(-nodes // PARTS), max(shape.vector.items_per_word, _banks(shape)))
+    least_banks = power_of_two(max(shape.pes, shape.vector_group))
+    part = _up(-(-nodes // PARTS), max(shape.vector.items_per_word, least_banks))
     depths = FIXED | _sums(products, shape, nodes, part)
     depths |= {"order_depth": _up(int(1.15 * nodes), 16)}
     depths |= {"left_depth": TURNS * part, "mask_depth": TURNS * part}
     for shared in (False, True):
         for operand in (inputs + nodes + part, inputs + TURNS * part):
-            banks = _banks(shape) if shared else 0
+            banks = least_banks if shared else 0
             rows = _up(operand, max(16, banks)) * shape.right_banks
             wanted = depths | {"operand_depth": rows}
-            config = _with(shape, wanted, banks)
-            if config is not None and budget.holds(config):
+            if max(wanted[name] for name in DEPTHS) > RUNGS[-1]:
+                continue
+            roomy = replace(shape, operand_banks=banks, operand_depth=RUNGS[-1])
+            config = replace(with_depths(roomy, wanted), command_depth=COMMANDS)
+            if budget.holds(config):
                 yield Candidate(config=config, estimate=candidate.estimate)
                 break
-
-
-def _with(shape: AcceleratorConfig, wanted: dict[str, int], banks: int) -> AcceleratorConfig | None:
-    """Give a shape memories, none of them smaller than is legal; None if one is too large."""
-    most = 1 << LOCAL_BITS
-    if max(wanted.values()) > most:
-        return None
-    config = replace(shape, **dict.fromkeys(wanted, most), operand_banks=banks)
-    least = least_depths(config)
-    return replace(config, **{name: max(depth, least[name]) for name, depth in wanted.items()})
 
 
 def _sums(
@@ -70,11 +66,6 @@ def _sums(
         "accumulator_depth": (2 * slots + turns) * shape.right_banks,
         "sum_depth": max(nodes * groups + part, shape.rows),
     }
-
-
-def _banks(shape: AcceleratorConfig) -> int:
-    """Fewest banks that are legal."""
-    return 1 << (max(shape.pes, shape.vector_group) - 1).bit_length()
 
 
 def _up(depth: int, unit: int) -> int:
