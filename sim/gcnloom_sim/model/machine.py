@@ -123,10 +123,10 @@ class Model:
         fetched: dict[tuple[int, int], Sequence[Command | Repeat]] = {}
         if watch is None:
             self._follow(program_address, sequencer, fetched, watch, lambda: False)
-        else:
-            with held_back() as interrupted:
-                self._follow(program_address, sequencer, fetched, watch, interrupted)
-        return Ended(step=sequencer.step, judged=self._update.judged)
+            return Ended(step=sequencer.step, judged=self._update.judged)
+        with held_back() as asked:
+            self._follow(program_address, sequencer, fetched, watch, asked)
+            return Ended(step=sequencer.step, judged=self._update.judged, interrupted=asked())
 
     def _follow(
         self, start: int, sequencer: Sequencer,

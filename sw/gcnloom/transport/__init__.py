@@ -68,10 +68,20 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a run ended: the step it came to, and what it judged."""
+    """How a run ended.
+
+    Attributes
+    ----------
+    step : int
+        The step it came to.
+    judged : Judged
+    interrupted : bool
+        Whether it was ended from the keyboard, which only a run with a `watch` is.
+    """
 
     step: int
     judged: Judged
+    interrupted: bool = False
 
 
 NOTHING_JUDGED = Judged()
@@ -98,7 +108,7 @@ class Transport(Protocol):
         """Run a program that lies in device memory; return when it has ended.
 
         Counters and statistics start from zero. With a `watch` an interruption from the keyboard
-        ends the run at the next repeat that advances the step, and is raised then. Raises
+        ends the run at the next repeat that advances the step. Raises
         :class:`~gcnloom.errors.DeviceError` or :class:`~gcnloom.errors.ProgramError` where the
         program stops or hangs.
         """

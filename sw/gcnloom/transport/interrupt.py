@@ -12,7 +12,7 @@ __all__ = ["held_back"]
 
 @contextmanager
 def held_back() -> Iterator[Callable[[], bool]]:
-    """Hold an interruption back until the end of the block, where it is raised.
+    """Hold an interruption back in the block, and let it be asked for.
 
     Yields what says whether there was one. A second one is not held back. Outside of the main
     thread, which alone is interrupted, nothing is done.
@@ -32,5 +32,3 @@ def held_back() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(asked)
     finally:
         signal.signal(signal.SIGINT, before)
-    if asked:
-        raise KeyboardInterrupt
