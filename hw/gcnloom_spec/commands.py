@@ -237,9 +237,9 @@ class Loss:
 
     The arithmetic is that of :func:`gcnloom_spec.softmax.softmax`; `g` counts in the statistics
     of `tensor`. A label is two bytes, a record 32; both lie as the configuration's packings say.
-    Losses follow each other without a command in between where they make one record: the totals
-    start at zero with the first, and each writes the record. With `judged` the validation nodes
-    are looked at for early stopping, see :class:`Repeat`.
+    Several losses may make one record: the totals start at zero where `first` is set, and each
+    writes the record of what they are by then. With `judged` the validation nodes are looked at
+    for early stopping, see :class:`Repeat`.
     """
 
     opcode: ClassVar[Opcode] = Opcode.LOSS
@@ -258,6 +258,7 @@ class Loss:
     gradient_pitch: int = 0
     tensor: int = 0
     judged: int = 0
+    first: int = 1
     waits: int = 0
     signals: int = 0
 

@@ -193,6 +193,7 @@ WORDS = {
         | {
             "gradient": 1,
             "judged": 1,
+            "first": 1,
             "count": LOCAL_BITS,
             "panels": 6,
             "classes": 12,
