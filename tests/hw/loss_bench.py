@@ -109,9 +109,7 @@ class Tasks:
 
     def _do(self, task):
         config, fields = self.config, task.fields
-        result = softmax(
-            task.logits, task.labels, shift=task.shifts[0], multiplier=task.multiplier
-        )
+        result = softmax(task.logits, task.labels, shift=task.shifts[0], multiplier=task.multiplier)
         if task.first:
             self._totals = [0] * 6
         for number, split in enumerate((Split.TRAIN, Split.VAL, Split.TEST)):

@@ -31,9 +31,10 @@ class LossEngine(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Loss` commands, one at a time.
 
     Asks for a word and writes one a cycle. A row so takes as many cycles as its panels have
-    words, and one more for each word of labels. Between a command's last answer and its last
-    write are about 45 cycles, `panels` and the words of a record; the next command is accepted
-    after that. `count` and `classes` are at least 1, `panels` 1 to 32.
+    words, and one more for each word of labels, while answers come within about 40 cycles. From a
+    command's last answer to its end it is ``32 + 2 * panels`` cycles, two for each doubling of
+    lanes and one for each word of a record; then the next one is accepted. `count` and `classes`
+    are at least 1, `panels` 1 to 32.
 
     Parameters
     ----------
