@@ -104,18 +104,21 @@ class Exponential(wiring.Component):
         """Distance in the table's multiples, saturated; in four stages."""
         below = Signal(self._sum_width, reset_less=True)
         wide = Cat(Const(0, PRESHIFT), below)
-        coarse = Signal(len(wide), reset_less=True)
-        near = DISTANCE_BITS + (1 << FINE_BITS) - 1
-        fine = Signal(near, reset_less=True)
+        coarse = Signal(DISTANCE_BITS + (1 << FINE_BITS) - 1, reset_less=True)
+        fine, distance = (
+            Signal(DISTANCE_BITS, name=name, reset_less=True) for name in ("fine", "distance")
+        )
+        # Bits that no distance has a place for are found beside the shift, not behind it.
+        far = Signal(self._sum_width, reset_less=True)
         beyond = Signal(reset_less=True)
-        distance = Signal(DISTANCE_BITS, reset_less=True)
-        limit = (1 << DISTANCE_BITS) - 1
+        highest = DISTANCE_BITS - PRESHIFT
         m.d.sync += [
+            far.eq(Cat(self.shift + highest <= bit for bit in range(self._sum_width))),
             below.eq((self.peak - self.logit)[: self._sum_width]),
             self.nearest.eq(below == 0),
+            beyond.eq((below & far).any()),
             coarse.eq(wide >> (self.shift[FINE_BITS:] << FINE_BITS)),
-            fine.eq(coarse[:near] >> self.shift[:FINE_BITS]),
-            beyond.eq(coarse[near:].any()),
-            distance.eq(Mux(beyond | fine[DISTANCE_BITS:].any(), limit, fine)),
+            fine.eq(coarse >> self.shift[:FINE_BITS]),
+            distance.eq(Mux(delay_line(m, beyond, 1, name="beyond")[-1], -1, fine)),
         ]
         return distance
