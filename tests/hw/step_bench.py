@@ -2,7 +2,7 @@
 """Random weight steps, what they have to leave behind, and a bench that runs the engine on them."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from amaranth.sim import Simulator
@@ -163,6 +163,7 @@ class StepBench:
         self._works, self._stall = works, stall
         self._random = np.random.default_rng(seed)
         self._answers = deque()
+        self._refused = None
         self._open = {"measured": None, "masters": None}
         self._rested = {"measured": 4, "masters": 4}
         self.engine = engine = StepEngine(config)
@@ -234,8 +235,12 @@ class StepBench:
             due = self.cycles + READ_LATENCY
             self._answers.append((due, ctx.get(request.address), ctx.get(request.last)))
             self.reads += 1
-        if ctx.get(engine.writes.valid & engine.writes.ready):
-            self._write(ctx.get(engine.writes.payload))
+        write = ctx.get(engine.writes.payload) if ctx.get(engine.writes.valid) else None
+        assert self._refused is None or self._refused == write, "an offered write changed"
+        self._refused = write
+        if write is not None and ctx.get(engine.writes.ready):
+            self._refused = None
+            self._write(write)
         if signals := ctx.get(engine.signals):
             assert not ctx.get(engine.idle)
             self.signals.append(signals)
@@ -255,8 +260,8 @@ class StepBench:
     def _count(self, ctx, name, mantissas):
         """Collect the figures of a command, and see that the next waits for four cycles."""
         valid, last, tensor, saturations = (
-            ctx.get(getattr(self.engine, f"{name}_{field}"))
-            for field in ("valid", "last", "tensor", "saturations")
+            ctx.get(getattr(self.engine, f"{name}_{figure}"))
+            for figure in ("valid", "last", "tensor", "saturations")
         )
         if not valid:
             self._rested[name] += 1

@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 
-from gcnloom_hw.update.step import StepEngine
 from gcnloom_spec.config import AcceleratorConfig
 from tests.hw.step_bench import StepBench, execute, random_work
 

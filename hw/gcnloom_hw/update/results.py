@@ -37,10 +37,11 @@ def operands_item(config: AcceleratorConfig) -> data.StructLayout:
 
 
 class Results(wiring.Component):
-    """Write both results of each command, one word a cycle in all, weights and momenta first.
+    """Write both results of each command, one word a cycle in all.
 
-    Consecutive vectors of one word of operands are one write. Signals fire when memory has
-    accepted the last word of both. Between two commands are two cycles without a write.
+    Consecutive vectors of one word of operands are one write. Operands go first: they have fewer
+    words, and would otherwise be left over at a command's end. Signals fire when memory has
+    accepted the last word of both. Between two commands is a cycle without a write.
 
     Parameters
     ----------
@@ -84,21 +85,19 @@ class Results(wiring.Component):
         m = Module()
         m.submodules.waiting = waiting = Queue(self.target, depth=TARGETS)
         wiring.connect(m, outer=wiring.flipped(self.targets), inner=waiting.i)
-        kinds = {"masters": self._pack(m), "operands": self._coalesce(m)}
+        kinds = {"operands": self._coalesce(m), "masters": self._pack(m)}
         # One flip-flop a kind: words of it are to come.
         writing = Signal(len(kinds))
-        signals = Signal(len(Unit), reset_less=True)
-        turns = self._take_turns(
-            m, [words.valid & writing[i] for i, words in enumerate(kinds.values())]
-        )
+        left = Signal.like(writing)
         free = Signal()
+        signals = Signal(len(Unit), reset_less=True)
         m.d.comb += [
             free.eq(writing == 0),
+            left.eq(writing),
             waiting.o.ready.eq(free),
             self.idle.eq(free & ~waiting.o.valid),
         ]
-        left = Signal.like(writing)
-        m.d.comb += left.eq(writing)
+        turns = self._take_turns(m, [words.valid for words in kinds.values()], writing)
         for index, (name, words) in enumerate(kinds.items()):
             address = Signal(ADDRESS_BITS, name=f"{name}_address", reset_less=True)
             m.d.comb += words.ready.eq(turns[index] & writing[index] & self.writes.ready)
@@ -124,20 +123,19 @@ class Results(wiring.Component):
                 m.d.comb += self.signals.eq(signals)
         return m
 
-    def _take_turns(self, m, offers):
-        """Whose turn it is: the first's, but what was once offered stays offered."""
-        first, second = Signal(), Signal()
-        refused, refused_second = Signal(), Signal()
+    def _take_turns(self, m, waiting, writing):
+        """Whose turn it is: the first's if it offers; what was once offered stays offered."""
+        offers = Cat(waiting) & writing
+        second, refused, refused_second = Signal(), Signal(), Signal()
         m.d.comb += [
             second.eq(Mux(refused, refused_second, ~offers[0])),
-            first.eq(~second),
-            self.writes.valid.eq(Cat(offers).any()),
+            self.writes.valid.eq(offers.any()),
         ]
         m.d.sync += [
             refused.eq(self.writes.valid & ~self.writes.ready),
             refused_second.eq(second),
         ]
-        return first, second
+        return ~second, second
 
     def _pack(self, m):
         """Weights and momenta as they lie in memory."""
