@@ -152,16 +152,18 @@ class StepBench:
     """Runs steps on a copy of memory; each stream waits with probability `stall` in each cycle.
 
     Afterwards `memory` is what memory became, `memories` what it was when each command's signals
-    fired, `signals` these; `measured` and `masters` are the figures of the commands.
+    fired, `signals` these; `measured` and `masters` are the figures of the commands, `taken` the
+    cycles in which vectors were taken, the first not before cycle `gradients_from`.
     """
 
-    def __init__(self, config, memory, works, *, stall=0.0, seed=4):
+    def __init__(self, config, memory, works, *, stall=0.0, gradients_from=0):
         self.config, self.memory = config, bytearray(memory)
         self.memories, self.signals, self.measured, self.masters = [], [], [], []
         self.reads = self.writes = self.cycles = 0
-        self.first_taken = self.idle_after = None
-        self._works, self._stall = works, stall
-        self._random = np.random.default_rng(seed)
+        self.taken, self.idle_after = [], False
+        self.reads_before_gradients = 0
+        self._works, self._stall, self._gradients_from = works, stall, gradients_from
+        self._random = np.random.default_rng(4)
         self._answers = deque()
         self._refused = None
         self._open = {"measured": None, "masters": None}
@@ -196,9 +198,7 @@ class StepBench:
         await ctx.tick().repeat(3)
         for self.cycles in range(LIMIT):
             for port, queue in self._offers:
-                if queue and not ctx.get(port.valid) and self._willing():
-                    ctx.set(port.payload, queue[0])
-                    ctx.set(port.valid, 1)
+                self._offer(ctx, port, queue)
             self._answer(ctx)
             ctx.set(engine.requests.ready, self._willing())
             ctx.set(engine.writes.ready, self._willing())
@@ -209,12 +209,16 @@ class StepBench:
                 if took:
                     queue.popleft()
                     ctx.set(port.valid, 0)
-                    if queue and self._stall == 0:
-                        ctx.set(port.payload, queue[0])
-                        ctx.set(port.valid, 1)
             if len(self.signals) == len(self._works):
                 break
         self.idle_after = bool(ctx.get(engine.idle))
+
+    def _offer(self, ctx, port, queue):
+        if port is not self.engine.commands and self.cycles < self._gradients_from:
+            return
+        if queue and not ctx.get(port.valid) and self._willing():
+            ctx.set(port.payload, queue[0])
+            ctx.set(port.valid, 1)
 
     def _answer(self, ctx):
         """Put an answer on the words, which have to be taken at once."""
@@ -235,6 +239,7 @@ class StepBench:
             due = self.cycles + READ_LATENCY
             self._answers.append((due, ctx.get(request.address), ctx.get(request.last)))
             self.reads += 1
+            self.reads_before_gradients += self.cycles < self._gradients_from
         write = ctx.get(engine.writes.payload) if ctx.get(engine.writes.valid) else None
         assert self._refused is None or self._refused == write, "an offered write changed"
         self._refused = write
@@ -245,8 +250,8 @@ class StepBench:
             assert not ctx.get(engine.idle)
             self.signals.append(signals)
             self.memories.append(bytes(self.memory))
-        if ctx.get(engine.active) and self.first_taken is None:
-            self.first_taken = self.cycles
+        if ctx.get(engine.active):
+            self.taken.append(self.cycles)
         self._count(ctx, "measured", ctx.get(engine.measured_envelope))
         self._count(ctx, "masters", 0)
 

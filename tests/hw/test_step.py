@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from gcnloom_hw.update.step import StepEngine
 from gcnloom_spec.config import AcceleratorConfig
 from tests.hw.step_bench import StepBench, execute, random_work
 
@@ -39,3 +40,36 @@ def assert_command_is_done(config, command, expected, seen):
     start = command["operands"] * config.memory_bytes + command["offset"] * size
     size *= command["count"]
     assert seen[start:][:size] == expected[start:][:size]
+
+
+@pytest.mark.parametrize("name", ["tall", "mul144-sampled"])
+def test_a_vector_is_stepped_each_cycle_with_four_cycles_between_commands(name):
+    config = AcceleratorConfig.from_toml(name)
+    rng = np.random.default_rng(3)
+    works, memory = random_work(config, rng, [40] * 5)
+    bench = StepBench(config, memory, works)
+    assert np.diff(bench.taken).tolist() == ([1] * 39 + [5]) * 4 + [1] * 39
+    assert bench.cycles - bench.taken[-1] <= bench.engine.latency + 6
+
+
+def test_narrow_memory_is_kept_writing():
+    config = AcceleratorConfig.from_toml("demo")
+    works, memory = random_work(config, np.random.default_rng(3), [40] * 5)
+    bench = StepBench(config, memory, works)
+    words = 5 * 40 * 5 // 2
+    assert words <= bench.writes <= words + 5
+    assert bench.cycles <= bench.writes + bench.taken[0] + bench.engine.latency + 5
+
+
+def test_words_of_the_next_command_are_read_before_gradients_come():
+    config = AcceleratorConfig.from_toml("demo")
+    works, memory = random_work(config, np.random.default_rng(6), [4, 4, 4])
+    bench = StepBench(config, memory, works, gradients_from=100)
+    assert bench.reads_before_gradients == sum(
+        config.masters.words(work.command["count"]) for work in works
+    )
+
+
+def test_a_configuration_without_master_weights_is_refused():
+    with pytest.raises(ValueError, match=r"master_width=0 .* use 16"):
+        StepEngine(AcceleratorConfig.from_toml("mul144"))
