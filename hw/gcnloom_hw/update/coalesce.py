@@ -44,11 +44,6 @@ class Coalesce(wiring.Component):
     words: stream.Interface
 
     def __init__(self, packing: Packing, memory_bytes: int) -> None:
-        if packing.words_per_item != 1:
-            raise ValueError(
-                f"items of {packing.item_bytes} bytes do not fit words of {memory_bytes}; "
-                "use a wider memory or shorter items"
-            )
         self._packing = packing
         super().__init__(
             {
