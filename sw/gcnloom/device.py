@@ -59,6 +59,8 @@ class Device:
         Sizes of the accelerator.
     memory : Allocator
         Regions of its device memory; tensors are placed with ``memory.allocate``.
+    link : Counter of str
+        Bytes that host and device memory have exchanged: ``"read"``, ``"written"``.
 
     Examples
     --------
@@ -83,6 +85,7 @@ class Device:
         self.memory = Allocator(identity.memory_words, self.config.memory_bytes)
         self._loaded: tuple[int, Program | Routine] | None = None
         self._total: Counter[str] = Counter()
+        self.link: Counter[str] = Counter()
 
     def __enter__(self) -> "Device":
         return self
@@ -119,19 +122,19 @@ class Device:
         address = self._program_region(words)
         data = program.to_bytes()
         self._loaded = None  # should the writing be interrupted, neither program is there
-        self._transport.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
+        self._write(address, data + bytes(words * self.config.memory_bytes - len(data)))
         self._loaded = (address, program)
         return address
 
     def write(self, layout: TensorLayout, array: NDArray[np.integer]) -> None:
         """Write a tensor's mantissas or sums."""
         self._check_layout(layout)
-        self._transport.write(layout.address, layout.pack(array))
+        self._write(layout.address, layout.pack(array))
 
     def read(self, layout: TensorLayout) -> NDArray[np.int64]:
         """Read a tensor's mantissas or sums."""
         self._check_layout(layout)
-        return layout.unpack(self._transport.read(layout.address, layout.words))
+        return layout.unpack(self._read(layout.address, layout.words))
 
     def write_bytes(self, address: int, data: bytes) -> None:
         """Write whole words of packed items: edge beats, drain orders."""
@@ -141,12 +144,12 @@ class Device:
                 "try padding them"
             )
         self._check_words(address, len(data) // self.config.memory_bytes)
-        self._transport.write(address, data)
+        self._write(address, data)
 
     def read_bytes(self, address: int, words: int) -> bytes:
         """Read whole words."""
         self._check_words(address, words)
-        return self._transport.read(address, words)
+        return self._read(address, words)
 
     def run(
         self, program: Program | Routine, seed: int = 0, step: int = 0, *,
@@ -204,6 +207,15 @@ class Device:
     def counters(self) -> dict[str, int]:
         """Sum of the counters of every run so far."""
         return dict(self._total)
+
+    def _write(self, address: int, data: bytes) -> None:
+        self.link["written"] += len(data)
+        self._transport.write(address, data)
+
+    def _read(self, address: int, words: int) -> bytes:
+        data = self._transport.read(address, words)
+        self.link["read"] += len(data)
+        return data
 
     def _product(
         self, lower: Callable[..., Multiplication], left: tuple[Any, int], right: Any

@@ -4,7 +4,7 @@
 import time
 from typing import TextIO
 
-from gcnloom.training.trainer import Epoch
+from gcnloom.training.epoch import Epoch
 
 __all__ = ["Progress", "bar"]
 
