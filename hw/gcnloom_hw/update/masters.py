@@ -10,7 +10,7 @@ from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 
-__all__ = ["Masters", "masters_item"]
+__all__ = ["WORDS_AHEAD", "Masters", "masters_item"]
 
 WORDS_AHEAD = 32
 """Words asked for before they are needed; half as many where one holds several items."""
