@@ -42,9 +42,9 @@ class Emission:
             if store: hand out to the store unit
             if step: hand out to the step that waits for this engine
 
-    `raw` results go to the store unit or to a step only. The masks are loaded from a tensor: a lane's bit is
-    set where the element is above zero. With `scaled` the shift is that of the tensor's scale,
-    see :class:`Scale`.
+    `raw` results go to the store unit or to a step only. The masks are loaded from a tensor: a
+    lane's bit is set where the element is above zero. With `scaled` the shift is that of the
+    tensor's scale, see :class:`Scale`.
     """
 
     vectors: int
@@ -225,6 +225,7 @@ class Loss:
 
     ::
 
+        if first: totals = 0 of each split
         for i in range(count):
             row = [item(device[address + panel * pitch:], i) for panel in range(panels)]
             label, split = item(device[labels:], i)
@@ -237,9 +238,8 @@ class Loss:
 
     The arithmetic is that of :func:`gcnloom_spec.softmax.softmax`; `g` counts in the statistics
     of `tensor`. A label is two bytes, a record 32; both lie as the configuration's packings say.
-    Losses follow each other without a command in between where they make one record: the totals
-    start at zero with the first, and each writes the record. With `judged` the validation nodes
-    are looked at for early stopping, see :class:`Repeat`.
+    With `judged` the validation nodes' total is looked at for early stopping, see
+    :class:`Repeat`.
     """
 
     opcode: ClassVar[Opcode] = Opcode.LOSS
@@ -258,6 +258,7 @@ class Loss:
     gradient_pitch: int = 0
     tensor: int = 0
     judged: int = 0
+    first: int = 1
     waits: int = 0
     signals: int = 0
 

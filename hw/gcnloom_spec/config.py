@@ -14,7 +14,14 @@ from typing import Any
 from gcnloom_spec.checks import LOCAL_BITS, check
 from gcnloom_spec.packing import Packing
 
-__all__ = ["LABEL_BYTES", "LOCAL_BITS", "RECORD_BYTES", "AcceleratorConfig", "Packing", "named_configs"]
+__all__ = [
+    "LABEL_BYTES",
+    "LOCAL_BITS",
+    "RECORD_BYTES",
+    "AcceleratorConfig",
+    "Packing",
+    "named_configs",
+]
 
 LABEL_BYTES, RECORD_BYTES = 2, 32
 VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 8, 2, 4

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom_spec.number import NOISE_BITS, limits, requantise
+from gcnloom_spec.registers import MOST_SHIFT
 
 __all__ = [
     "COEFFICIENT_BITS",
     "GUARD_BITS",
-    "MOST_SHIFT",
     "PRESHIFT",
     "Coefficient",
     "Step",
@@ -32,7 +32,6 @@ __all__ = [
 COEFFICIENT_BITS = 8
 PRESHIFT = 16
 """A term is shifted left by so many bits, then right by its shift."""
-MOST_SHIFT = 63
 GUARD_BITS = NOISE_BITS + 2
 """Bits that a term has beyond those of a weight; it saturates there."""
 
@@ -83,8 +82,11 @@ def scaled(values: NDArray[np.int64], shift: int, width: int) -> NDArray[np.int6
     """``floor(values * 2 ** (PRESHIFT - shift))``, saturated to `width` bits."""
     low, high = limits(width)
     if shift >= PRESHIFT:
-        return np.clip(values >> (shift - PRESHIFT), low, high)
-    return np.clip(np.clip(values, low, high) << (PRESHIFT - shift), low, high)
+        shifted = values >> (shift - PRESHIFT)
+    else:
+        shifted = np.clip(values, low, high) << (PRESHIFT - shift)
+    saturated: NDArray[np.int64] = np.clip(shifted, low, high)
+    return saturated
 
 
 def step(

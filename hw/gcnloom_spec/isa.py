@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands: 256-bit words for six decoupled units, ordered by dependence tokens.
 
-Each unit (load, aggregate, drain, transform, store, update) executes its own commands in program order. Bit
-``v`` of a command's `waits` takes a token that unit ``v`` left for this command's unit; bit
-``v`` of `signals` leaves a token for unit ``v`` once every effect of the command is visible.
+Each unit (load, aggregate, drain, transform, store, update) executes its own commands in program
+order. Bit ``v`` of a command's `waits` takes a token that unit ``v`` left for this command's unit;
+bit ``v`` of `signals` leaves a token for unit ``v`` once every effect of the command is visible.
 A program is legal if executing it in program order finds every token it waits for. Programs that
 loop are made of such programs, each ended by a `Repeat`.
 """
@@ -193,6 +193,7 @@ WORDS = {
         | {
             "gradient": 1,
             "judged": 1,
+            "first": 1,
             "count": LOCAL_BITS,
             "panels": 6,
             "classes": 12,
@@ -270,10 +271,7 @@ RECORD = Word(
         "test_correct": 24,
     },
 )
-"""What a loss leaves of a pass: of the nodes of each split the sum of their losses, in multiples
-of ``2 ** -10`` bits, and how many were right."""
 LABEL = Word("label", {"label": 12, "split": 2})
-"""Class of a row, and its :class:`Split`."""
 
 
 class Split(IntEnum):

@@ -6,12 +6,22 @@ from enum import StrEnum
 
 from gcnloom_spec.isa import Target, Unit
 
-__all__ = ["COUNTERS", "COUNTER_BASE", "IDENTITY", "REGISTERS", "STATISTICS", "Access", "Register"]
+__all__ = [
+    "COUNTERS",
+    "COUNTER_BASE",
+    "IDENTITY",
+    "MOST_SHIFT",
+    "REGISTERS",
+    "STATISTICS",
+    "Access",
+    "Register",
+]
 
 IDENTITY = 0x474C4F4D
 """What the register `identity` reads: "GLOM"."""
 STATISTICS = 128
-"""Tensors whose envelope and saturations are kept."""
+"""Tensors whose envelope, saturations and scale are kept."""
+MOST_SHIFT = 63
 COUNTER_BASE = 32
 
 
