@@ -13,6 +13,7 @@ from gcnloom_hw.epilogue.random_bytes import RandomBytes
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.update.lane import CONTROLS, StepLane
@@ -20,7 +21,6 @@ from gcnloom_hw.update.masters import Masters
 from gcnloom_hw.update.order import StepOrder
 from gcnloom_hw.update.results import Results, operands_item, stepped_item
 from gcnloom_hw.update.ring import Ring
-from gcnloom_hw.update.take import Take
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import TENSOR_BITS, Unit
 
