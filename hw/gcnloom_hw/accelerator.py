@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accelerator: its core and its registers behind one memory port and one bus."""
 
-from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, Signal
+from amaranth import Cat, ClockDomain, ClockSignal, DomainRenamer, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from gcnloom_hw.core import RESET_STAGES, Core
 from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING
 from gcnloom_hw.memory.store import write_request
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Unit
 
 __all__ = ["Accelerator"]
 
@@ -77,8 +78,12 @@ class Accelerator(wiring.Component):
             status.envelope.eq(core.envelope),
             status.saturations.eq(core.saturations),
         ]
-        for name in ("program_address", "program_count", "seed", "step", "statistic"):
+        for name in (
+            "program_address", "program_count", "seed", "step", "statistic", "finish", "worse",
+        ):  # fmt: skip
             m.d.comb += getattr(core, name).eq(getattr(status, name))
+        for name in ("scale", "progress", "train_loss", "judge", "val_loss"):
+            m.d.comb += getattr(status, name).eq(getattr(core, name))
         for name in core.signature.members:
             if name.startswith("count_"):
                 m.d.comb += getattr(status, name).eq(getattr(core, name))
@@ -90,6 +95,8 @@ class Accelerator(wiring.Component):
         A core in reset takes every answer and forgets it; out of reset it would take a late one
         for an answer to the next run's reads. A start waits. Returns whether this is under way.
         """
+        expired = self._watch(m, core)
+        abandon = core.status.reset | expired
         stretch = RESET_STAGES + 2
         left = Signal(range(2 * stretch), init=2 * stretch - 1)
         reads = Signal(range(2 * OUTSTANDING))
@@ -102,12 +109,33 @@ class Accelerator(wiring.Component):
             core.start.eq(pending & (left == 0)),
         ]
         m.d.sync += reads.eq(reads + asked - answered)
-        with m.If(core.status.reset):
+        with m.If(abandon):
             m.d.sync += left.eq(left.init)
         with m.Elif((left != 0) & ((left != stretch) | (reads == 0))):
             m.d.sync += left.eq(left - 1)
-        with m.If(core.start | core.status.reset):
+        with m.If(core.start | abandon):
             m.d.sync += pending.eq(0)
         with m.Elif(core.status.start):
             m.d.sync += pending.eq(1)
         return pending | (left != 0)
+
+    def _watch(self, m, core):
+        """Say when nothing has moved for as long as the watchdog allows."""
+        status = core.status
+        waited, expired = Signal(32, reset_less=True), Signal()
+        moves = [getattr(core, f"count_{unit.name.lower()}_active") for unit in Unit]
+        moved, due = Signal(), Signal()
+        m.d.sync += [
+            moved.eq(Cat(*moves, core.count_commands).any() | ~core.running),
+            due.eq((waited == status.watchdog) & (status.watchdog != 0)),
+            expired.eq(due & core.running & ~moved),
+        ]
+        with m.If(moved):
+            m.d.sync += waited.eq(0)
+        with m.Else():
+            m.d.sync += waited.eq(waited + 1)
+        with m.If(core.start):
+            m.d.sync += status.expired.eq(0)
+        with m.Elif(expired):
+            m.d.sync += status.expired.eq(1)
+        return expired

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.control.gate import Gate
+from gcnloom_hw.control.handover import describe_emission, hand_fields
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
 from gcnloom_hw.control.tokens import Tokens
@@ -15,19 +16,20 @@ from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_hw.fabric import Fabric
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.load import Load
-from gcnloom_hw.memory.port import ADDRESS_BITS, ReadArbiter
+from gcnloom_hw.memory.port import ADDRESS_BITS, ReadArbiter, WriteArbiter
 from gcnloom_hw.memory.store import Store, write_request
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.transform.engine import TransformEngine
-from gcnloom_spec.commands import COMMANDS
+from gcnloom_hw.update.scales import scale_entry
+from gcnloom_hw.update.unit import UpdateUnit, update_command
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, Target, Unit
+from gcnloom_spec.isa import RECORD, TENSOR_BITS, WORDS, Opcode, Target, Unit
 
 __all__ = ["RESET_STAGES", "Core"]
 
 QUIET_CYCLES = 8
 """A program has ended when nothing has moved for so long."""
-RESET_STAGES = 18
+RESET_STAGES = 22
 """A reset travels from unit to unit: a single register would be far from most of them."""
 
 
@@ -49,8 +51,17 @@ class Core(wiring.Component):
         go of the last so many cycles after it falls. No `start` before that.
     start : In(1)
     program_address, program_count, seed, step : In(32)
-    statistic : In(6)
-    envelope, saturations : Out
+    finish : In(1)
+        End the run when its step advances.
+    worse : In(16)
+        Judged losses since the smallest.
+    statistic : In(7)
+    envelope, saturations, scale : Out
+    progress : Out(32)
+        Step that the run has come to.
+    train_loss, val_loss : Out(40)
+        Of the last record, and with `judge` one to be judged.
+    judge : Out(1)
     running, fault, hazard : Out(1)
         The last two stay up until the next start.
     counts : Out
@@ -76,9 +87,16 @@ class Core(wiring.Component):
                 "program_count": In(32),
                 "seed": In(32),
                 "step": In(32),
-                "statistic": In(6),
+                "finish": In(1),
+                "worse": In(WORDS[Opcode.REPEAT].fields["patience"]),
+                "statistic": In(TENSOR_BITS),
                 "envelope": Out(config.sum_width),
                 "saturations": Out(32),
+                "scale": Out(scale_entry()),
+                "progress": Out(32),
+                "train_loss": Out(RECORD.fields["train_loss"]),
+                "val_loss": Out(RECORD.fields["val_loss"]),
+                "judge": Out(1),
                 "running": Out(1),
                 "fault": Out(1),
                 "hazard": Out(1),
@@ -92,7 +110,8 @@ class Core(wiring.Component):
         resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
         sequencer = self._unit(m, resets, "sequencer", Sequencer(config))
         tokens = self._unit(m, resets, "tokens", Tokens())
-        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes))
+        clients = 4 if config.master_width else 2
+        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=clients))
         load = self._unit(m, resets, "load", Load(config))
         store = self._unit(m, resets, "store", Store(config))
         fabric = self._unit(m, resets, "fabric", Fabric(config))
@@ -108,7 +127,6 @@ class Core(wiring.Component):
         wiring.connect(m, port=reads.words1, client=load.words)
         wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=reads.answers)
-        wiring.connect(m, inner=store.writes, outer=outer.writes)
 
         wiring.connect(m, load=load.operand_writes, fabric=fabric.load_operand)
         wiring.connect(m, load=load.left_writes, fabric=fabric.load_left)
@@ -131,7 +149,7 @@ class Core(wiring.Component):
         gates = self._gates(m, resets, sequencer, tokens)
         wiring.connect(m, gate=gates[Unit.LOAD].o, unit=load.commands)
         wiring.connect(m, gate=gates[Unit.STORE].o, unit=store.commands)
-        self._aggregate_commands(m, gates[Unit.AGGREGATE].o, aggregate)
+        hand_fields(m, gates[Unit.AGGREGATE].o, aggregate.aggregates)
         self._drain_commands(m, resets, gates[Unit.DRAIN].o, aggregate, aggregate_epilogue)
         self._transform_commands(m, resets, gates[Unit.TRANSFORM].o, transform, transform_epilogue)
         for unit, signals in (
@@ -144,19 +162,16 @@ class Core(wiring.Component):
             m.d.comb += getattr(tokens, f"signals{unit}").eq(signals)
 
         epilogues = (aggregate_epilogue, transform_epilogue)
+        update = self._update(m, resets, reads, store, fabric, gates, tokens, epilogues)
         for epilogue in epilogues:
             m.d.comb += [
                 epilogue.seed.eq(self.seed),
-                epilogue.step.eq(self.step),
+                epilogue.step.eq(self.progress),
                 epilogue.clear.eq(self.start),
-                epilogue.statistic.eq(self.statistic),
             ]
-        m.d.comb += [
-            self.envelope.eq(aggregate_epilogue.envelope | transform_epilogue.envelope),
-            self.saturations.eq(aggregate_epilogue.saturations + transform_epilogue.saturations),
-        ]
         idle = Cat(
-            *(part.idle for part in (sequencer, load, store, transform, *epilogues)),
+            *(part.idle for part in (load, store, transform, *epilogues)),
+            update.idle if update is not None else 1,
             *(gate.idle for gate in gates.values()),
             aggregate.aggregate_idle,
             aggregate.drain_idle,
@@ -168,6 +183,7 @@ class Core(wiring.Component):
             Unit.DRAIN: (aggregate.entries, aggregate.stalled),
             Unit.TRANSFORM: (transform.active, transform.stalled),
             Unit.STORE: (store.active, store.stalled),
+            Unit.UPDATE: (update.active, update.stalled) if update is not None else (0, 0),
         }
         for unit, (active, stalled) in moves.items():
             name = unit.name.lower()
@@ -181,7 +197,7 @@ class Core(wiring.Component):
                     for other in Unit
                 ),
             ]
-        self._count(m, sequencer, load, store, aggregate, transform)
+        self._count(m, sequencer, load, aggregate, transform)
         return m
 
     def _unit(self, m, resets, name, unit):
@@ -192,7 +208,8 @@ class Core(wiring.Component):
     def _gates(self, m, resets, sequencer, tokens):
         """One queue and gate a unit."""
         commands = Shapes(self.config).commands
-        shapes = {command.unit: commands[opcode] for opcode, command in COMMANDS.items()}
+        shapes = {unit: commands[Opcode[unit.name]] for unit in Unit if unit != Unit.UPDATE}
+        shapes[Unit.UPDATE] = update_command()
         gates = {}
         for unit, shape in shapes.items():
             gate = Gate(shape, depth=self.config.command_depth)
@@ -208,69 +225,100 @@ class Core(wiring.Component):
         m.d.comb += tokens.clear.eq(self.start)
         return gates
 
-    def _aggregate_commands(self, m, commands, engine):
+    def _update(self, m, resets, reads, store, fabric, gates, tokens, epilogues):
+        """Add the update unit, if there is one; it shares memory and statistics with others."""
+        outer = wiring.flipped(self)
+        if not self.config.master_width:
+            wiring.connect(m, inner=store.writes, outer=outer.writes)
+            m.d.comb += [
+                self.envelope.eq(epilogues[0].envelope | epilogues[1].envelope),
+                self.saturations.eq(epilogues[0].saturations + epilogues[1].saturations),
+                *(epilogue.statistic.eq(self.statistic) for epilogue in epilogues),
+            ]
+            return None
+        update = self._unit(m, resets, "update", UpdateUnit(self.config))
+        shape = store.writes.payload.shape()
+        writes = self._unit(m, resets, "writes", WriteArbiter(shape, clients=3))
+        for index, name in enumerate(("loss", "step")):
+            wiring.connect(
+                m,
+                client=getattr(update, f"{name}_requests"),
+                port=getattr(reads, f"requests{index + 2}"),
+            )
+            wiring.connect(
+                m, port=getattr(reads, f"words{index + 2}"), client=getattr(update, f"{name}_words")
+            )
+            wiring.connect(
+                m, client=getattr(update, f"{name}_writes"), port=getattr(writes, f"i{index + 1}")
+            )
+        wiring.connect(m, client=store.writes, port=writes.i0)
+        wiring.connect(m, inner=writes.o, outer=outer.writes)
+        wiring.connect(m, fabric=fabric.aggregate_stepped, update=update.aggregate)
+        wiring.connect(m, fabric=fabric.transform_stepped, update=update.transform)
+        wiring.connect(m, gate=gates[Unit.UPDATE].o, unit=update.commands)
         m.d.comb += [
-            engine.aggregates.valid.eq(commands.valid),
-            commands.ready.eq(engine.aggregates.ready),
-            *(
-                engine.aggregates.p[name].eq(commands.p[name])
-                for name in engine.aggregates.payload.shape().members
-            ),
+            getattr(tokens, f"signals{Unit.UPDATE}").eq(update.signals),
+            update.seed.eq(self.seed),
+            update.step.eq(self.progress),
+            update.clear.eq(self.start),
+            update.statistic.eq(self.statistic),
+            update.envelopes.eq(self.envelope),
+            self.scale.eq(update.scale),
+            self.train_loss.eq(update.train_loss),
+            self.val_loss.eq(update.val_loss),
+            self.judge.eq(update.judge),
         ]
+        for epilogue in epilogues:
+            m.d.comb += [
+                epilogue.statistic.eq(update.chosen),
+                epilogue.forget.eq(update.forget),
+                epilogue.shift.eq(update.written),
+            ]
+        parts = (*epilogues, update)
+        m.d.comb += [
+            self.envelope.eq(parts[0].envelope | parts[1].envelope | parts[2].envelope),
+            self.saturations.eq(sum(part.saturations for part in parts)),
+        ]
+        return update
 
     def _drain_commands(self, m, resets, commands, engine, epilogue):
         fork = self._unit(m, resets, "drain_fork", Fork(commands.payload.shape(), outputs=2))
         wiring.connect(m, gate=commands, fork=fork.i)
-        m.d.comb += [
-            fork.choose.eq(0b11),
-            engine.drains.valid.eq(fork.o0.valid),
-            fork.o0.ready.eq(engine.drains.ready),
-            *(
-                engine.drains.p[name].eq(fork.o0.p[name])
-                for name in engine.drains.payload.shape().members
-            ),
-        ]
-        self._emission(m, fork.o1, epilogue, 1)
+        m.d.comb += fork.choose.eq(0b11)
+        hand_fields(m, fork.o0, engine.drains)
+        describe_emission(m, fork.o1, epilogue, 1)
 
     def _transform_commands(self, m, resets, commands, engine, epilogue):
         fork = self._unit(m, resets, "transform_fork", Fork(commands.payload.shape(), outputs=2))
         wiring.connect(m, gate=commands, fork=fork.i)
-        m.d.comb += [
-            fork.choose.eq(0b11),
-            engine.commands.valid.eq(fork.o0.valid),
-            fork.o0.ready.eq(engine.commands.ready),
-            *(
-                engine.commands.p[name].eq(fork.o0.p[name])
-                for name in engine.commands.payload.shape().members
-            ),
-        ]
-        self._emission(m, fork.o1, epilogue, fork.o1.p.last)
-
-    def _emission(self, m, source, epilogue, emits):
-        """Describe the emission, empty or not: its signals pass the epilogue in any case."""
-        m.d.comb += [
-            epilogue.emissions.valid.eq(source.valid),
-            source.ready.eq(epilogue.emissions.ready),
-            epilogue.emissions.p.signals.eq(source.p.signals),
-            *(epilogue.emissions.p[name].eq(Mux(emits, source.p[name], 0)) for name in EMISSION),
-        ]
+        m.d.comb += fork.choose.eq(0b11)
+        hand_fields(m, fork.o0, engine.commands)
+        describe_emission(m, fork.o1, epilogue, fork.o1.p.last)
 
     def _run(self, m, sequencer, idle_now, hazard):
         m.d.comb += [
             sequencer.start.eq(self.start),
             sequencer.address.eq(self.program_address),
             sequencer.count.eq(self.program_count),
+            sequencer.finish.eq(self.finish),
+            sequencer.worse.eq(self.worse),
             self.fault.eq(sequencer.fault),
         ]
+        with m.If(self.start):
+            m.d.sync += self.progress.eq(self.step)
+        with m.Elif(sequencer.advance):
+            m.d.sync += self.progress.eq(self.progress + 1)
         idle = Signal()
-        m.d.sync += idle.eq(idle_now)
+        m.d.sync += idle.eq(idle_now & (sequencer.idle | sequencer.ends))
         quiet = Signal(range(QUIET_CYCLES))
         with m.If(self.start):
             m.d.sync += [self.running.eq(1), quiet.eq(0), self.hazard.eq(0)]
         with m.Elif(idle):
             m.d.sync += quiet.eq(quiet + 1)
             with m.If(quiet == QUIET_CYCLES - 1):
-                m.d.sync += self.running.eq(0)
+                m.d.comb += sequencer.quiet.eq(1)
+                with m.If(sequencer.idle):
+                    m.d.sync += self.running.eq(0)
         with m.Else():
             m.d.sync += quiet.eq(0)
         with m.If(hazard):
@@ -278,7 +326,7 @@ class Core(wiring.Component):
         with m.If(self.reset):
             m.d.sync += [self.running.eq(0), quiet.eq(0)]
 
-    def _count(self, m, sequencer, load, store, aggregate, transform):
+    def _count(self, m, sequencer, load, aggregate, transform):
         counts = {
             "cycles": 1,
             "commands": sequencer.dispatched,
@@ -287,7 +335,7 @@ class Core(wiring.Component):
             "edge_slots": Mux(aggregate.beats, self.config.pes, 0),
             "drain_entries": aggregate.entries,
             "transform_rows": transform.rows,
-            "store_words": store.wrote,
+            "store_words": self.writes.valid & self.writes.ready,
         }
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]

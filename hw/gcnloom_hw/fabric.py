@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The FIFO fabric: results of either engine to the other's memories, or to the store unit."""
+"""The FIFO fabric: results of either engine to the other's memories, to store or update unit."""
 
 from amaranth import Cat, Module
 from amaranth.lib import stream, wiring
@@ -30,7 +30,7 @@ class Router(wiring.Component):
     Attributes
     ----------
     vectors : In(stream.Signature(epilogue_output(config)))
-    stored : Out(stream.Signature(Shapes.sums))
+    stored, stepped : Out(stream.Signature(Shapes.sums))
     operand_writes, left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
     signals : Out(len(Unit))
     """
@@ -43,6 +43,7 @@ class Router(wiring.Component):
             {
                 "vectors": In(stream.Signature(epilogue_output(config))),
                 "stored": Out(stream.Signature(shapes.sums)),
+                "stepped": Out(stream.Signature(shapes.sums)),
                 "operand_writes": write,
                 "left_writes": write,
                 "right_writes": write,
@@ -53,17 +54,25 @@ class Router(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         vector = self.vectors.p
-        m.submodules.fork = fork = Fork(epilogue_output(self.config), outputs=1 + len(MEMORIES))
+        outputs = 2 + len(MEMORIES)
+        m.submodules.fork = fork = Fork(epilogue_output(self.config), outputs=outputs)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=fork.i)
         m.d.comb += [
             fork.choose.eq(
-                vector.emit.replicate(1 + len(MEMORIES))
-                & Cat(vector.store, (vector.destination == memory for memory in MEMORIES))
+                vector.emit.replicate(outputs)
+                & Cat(
+                    vector.store,
+                    (vector.destination == memory for memory in MEMORIES),
+                    vector.step if self.config.master_width else 0,
+                )
             ),
-            self.stored.valid.eq(fork.o0.valid),
-            self.stored.payload.eq(fork.o0.p.data),
-            fork.o0.ready.eq(self.stored.ready),
         ]
+        for handed_out, output in ((self.stored, fork.o0), (self.stepped, fork.o4)):
+            m.d.comb += [
+                handed_out.valid.eq(output.valid),
+                handed_out.payload.eq(output.p.data),
+                output.ready.eq(handed_out.ready),
+            ]
         # A write of one vector of a group.
         low = (self.config.vector_group - 1).bit_length()
         ports = (self.operand_writes, self.left_writes, self.right_writes)
@@ -99,6 +108,7 @@ class Fabric(wiring.Component):
     ----------
     aggregate, transform : In(stream.Signature(epilogue_output(config)))
     aggregate_stored, transform_stored : Out(stream.Signature(Shapes.sums))
+    aggregate_stepped, transform_stepped : Out(stream.Signature(Shapes.sums))
     load_operand, load_left, load_right : In(stream.Signature(Shapes.vector_write))
     operand, left, right : Out(stream.Signature(Shapes.vector_write))
     aggregate_signals, transform_signals : Out(len(Unit))
@@ -116,6 +126,8 @@ class Fabric(wiring.Component):
                 "transform": In(stream.Signature(epilogue_output(config))),
                 "aggregate_stored": Out(stream.Signature(shapes.sums)),
                 "transform_stored": Out(stream.Signature(shapes.sums)),
+                "aggregate_stepped": Out(stream.Signature(shapes.sums)),
+                "transform_stepped": Out(stream.Signature(shapes.sums)),
                 "load_operand": In(write),
                 "load_left": In(write),
                 "load_right": In(write),
@@ -135,6 +147,7 @@ class Fabric(wiring.Component):
             outer = wiring.flipped(self)
             wiring.connect(m, outer=getattr(outer, name), inner=router.vectors)
             wiring.connect(m, outer=getattr(outer, f"{name}_stored"), inner=router.stored)
+            wiring.connect(m, outer=getattr(outer, f"{name}_stepped"), inner=router.stepped)
             m.d.comb += getattr(self, f"{name}_signals").eq(router.signals)
         for name in ("operand", "left", "right"):
             merge = Merge(Shapes(self.config).vector_write, inputs=3)

@@ -2,7 +2,7 @@
 """Register map: 32-bit registers by word address; the counters follow the controls."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntFlag, StrEnum
 
 from gcnloom_spec.isa import Target, Unit
 
@@ -14,7 +14,9 @@ __all__ = [
     "REGISTERS",
     "STATISTICS",
     "Access",
+    "Control",
     "Register",
+    "Status",
 ]
 
 IDENTITY = 0x474C4F4D
@@ -40,6 +42,23 @@ class Register:
     address: int
     access: Access
     meaning: str
+
+
+class Control(IntFlag):
+    """Bits of the register `control`."""
+
+    RUN = 1
+    ABANDON = 2
+    FINISH = 4
+
+
+class Status(IntFlag):
+    """Bits of the register `status`."""
+
+    RUNNING = 1
+    FAULT = 2
+    HAZARD = 4
+    EXPIRED = 8
 
 
 REGISTERS = {

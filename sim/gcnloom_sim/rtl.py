@@ -9,17 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import DeviceError
-from gcnloom.transport import Identity
+from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
+from gcnloom.transport.interrupt import held_back
 from gcnloom_sim.memory import Memory, memory_model, numbers
 from gcnloom_sim.verilate import library
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import COMMAND_BYTES, Unit
-from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, STATISTICS
+from gcnloom_spec.isa import COMMAND_BYTES
+from gcnloom_spec.registers import (
+    COUNTER_BASE,
+    COUNTERS,
+    IDENTITY,
+    REGISTERS,
+    STATISTICS,
+    Control,
+    Status,
+)
 
 __all__ = ["RtlTransport", "open_rtl"]
 
 CHUNK = 1 << 20
-"""Cycles between looks at whether anything still moves, and at the keyboard."""
+"""Cycles between looks at the keyboard; the watchdog waits for as long."""
+WATCHED = 1 << 16
+"""Cycles between looks at how far a run is."""
 
 SIGNATURES = {
     "gcnloom_new": (ctypes.c_void_p, [ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p]),
@@ -135,7 +146,19 @@ class RtlTransport:
         start = address * self._config.memory_bytes
         return self._memory[start : start + words * self._config.memory_bytes].tobytes()
 
-    def run(self, address: int, commands: int, seed: int, step: int) -> None:
+    def scales(self) -> NDArray[np.int64]:
+        """Read every tensor's scale."""
+        table = np.zeros((3, STATISTICS), dtype=np.int64)
+        for tensor in range(STATISTICS):
+            self._set("statistic", tensor)
+            table[:, tensor] = [self._register(name) for name in ("exponent", "wanted", "shift")]
+        signed: NDArray[np.int64] = table.astype(np.uint32).astype(np.int32).astype(np.int64)
+        return signed
+
+    def run(
+        self, address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
         """Run a program to its end.
 
         Raises
@@ -149,27 +172,54 @@ class RtlTransport:
             ("program_count", commands),
             ("seed", seed),
             ("step", step),
-            ("control", 1),
+            ("worse", judged.worse),
+            ("best_low", judged.best & 0xFFFFFFFF),
+            ("best_high", judged.best >> 32),
+            ("watchdog", CHUNK),
+            ("control", Control.RUN),
         ):
-            self._library.gcnloom_write_register(self._handle, REGISTERS[name].address, value)
-        before: list[int] = []
+            self._set(name, value)
+        interrupted = False
         try:
-            while self._library.gcnloom_run(self._handle, CHUNK):
-                moved = [self._counter(f"{unit.name.lower()}_active") for unit in Unit]
-                if moved == before:
-                    raise DeviceError(self._diagnosis())
-                before = moved
+            if watch is None:
+                while self._library.gcnloom_run(self._handle, CHUNK):
+                    pass
+            else:
+                interrupted = self._run_watched(watch)
         except BaseException:
-            self._library.gcnloom_write_register(self._handle, REGISTERS["control"].address, 2)
+            self._set("control", Control.ABANDON)
             while self._library.gcnloom_run(self._handle, CHUNK):
                 pass
             raise
-        if self._register("status") & 2:
+        self._check(commands)
+        best = self._register("best_high") << 32 | self._register("best_low")
+        return Ended(
+            step=self._register("progress"), interrupted=interrupted,
+            judged=Judged(best=best, worse=self._register("worse")),
+        )  # fmt: skip
+
+    def _run_watched(self, watch: Watch) -> bool:
+        """Run to the end, or to that of an epoch if interrupted; return whether it was."""
+        with held_back() as asked:
+            finishing = False
+            while self._library.gcnloom_run(self._handle, WATCHED):
+                watch(self._register("progress"))
+                if asked() and not finishing:
+                    self._set("control", Control.FINISH)
+                    finishing = True
+            watch(self._register("progress"))
+            return asked()
+
+    def _check(self, commands: int) -> None:
+        """Raise if the run that has ended went wrong."""
+        if self._register("status") & Status.EXPIRED:
+            raise DeviceError(self._diagnosis())
+        if self._register("status") & Status.FAULT:
             raise DeviceError(
                 f"the device stopped at an unknown opcode after {self._counter('commands')} of "
                 f"{commands} commands ({COMMAND_BYTES} bytes each); lower the program again"
             )
-        if self._register("status") & 4:
+        if self._register("status") & Status.HAZARD:
             raise DeviceError(
                 "an edge came too soon after one of the same sum, or two read one operand bank, so "
                 "that sums may be wrong; schedule the matrix again for this configuration"
@@ -191,9 +241,7 @@ class RtlTransport:
         envelopes = np.zeros(STATISTICS, dtype=np.int64)
         saturations = np.zeros(STATISTICS, dtype=np.int64)
         for tensor in range(STATISTICS):
-            self._library.gcnloom_write_register(
-                self._handle, REGISTERS["statistic"].address, tensor
-            )
+            self._set("statistic", tensor)
             high, low = self._register("envelope_high"), self._register("envelope_low")
             envelopes[tensor] = high << 32 | low
             saturations[tensor] = self._register("saturations")
@@ -205,6 +253,9 @@ class RtlTransport:
             self._memory = np.zeros(0, dtype=np.uint8)
             self._library.gcnloom_delete(self._handle)
             self._handle = None
+
+    def _set(self, name: str, value: int) -> None:
+        self._library.gcnloom_write_register(self._handle, REGISTERS[name].address, value)
 
     def _register(self, name: str) -> int:
         return int(self._library.gcnloom_read_register(self._handle, REGISTERS[name].address))

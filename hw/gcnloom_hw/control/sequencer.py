@@ -5,12 +5,14 @@ from amaranth import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.control.repeats import Repeats, program_start
+from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.commands import COMMANDS
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, HEADER, Unit
+from gcnloom_spec.isa import COMMAND_BYTES, HEADER, WORDS, Opcode, Unit
 
 __all__ = ["Sequencer"]
 
@@ -19,6 +21,8 @@ FETCH_DEPTH = 16
 
 class Sequencer(wiring.Component):
     """Fetch ahead, decode the opcode, hand the command to its unit's queue, in program order.
+
+    A program may end with a repeat, by which another begins when everything is quiet.
 
     Asks for a word only when it has room for the answer, so that it never holds up other
     readers. Throughput: a command every ``max(2, words per command)`` cycles.
@@ -37,9 +41,19 @@ class Sequencer(wiring.Component):
     commands0, commands1, ... : Out(stream.Signature(8 * COMMAND_BYTES))
         To the units, in the order of :class:`gcnloom_spec.isa.Unit`.
     fetched, dispatched : Out(1)
+    quiet : In(1)
+        Everything else has been idle for so long that it has ended.
+    finish : In(1)
+    worse : In(16)
+        See :class:`~gcnloom_hw.control.repeats.Repeats`.
+    advance : Out(1)
+        The step is to be advanced.
+    ends : Out(1)
+        A repeat waits for everything else to be quiet.
     idle : Out(1)
     fault : Out(1)
-        An opcode was unknown; the sequencer has stopped until the next start.
+        An opcode was unknown, or a repeat not the last command; the sequencer has stopped until
+        the next start.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -55,6 +69,11 @@ class Sequencer(wiring.Component):
                 **{f"commands{unit}": Out(stream.Signature(8 * COMMAND_BYTES)) for unit in Unit},
                 "fetched": Out(1),
                 "dispatched": Out(1),
+                "quiet": In(1),
+                "finish": In(1),
+                "worse": In(WORDS[Opcode.REPEAT].fields["patience"]),
+                "advance": Out(1),
+                "ends": Out(1),
                 "idle": Out(1),
                 "fault": Out(1),
             }
@@ -62,10 +81,31 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        self._fetch(m)
+        # A run starts, or one of its programs follows another.
+        begin, program = Signal(), Signal(program_start(), reset_less=True)
+        base = Signal(ADDRESS_BITS, reset_less=True)
+        m.submodules.repeats = repeats = Repeats()
+        m.d.comb += [
+            repeats.quiet.eq(self.quiet),
+            repeats.start.eq(self.start),
+            repeats.base.eq(base),
+            repeats.finish.eq(self.finish),
+            repeats.worse.eq(self.worse),
+            self.advance.eq(repeats.advance),
+        ]
+        m.d.sync += begin.eq(self.start | repeats.go)
+        with m.If(self.start):
+            m.d.sync += [
+                base.eq(self.address),
+                program.address.eq(self.address),
+                program.count.eq(self.count),
+            ]
+        with m.Else():
+            m.d.sync += program.eq(repeats.program)
+        self._fetch(m, begin, program, repeats)
         return m
 
-    def _fetch(self, m):
+    def _fetch(self, m, begin, program, repeats):
         packing = self._packing
         word = unpacked_word(self.config.memory_bytes)
         m.submodules.ahead = ahead = CreditedQueue(word, depth=FETCH_DEPTH)
@@ -94,27 +134,34 @@ class Sequencer(wiring.Component):
                     m.d.sync += unasked.eq(0)
                 with m.Else():
                     m.d.sync += unasked.eq(unasked - packing.items_per_word)
-        with m.If(self.start):
-            m.d.sync += [address.eq(self.address), unasked.eq(self.count), part.eq(0)]
-        self._deal(m, unpack)
+        with m.If(begin):
+            m.d.sync += [address.eq(program.address), unasked.eq(program.count), part.eq(0)]
+        self._deal(m, unpack, begin, program, repeats)
 
-    def _deal(self, m, unpack):
+    def _deal(self, m, unpack, begin, program, repeats):
         """Decode each command, then offer it to its unit."""
         undecoded = Signal(32)
         final = Signal()
         decoding = Signal()
-        known = Signal(len(Unit))
+        known, ends = Signal(len(Unit)), Signal()
         item = unpack.items.payload
         with m.Switch(item[: HEADER["opcode"]]):
             for code, command in COMMANDS.items():
                 with m.Case(code):
-                    m.d.comb += known.eq(1 << command.unit)
-        decoded_command = data.StructLayout({"command": len(item), "unit": len(Unit)})
+                    if code == Opcode.REPEAT:
+                        m.d.comb += ends.eq(1)
+                    elif command.unit != Unit.UPDATE or self.config.master_width:
+                        m.d.comb += known.eq(1 << command.unit)
+        decoded_command = data.StructLayout(
+            {"command": len(item), "unit": len(Unit), "ends": 1, "final": 1}
+        )
         m.submodules.decoded = decoded = Queue(decoded_command, depth=2)
         m.d.comb += [
             decoded.i.valid.eq(unpack.items.valid & decoding),
             decoded.i.p.command.eq(item),
             decoded.i.p.unit.eq(known),
+            decoded.i.p.ends.eq(ends),
+            decoded.i.p.final.eq(final),
             unpack.items.ready.eq(decoded.i.ready & decoding),
             unpack.flush.eq(unpack.items.valid & unpack.items.ready & final),
         ]
@@ -133,18 +180,29 @@ class Sequencer(wiring.Component):
             ]
             with m.If(queue.valid & queue.ready):
                 m.d.comb += dealt.eq(1)
+        ends_here = offer.p.ends & offer.p.final
+        m.d.comb += [
+            repeats.repeats.payload.eq(
+                layout(WORDS[Opcode.REPEAT])(offer.p.command[: WORDS[Opcode.REPEAT].width])
+            ),
+            repeats.repeats.valid.eq(offer.valid & ends_here & ~self.fault),
+        ]
+        m.d.comb += self.ends.eq(repeats.repeats.valid)
+        with m.If(repeats.repeats.valid & repeats.repeats.ready):
+            m.d.comb += dealt.eq(1)
         m.d.comb += [
             # After a fault the rest of the program is read and thrown away.
             offer.ready.eq(dealt | self.fault),
             self.dispatched.eq(dealt),
-            self.idle.eq(~decoding & ~offer.valid),
+            self.idle.eq(~decoding & ~offer.valid & ~begin),
         ]
-        with m.If(offer.valid & (offer.p.unit == 0)):
+        with m.If(offer.valid & (offer.p.unit == 0) & ~ends_here):
             m.d.sync += self.fault.eq(1)
-        with m.If(self.start):
+        with m.If(begin):
             m.d.sync += [
-                undecoded.eq(self.count),
-                final.eq(self.count == 1),
-                decoding.eq(self.count != 0),
-                self.fault.eq(0),
+                undecoded.eq(program.count),
+                final.eq(program.count == 1),
+                decoding.eq(program.count != 0),
             ]
+        with m.If(self.start):
+            m.d.sync += self.fault.eq(0)

@@ -5,13 +5,13 @@ from amaranth import C, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.update.scales import scale_entry
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import ISA_VERSION
+from gcnloom_spec.isa import ISA_VERSION, RECORD, TENSOR_BITS, WORDS, Opcode
 from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, Access
 
 __all__ = ["Status"]
 
-STATISTIC_BITS = 6
 GROUP_BITS = 3
 """Low address bits, by which a register is chosen in its group."""
 
@@ -33,11 +33,21 @@ class Status(wiring.Component):
     write_data : In(32)
     read_data : Out(32)
     start, reset : Out(1)
-    running, fault, hazard : In(1)
-    program_address, program_count, seed, step : Out(32)
-    statistic : Out(6)
+    finish : Out(1)
+        The run is to end when its step advances.
+    running, fault, hazard, expired : In(1)
+    program_address, program_count, seed, step, watchdog : Out(32)
+    statistic : Out(7)
     envelope : In(sum_width)
     saturations : In(32)
+    scale : In(scale_entry())
+    progress : In(32)
+    train_loss : In(40)
+    judge : In(1)
+        A loss has been judged: `val_loss`.
+    val_loss : In(40)
+    worse : Out(16)
+        Judged losses since the smallest.
     count_<name> : In
         What to add to that counter in this cycle, 1 bit (`edges`, `edge_slots`: up to the PEs).
     """
@@ -53,16 +63,25 @@ class Status(wiring.Component):
                 "read_data": Out(32),
                 "start": Out(1),
                 "reset": Out(1),
+                "finish": Out(1),
                 "running": In(1),
                 "fault": In(1),
                 "hazard": In(1),
+                "expired": In(1),
                 "program_address": Out(32),
                 "program_count": Out(32),
                 "seed": Out(32),
                 "step": Out(32),
-                "statistic": Out(STATISTIC_BITS),
+                "watchdog": Out(32),
+                "statistic": Out(TENSOR_BITS),
                 "envelope": In(config.sum_width),
                 "saturations": In(32),
+                "scale": In(scale_entry()),
+                "progress": In(32),
+                "train_loss": In(RECORD.fields["train_loss"]),
+                "judge": In(1),
+                "val_loss": In(RECORD.fields["val_loss"]),
+                "worse": Out(WORDS[Opcode.REPEAT].fields["patience"]),
                 **{
                     f"count_{name}": In(range(config.pes + 1) if name in wide else 1)
                     for name in COUNTERS
@@ -78,15 +97,22 @@ class Status(wiring.Component):
             "isa_version": C(ISA_VERSION, 32),
             "digest_low": C(digest & 0xFFFFFFFF, 32),
             "digest_high": C(digest >> 32, 32),
-            "status": Cat(self.running, self.fault, self.hazard),
+            "status": Cat(self.running, self.fault, self.hazard, self.expired),
             "envelope_low": self.envelope[:32],
             "envelope_high": self.envelope[32:],
             "saturations": self.saturations,
-        }
+            "exponent": self._extended(self.scale.exponent),
+            "wanted": self._extended(self.scale.wanted),
+            "shift": self.scale.shift,
+            "progress": self.progress,
+            "loss_low": self.train_loss[:32],
+            "loss_high": self.train_loss[32:],
+            "worse": self.worse,
+        } | self._judge(m)
         readable = {
             register.address: values[name]
             for name, register in REGISTERS.items()
-            if register.access is Access.READ
+            if register.access is not Access.WRITE
         }
         for index, name in enumerate(COUNTERS):
             readable[COUNTER_BASE + index] = self._counter(m, name)
@@ -109,6 +135,25 @@ class Status(wiring.Component):
             with m.If(group == high):
                 m.d.sync += self.read_data.eq(chosen)
 
+    def _judge(self, m):
+        """Keep the smallest judged loss and how many came after it; returns its registers."""
+        self._best = {name: Signal(32, name=name) for name in ("best_low", "best_high")}
+        best = Cat(self._best.values())
+        judged, better = Signal(), Signal()
+        loss = Signal.like(self.val_loss, reset_less=True)
+        m.d.sync += [judged.eq(self.judge), loss.eq(self.val_loss), better.eq(0)]
+        with m.If(judged):
+            m.d.sync += better.eq(loss < best)
+            with m.If(~self.worse.all()):
+                m.d.sync += self.worse.eq(self.worse + 1)
+        with m.If(better):
+            m.d.sync += [best.eq(loss), self.worse.eq(0)]
+        return self._best
+
+    @staticmethod
+    def _extended(value):
+        return Cat(value, value[-1].replicate(32 - len(value)))
+
     def _counter(self, m, name):
         # A start clears them, and what need not be reset is nearer to everything.
         total = Signal(32, name=name, reset_less=True)
@@ -125,12 +170,15 @@ class Status(wiring.Component):
         with m.If(self.write):
             with m.Switch(self.address):
                 for name, register in REGISTERS.items():
-                    if register.access is Access.WRITE:
+                    if register.access is not Access.READ:
                         with m.Case(register.address):
                             if name == "control":
                                 m.d.sync += [
                                     self.start.eq(self.write_data[0]),
                                     self.reset.eq(self.write_data[1]),
+                                    self.finish.eq(self.write_data[2]),
                                 ]
+                            elif name in self._best:
+                                m.d.sync += self._best[name].eq(self.write_data)
                             else:
                                 m.d.sync += getattr(self, name).eq(self.write_data)

@@ -12,7 +12,7 @@ from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.requantise import Requantise
 from gcnloom_hw.epilogue.gate import Gate
 from gcnloom_hw.epilogue.random_bytes import RandomBytes
-from gcnloom_hw.epilogue.sequence import Sequence
+from gcnloom_hw.epilogue.sequence import Sequence, shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
@@ -28,6 +28,7 @@ TAG = data.StructLayout(
         "last": 1,
         "raw": 1,
         "store": 1,
+        "step": 1,
         "destination": EMISSION["destination"],
         "address": LOCAL_BITS,
         "bank": EMISSION["destination_bank"],
@@ -41,7 +42,7 @@ TAG = data.StructLayout(
 
 
 def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
-    """Shape of a vector on its way to the store unit, a memory or both.
+    """Shape of a vector on its way to the store or update unit, a memory or both.
 
     `data` holds operands, sign-extended, or sums if `raw`. A beat without `emit` only carries
     `last` and `signals`; `signals` is zero without `last`.
@@ -52,6 +53,7 @@ def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
             "emit": 1,
             "raw": 1,
             "store": 1,
+            "step": 1,
             "destination": EMISSION["destination"],
             "address": LOCAL_BITS,
             "bank": EMISSION["destination_bank"],
@@ -83,8 +85,12 @@ class Epilogue(wiring.Component):
         Constant while emissions are inside.
     clear : In(1)
         Zero the statistics; only while `idle`. Emissions wait until it is done.
-    statistic : In(6)
+    statistic : In(7)
         Tensor whose statistics are read; they follow at most 4 cycles later.
+    forget : In(1)
+        Zero that tensor's envelope; only while `idle`.
+    shift : In(shift_write())
+        A new shift of a tensor's scale.
     envelope : Out(sum_width)
     saturations : Out(32)
     saturated : Out(range(lanes + 1))
@@ -114,6 +120,8 @@ class Epilogue(wiring.Component):
                 "step": In(32),
                 "clear": In(1),
                 "statistic": In(range(STATISTICS)),
+                "forget": In(1),
+                "shift": In(shift_write()),
                 "envelope": Out(config.sum_width),
                 "saturations": Out(SATURATION_BITS),
                 "saturated": Out(range(config.lanes + 1)),
@@ -138,6 +146,8 @@ class Epilogue(wiring.Component):
         self._draw(m, sequence, gate)
         m.d.comb += [
             sequence.hold.eq(self.clear | statistics.clearing),
+            sequence.shift.eq(self.shift),
+            statistics.forget.eq(self.forget),
             sequence.sums_valid.eq(self.sums.valid),
             sequence.sums_last.eq(self.sums.payload.last),
             sequence.available.eq(queue.available),
@@ -197,7 +207,7 @@ class Epilogue(wiring.Component):
         ]
         m.d.comb += [
             tag[name].eq(active[name])
-            for name in ("raw", "store", "destination", "shift", "stochastic", "tensor")
+            for name in ("raw", "store", "step", "destination", "shift", "stochastic", "tensor")
         ]
         return tag
 

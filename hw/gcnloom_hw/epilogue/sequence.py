@@ -2,14 +2,22 @@
 """The order of emissions: which vector of which emission is taken, and when."""
 
 from amaranth import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.epilogue.random_bytes import REQUEST
 from gcnloom_hw.layout import Shapes
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import EMISSION, TENSOR_BITS
+from gcnloom_spec.registers import STATISTICS
 
-__all__ = ["Sequence"]
+__all__ = ["Sequence", "shift_write"]
+
+
+def shift_write():
+    """Layout of a tensor's new shift on its way to where emissions look it up."""
+    return data.StructLayout({"enable": 1, "tensor": TENSOR_BITS, "shift": EMISSION["shift"]})
 
 
 class Sequence(wiring.Component):
@@ -27,6 +35,8 @@ class Sequence(wiring.Component):
     emissions : In(stream.Signature(Shapes.emission))
     hold : In(1)
         Accept no emission.
+    shift : In(shift_write())
+        A new shift of a tensor's scale, while no emission of it is inside.
     requests : Out(stream.Signature(REQUEST))
     sums_valid, sums_last, randoms_valid, available : In(1)
         Sums wait; they end their command; their random bytes wait; the pipeline has room.
@@ -36,7 +46,7 @@ class Sequence(wiring.Component):
         So are its random bytes.
     active : Out(Shapes.emission)
         The emission it belongs to, with the vector's own `destination_base` and `mask_base`;
-        `shift` is zero if `raw`.
+        `shift` is zero if `raw`, that of the tensor's scale if `scaled`.
     busy : Out(1)
         An emission was accepted and has vectors to come.
     """
@@ -45,11 +55,13 @@ class Sequence(wiring.Component):
     requests: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        self.scales = bool(config.master_width)
         self.emission = Shapes(config).emission
         super().__init__(
             {
                 "emissions": In(stream.Signature(self.emission)),
                 "hold": In(1),
+                "shift": In(shift_write()),
                 "requests": Out(stream.Signature(REQUEST)),
                 "sums_valid": In(1),
                 "sums_last": In(1),
@@ -68,6 +80,7 @@ class Sequence(wiring.Component):
         draws = Signal()
         follows, take, following_draws = self._accept(m, following)
 
+        shift = self._shift(m, active)
         # One flag instead of the state's code: the longest path of the epilogue starts here.
         # Another says that random bytes go with it: their queue is far from that of the sums.
         running, drawing = Signal(), Signal()
@@ -90,7 +103,7 @@ class Sequence(wiring.Component):
                 with m.If(follows):
                     m.next = "Prepare"
             with m.State("Prepare"):
-                m.d.sync += active.shift.eq(Mux(active.raw, 0, active.shift))
+                m.d.sync += active.shift.eq(Mux(active.raw, 0, shift))
                 m.next = "Rest"
             with m.State("Rest"):
                 # The statistics need four cycles between the ends of two emissions.
@@ -102,6 +115,20 @@ class Sequence(wiring.Component):
         with m.If(~fsm.ongoing("Wait for emission")):
             m.d.comb += self.busy.eq(1)
         return m
+
+    def _shift(self, m, active):
+        """Shift of an emission: its own, or that of its tensor's scale."""
+        if not self.scales:
+            return active.shift
+        m.submodules.shifts = shifts = Memory(shape=EMISSION["shift"], depth=STATISTICS, init=[])
+        write, read = shifts.write_port(), shifts.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(self.shift.enable),
+            write.addr.eq(self.shift.tensor),
+            write.data.eq(self.shift.shift),
+            read.addr.eq(active.tensor),
+        ]
+        return Mux(active.scaled, read.data, active.shift)
 
     def _accept(self, m, following):
         """Hold the emission that follows, and ask for its random bytes at once.

@@ -24,30 +24,34 @@ class Statistics(wiring.Component):
     Parameters
     ----------
     config : AcceleratorConfig
+    most : int, optional
+        Most saturations of a vector; as many as it has lanes if left out.
 
     Attributes
     ----------
     valid, last : In(1)
         Figures of a vector; of the last one of an emission. After that the next vector comes no
         sooner than :attr:`latency` cycles later: until then the figures are merged.
-    tensor : In(6)
+    tensor : In(7)
     envelope : In(sum_width)
-    saturations : In(range(lanes + 1))
+    saturations : In(range(most + 1))
     clear : In(1)
         Zero the table; only while `busy` is low.
     clearing : Out(1)
         The table is being zeroed; no emission may end.
     busy : Out(1)
         A merge or a clearing is under way.
-    statistic : In(6)
+    statistic : In(7)
         Entry to read; it appears at most 4 cycles later and is kept up to date.
     read_envelope : Out(sum_width)
     read_saturations : Out(32)
+    forget : In(1)
+        Zero the envelope of the entry that is read; only while `busy` is low.
     """
 
     latency = 4
 
-    def __init__(self, config: AcceleratorConfig) -> None:
+    def __init__(self, config: AcceleratorConfig, *, most: int | None = None) -> None:
         tensor = range(STATISTICS)
         self.entry = data.StructLayout(
             {"envelope": config.sum_width, "saturations": SATURATION_BITS}
@@ -58,13 +62,14 @@ class Statistics(wiring.Component):
                 "last": In(1),
                 "tensor": In(tensor),
                 "envelope": In(config.sum_width),
-                "saturations": In(range(config.lanes + 1)),
+                "saturations": In(range((most or config.lanes) + 1)),
                 "clear": In(1),
                 "clearing": Out(1),
                 "busy": Out(1),
                 "statistic": In(tensor),
                 "read_envelope": Out(config.sum_width),
                 "read_saturations": Out(SATURATION_BITS),
+                "forget": In(1),
             }
         )
 
@@ -92,6 +97,8 @@ class Statistics(wiring.Component):
                 self.read_saturations.eq(self.entry(table.read_data).saturations),
             ]
 
+        forgotten = Signal(self.entry)  # Its envelope is zero.
+        m.d.comb += forgotten.saturations.eq(self.read_saturations)
         clearing = self.clearing
         entry = Signal(range(STATISTICS))
         with m.If(clearing):
@@ -100,9 +107,11 @@ class Statistics(wiring.Component):
             m.d.sync += clearing.eq(1)
         m.d.comb += [
             self.busy.eq(clearing | self.valid | merge | stages[1] | stages[2] | stages[3]),
-            table.write_enable.eq(clearing | stages[3]),
-            table.write_address.eq(Mux(clearing, entry, tensor)),
-            table.write_data.eq(Mux(clearing, 0, merged.as_value())),
+            table.write_enable.eq(clearing | stages[3] | self.forget),
+            table.write_address.eq(Mux(clearing, entry, Mux(stages[3], tensor, self.statistic))),
+            table.write_data.eq(
+                Mux(clearing, 0, Mux(stages[3], merged.as_value(), forgotten.as_value()))
+            ),
         ]
         return m
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The device-memory read port, shared by fetch and load."""
+"""The device-memory port, shared by those who read and by those who write."""
 
 from amaranth import Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import Queue
 
-__all__ = ["ADDRESS_BITS", "OUTSTANDING", "ReadArbiter", "read_request"]
+__all__ = ["ADDRESS_BITS", "OUTSTANDING", "ReadArbiter", "WriteArbiter", "read_request"]
 
 ADDRESS_BITS = 32
 OUTSTANDING = 64
@@ -21,20 +21,21 @@ def read_request():
 
 
 class ReadArbiter(wiring.Component):
-    """Two read clients on one in-order memory port.
+    """Several read clients on one in-order memory port.
 
-    Client 0 has priority; it asks seldom. Answers return in order of asking, and each client
-    must take its answers without waiting for the other's. Up to `outstanding` reads in flight.
+    A client goes before those with higher numbers. Answers return in order of asking, and each
+    client must take its answers without waiting for another's. Up to `outstanding` reads in flight.
 
     Parameters
     ----------
     memory_bytes : int
+    clients : int
     outstanding : int
 
     Attributes
     ----------
-    requests0, requests1 : In(stream.Signature(read_request()))
-    words0, words1 : Out(stream.Signature(unpacked_word(memory_bytes)))
+    requests0, requests1, ... : In(stream.Signature(read_request()))
+    words0, words1, ... : Out(stream.Signature(unpacked_word(memory_bytes)))
     addresses : Out(stream.Signature(ADDRESS_BITS))
     answers : In(stream.Signature(8 * memory_bytes))
     """
@@ -42,15 +43,16 @@ class ReadArbiter(wiring.Component):
     addresses: stream.Interface
     answers: stream.Interface
 
-    def __init__(self, memory_bytes: int, *, outstanding: int = OUTSTANDING) -> None:
+    def __init__(
+        self, memory_bytes: int, *, clients: int = 2, outstanding: int = OUTSTANDING
+    ) -> None:
         self._outstanding = outstanding
+        self._clients = range(clients)
         word = unpacked_word(memory_bytes)
         super().__init__(
             {
-                "requests0": In(stream.Signature(read_request())),
-                "requests1": In(stream.Signature(read_request())),
-                "words0": Out(stream.Signature(word)),
-                "words1": Out(stream.Signature(word)),
+                **{f"requests{i}": In(stream.Signature(read_request())) for i in self._clients},
+                **{f"words{i}": Out(stream.Signature(word)) for i in self._clients},
                 "addresses": Out(stream.Signature(ADDRESS_BITS)),
                 "answers": In(stream.Signature(8 * memory_bytes)),
             }
@@ -58,7 +60,7 @@ class ReadArbiter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        owner = data.StructLayout({"client": 1, "last": 1})
+        owner = data.StructLayout({"client": range(len(self._clients)), "last": 1})
         m.submodules.owners = owners = Queue(owner, depth=self._outstanding)
         # The address leaves through a queue, so that a memory's ready ends here.
         m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=2)
@@ -67,14 +69,16 @@ class ReadArbiter(wiring.Component):
         room = Signal()
         m.d.comb += room.eq(owners.i.ready & pending.i.ready)
         waiting = []
-        for client, requests in enumerate((self.requests0, self.requests1)):
+        for client in self._clients:
+            requests = getattr(self, f"requests{client}")
             queue = Queue(read_request(), depth=2)
             m.submodules[f"waiting{client}"] = queue
             wiring.connect(m, outer=wiring.flipped(requests), inner=queue.i)
             waiting.append(queue.o)
+        blocked = 0
         for client, request in enumerate(waiting):
-            blocked = waiting[0].valid if client else 0
             m.d.comb += request.ready.eq(room & ~blocked if client else room)
+            blocked = blocked | request.valid
             with m.If(request.valid & request.ready):
                 m.d.comb += [
                     owners.i.valid.eq(1),
@@ -86,7 +90,8 @@ class ReadArbiter(wiring.Component):
 
         # After a reset, answers to reads from before it find no owner and are dropped.
         m.d.comb += self.answers.ready.eq(~owners.o.valid)
-        for client, words in enumerate((self.words0, self.words1)):
+        for client in self._clients:
+            words = getattr(self, f"words{client}")
             mine = Signal(name=f"mine{client}")
             m.d.comb += [
                 mine.eq(owners.o.valid & (owners.o.p.client == client)),
@@ -99,4 +104,52 @@ class ReadArbiter(wiring.Component):
                     self.answers.ready.eq(words.ready),
                     owners.o.ready.eq(words.ready & self.answers.valid),
                 ]
+        return m
+
+
+class WriteArbiter(wiring.Component):
+    """Several clients that write through one port, in turns.
+
+    The turn stays with a client while nobody else waits, and passes on with a transfer otherwise.
+    There is no register on the way: what a client sees accepted, memory has accepted.
+
+    Parameters
+    ----------
+    shape : ShapeLike
+    clients : int
+
+    Attributes
+    ----------
+    i0, i1, ... : In(stream.Signature(shape))
+    o : Out(stream.Signature(shape))
+    """
+
+    o: stream.Interface
+
+    def __init__(self, shape, *, clients: int) -> None:
+        self._clients = clients
+        super().__init__(
+            {
+                **{f"i{index}": In(stream.Signature(shape)) for index in range(clients)},
+                "o": Out(stream.Signature(shape)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        inputs = [getattr(self, f"i{index}") for index in range(self._clients)]
+        turn = Signal(range(self._clients))
+        with m.Switch(turn):
+            for index, served in enumerate(inputs):
+                with m.Case(index):
+                    m.d.comb += [
+                        self.o.valid.eq(served.valid),
+                        self.o.payload.eq(served.payload),
+                        served.ready.eq(self.o.ready),
+                    ]
+                    with m.If(self.o.ready | ~served.valid):
+                        for offset in reversed(range(1, self._clients)):
+                            following = (index + offset) % self._clients
+                            with m.If(inputs[following].valid):
+                                m.d.sync += turn.eq(following)
         return m

@@ -12,8 +12,8 @@ from gcnloom_hw.streams.queue import Queue
 from gcnloom_hw.update.masters import Masters
 from gcnloom_hw.update.results import Results, operands_item
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.descent import MOST_SHIFT
 from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.registers import MOST_SHIFT
 
 __all__ = ["StepOrder"]
 
