@@ -14,9 +14,10 @@ from scipy.sparse import csr_array
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.lower.multiply import Multiplication, lower_gemm, lower_spmm
 from gcnloom.programs.program import Program
-from gcnloom.tensors.memory import Allocator, TensorLayout
+from gcnloom.tensors.memory import ADDRESSABLE, Allocator, TensorLayout
 from gcnloom.tensors.quantised import quantised
 from gcnloom.transport import Transport, connect
+from gcnloom.transport.window import Window
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION
 
@@ -45,6 +46,8 @@ class RunResult:
 class Device:
     """An accelerator with its memory.
 
+    More may be placed than its memory holds: the host then keeps it and streams.
+
     Parameters
     ----------
     transport : Transport
@@ -55,6 +58,8 @@ class Device:
         Sizes of the accelerator.
     memory : Allocator
         Regions of its device memory; tensors are placed with ``memory.allocate``.
+    window : Window
+        Says whether the host streams, and what goes over the link.
 
     Examples
     --------
@@ -63,7 +68,7 @@ class Device:
     """
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self._transport = self.window = Window(transport)
         identity = transport.identity()
         if identity.isa_version != ISA_VERSION:
             raise DeviceError(
@@ -76,7 +81,7 @@ class Device:
                 f"{identity.config.digest}; try opening it with its own configuration"
             )
         self.config: AcceleratorConfig = identity.config
-        self.memory = Allocator(identity.memory_words, self.config.memory_bytes)
+        self.memory = self._whole_memory()
         self._loaded: tuple[int, Program] | None = None
         self._total: Counter[str] = Counter()
 
@@ -93,7 +98,8 @@ class Device:
 
     def clear(self) -> None:
         """Forget every region and program, so that another model can be placed."""
-        self.memory = Allocator(self.memory.words, self.config.memory_bytes)
+        self.memory = self._whole_memory()
+        self.window.forget()
         self._loaded = None
 
     def close(self) -> None:
@@ -110,6 +116,7 @@ class Device:
             return self._loaded[0]
         words = -(-len(program) * COMMAND_BYTES // self.config.memory_bytes)
         address = self._program_region(words)
+        self.window.cover(self.memory.used)
         data = program.to_bytes()
         self._loaded = None  # should the writing be interrupted, neither program is there
         self._transport.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
@@ -201,6 +208,9 @@ class Device:
         self._loaded = None
         return np.ldexp(sums, left[1] + exponent)
 
+    def _whole_memory(self) -> Allocator:
+        return Allocator(self.window.words, self.config.memory_bytes, ADDRESSABLE)
+
     def _program_region(self, words: int) -> int:
         names = [name for name in self.memory.regions if name.startswith("program ")]
         for name in names:
@@ -229,11 +239,13 @@ class Device:
         self._check_words(layout.address, layout.words)
 
     def _check_words(self, address: int, words: int) -> None:
-        if address < 0 or address + words > self.memory.words:
+        there = max(self.memory.words, self.memory.used)
+        if address < 0 or address + words > there:
             raise DeviceError(
                 f"words {address}..{address + words - 1} are outside the device memory of "
-                f"{self.memory.words} words; try an address from memory.allocate"
+                f"{there} words; try an address from memory.allocate"
             )
+        self.window.cover(self.memory.used)
 
 
 def open(spec: str, config: AcceleratorConfig | None = None, **options: Any) -> Device:
