@@ -68,7 +68,7 @@ class Device:
     """
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = self.window = Window(transport)
+        self._transport = transport
         identity = transport.identity()
         if identity.isa_version != ISA_VERSION:
             raise DeviceError(
@@ -81,6 +81,7 @@ class Device:
                 f"{identity.config.digest}; try opening it with its own configuration"
             )
         self.config: AcceleratorConfig = identity.config
+        self.window = Window(transport)
         self.memory = self._whole_memory()
         self._loaded: tuple[int, Program] | None = None
         self._total: Counter[str] = Counter()
@@ -104,7 +105,7 @@ class Device:
 
     def close(self) -> None:
         """Give the device back."""
-        self._transport.close()
+        self.window.close()
 
     def load(self, program: Program) -> int:
         """Write a program to device memory, unless it is there already; return its address.
@@ -119,19 +120,19 @@ class Device:
         self.window.cover(self.memory.used)
         data = program.to_bytes()
         self._loaded = None  # should the writing be interrupted, neither program is there
-        self._transport.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
+        self.window.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
         self._loaded = (address, program)
         return address
 
     def write(self, layout: TensorLayout, array: NDArray[np.integer]) -> None:
         """Write a tensor's mantissas or sums."""
         self._check_layout(layout)
-        self._transport.write(layout.address, layout.pack(array))
+        self.window.write(layout.address, layout.pack(array))
 
     def read(self, layout: TensorLayout) -> NDArray[np.int64]:
         """Read a tensor's mantissas or sums."""
         self._check_layout(layout)
-        return layout.unpack(self._transport.read(layout.address, layout.words))
+        return layout.unpack(self.window.read(layout.address, layout.words))
 
     def write_bytes(self, address: int, data: bytes) -> None:
         """Write whole words of packed items: edge beats, drain orders."""
@@ -141,12 +142,12 @@ class Device:
                 "try padding them"
             )
         self._check_words(address, len(data) // self.config.memory_bytes)
-        self._transport.write(address, data)
+        self.window.write(address, data)
 
     def read_bytes(self, address: int, words: int) -> bytes:
         """Read whole words."""
         self._check_words(address, words)
-        return self._transport.read(address, words)
+        return self.window.read(address, words)
 
     def run(self, program: Program, seed: int = 0, step: int = 0) -> RunResult:
         """Load `program` if need be, run it and return what it counted.
@@ -154,10 +155,10 @@ class Device:
         `seed` and `step` key the random bits of dropout and stochastic rounding.
         """
         address = self.load(program)
-        self._transport.run(address, len(program), seed, step)
-        envelopes, saturations = self._transport.statistics()
+        self.window.run(address, len(program), seed, step)
+        envelopes, saturations = self.window.statistics()
         result = RunResult(
-            counters=self._transport.counters(), envelopes=envelopes, saturations=saturations
+            counters=self.window.counters(), envelopes=envelopes, saturations=saturations
         )
         self._total.update(result.counters)
         return result

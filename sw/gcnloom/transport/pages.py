@@ -2,6 +2,7 @@
 """Which pages of a large memory lie in which frames of a small one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,12 +112,10 @@ def stretches(*numbers: Numbers) -> list[slice]:
         return []
     breaks = [np.flatnonzero(np.diff(each) != 1) + 1 for each in numbers]
     ends = [0, *np.unique(np.concatenate(breaks)).tolist(), len(numbers[0])]
-    return [slice(low, high) for low, high in zip(ends, ends[1:], strict=False)]
+    return [slice(low, high) for low, high in pairwise(ends)]
 
 
-def _cheapest(
-    own: Numbers, taken: NDArray[np.bool_], keep: NDArray[np.float64]
-) -> int | None:
+def _cheapest(own: Numbers, taken: NDArray[np.bool_], keep: NDArray[np.float64]) -> int | None:
     """First of ``len(own)`` frames that nothing is `taken` of; None if there is no such place."""
     size = len(own)
     blocked, cost = _sums(taken, size), _sums(keep, size)

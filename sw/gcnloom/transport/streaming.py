@@ -112,7 +112,9 @@ class Stream:
                 self._table.refresh()
                 if isinstance(error, LoomError) and len(plan.segments) > 1:
                     first, last = segment.commands.start, segment.commands.stop - 1
-                    raise type(error)(f"commands {first}..{last} of the program: {error}") from error
+                    raise type(error)(
+                        f"commands {first}..{last} of the program: {error}"
+                    ) from error
                 raise
             self._forecast.passed(segment)
 
@@ -193,9 +195,9 @@ class Stream:
             self._table.changed[frames[part]] = False
 
     def _worth(self, number: int) -> NDArray[np.float64]:
-        """What it saves, in pages to be moved, that each frame keeps what is in it.
+        """Say how many pages it saves to move that each frame keeps what is in it.
 
-        The sooner it is used again the more; twice as much if it had to be read back.
+        The sooner that is used again the more; twice as much if it had to be read back.
         """
         page_of = self._table.page_of
         wait = 1 + np.maximum(0, self._forecast.due(page_of) - number)

@@ -25,6 +25,8 @@ class Window:
     ----------
     words : int
         Of the device's own memory.
+    size, need : int
+        Bytes of the device's own memory, and of what is in use.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -34,6 +36,8 @@ class Window:
         self._stream: Stream | None = None
         self._used = 0
         self.words = self._identity.memory_words
+        self._word_bytes = self._identity.config.memory_bytes
+        self.size, self.need = self.words * self._word_bytes, 0
 
     @property
     def streaming(self) -> bool:
@@ -47,12 +51,13 @@ class Window:
 
     def cover(self, words: int) -> None:
         """Let the first `words` words be used from now on."""
+        self.need = words * self._word_bytes
         if self._stream is None and words > self.words:
             self._stream = Stream(self._link, self._identity, used=self._used)
 
     def forget(self) -> None:
         """Let the memory be without contents."""
-        self._stream, self._used = None, 0
+        self._stream, self._used, self.need = None, 0, 0
 
     def identity(self) -> Identity:
         """Return what the device says of itself; its memory is the window."""
@@ -61,8 +66,7 @@ class Window:
     def write(self, address: int, data: bytes) -> None:
         """Write whole words from word `address` on."""
         if self._stream is None:
-            end = address + len(data) // self._identity.config.memory_bytes
-            self._used = max(self._used, end)
+            self._used = max(self._used, address + len(data) // self._word_bytes)
         self._now.write(address, data)
 
     def read(self, address: int, words: int) -> bytes:
