@@ -42,14 +42,11 @@ class PageTable:
         found[known] = self._frame_of[pages[known]]
         return found
 
-    def enter(self, frames: Numbers, pages: Numbers) -> None:
-        """Note that pages have come into frames that were free."""
-        self.changed[frames] = False
+    def enter(self, frames: Numbers, pages: Numbers, *, changed: bool) -> None:
+        """Note that frames that were free have pages, which the host may not know as they are."""
+        self.changed[frames] = changed
         self.page_of[frames] = pages
-        missing = int(pages.max(initial=-1)) + 1 - len(self._frame_of)
-        if missing > 0:
-            self._frame_of = np.concatenate([self._frame_of, np.full(missing, NOWHERE)])
-        self._frame_of[pages] = frames
+        self._find(frames, pages)
 
     def leave(self, frames: Numbers) -> None:
         """Note that frames are free."""
@@ -61,7 +58,7 @@ class PageTable:
         """Find each page's frame again, should an interruption have come between the two."""
         self._frame_of[:] = NOWHERE
         frames = np.flatnonzero(self.page_of != NOWHERE)
-        self.enter(frames, self.page_of[frames])
+        self._find(frames, self.page_of[frames])
 
     def place(
         self, spans: Sequence[range], extra: int, keep: NDArray[np.float64]
@@ -104,6 +101,12 @@ class PageTable:
             bases[index] = base
             taken[base : base + len(wanted[index])] = True
         return bases[:-1], int(bases[-1])
+
+    def _find(self, frames: Numbers, pages: Numbers) -> None:
+        missing = int(pages.max(initial=-1)) + 1 - len(self._frame_of)
+        if missing > 0:
+            self._frame_of = np.concatenate([self._frame_of, np.full(missing, NOWHERE)])
+        self._frame_of[pages] = frames
 
 
 def stretches(*numbers: Numbers) -> list[slice]:

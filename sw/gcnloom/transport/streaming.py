@@ -65,8 +65,7 @@ class Stream:
         self.envelopes = np.zeros(STATISTICS, dtype=np.int64)
         self.saturations = np.zeros(STATISTICS, dtype=np.int64)
         there = np.arange(min(frames, -(-used // page)))
-        self._table.enter(there, there)
-        self._table.changed[there] = True
+        self._table.enter(there, there, changed=True)
         if used > frames * page:
             rest = used - frames * page
             self._bytes(frames * page, rest)[:] = np.frombuffer(
@@ -146,6 +145,8 @@ class Stream:
         size = self._program_words(len(words)) * self._sizes.config.memory_bytes
         self._link.write(base * self._sizes.page, data + bytes(size - len(data)))
         # Whatever comes of the run, the device has these words now.
+        fresh = self._table.page_of[frames] != segment.pages
+        self._table.enter(frames[fresh], segment.pages[fresh], changed=True)
         self._table.changed[frames[segment.written]] = True
         self._link.run(base * self._sizes.page, len(words), seed, step)
         self._counters.update(self._link.counters())
@@ -171,17 +172,14 @@ class Stream:
         table.leave(leaving)
 
     def _send(self, segment: Segment, frames: NDArray[np.int64]) -> None:
-        """Send what a segment reads and is not there yet; give the rest of it a frame."""
-        missing = self._table.page_of[frames] != segment.pages
+        """Send what a segment reads and is not there yet."""
+        sent = segment.fetched & (self._table.page_of[frames] != segment.pages)
         self._cover(segment.pages)
-        sent = missing & segment.fetched
         for part in stretches(frames[sent], segment.pages[sent]):
             pages, targets = segment.pages[sent][part], frames[sent][part]
             data = self._memory[pages[0] : pages[-1] + 1].tobytes()
             self._link.write(int(targets[0]) * self._sizes.page, data)
-            self._table.enter(targets, pages)
-        fresh = missing & ~segment.fetched
-        self._table.enter(frames[fresh], segment.pages[fresh])
+            self._table.enter(targets, pages, changed=False)
 
     def _read_back(self, pages: NDArray[np.int64]) -> None:
         """Read what the device has changed."""
