@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of scheduler, lowering and training that `mutations.py` breaks."""
+"""The lines of scheduler, lowering, streaming and training that `mutations.py` breaks."""
 
 from tests.breaks import Mutation
 

@@ -131,8 +131,8 @@ def _window(options: argparse.Namespace) -> Table:
     size = configuration(options.config).memory_bytes
     return header, (
         (
-            f"{size * row.words / MIB:.2f} MiB",
-            f"{100 * row.words / row.need:.0f} %",
+            f"{size * min(row.words, row.need) / MIB:.2f} MiB",
+            f"{100 * min(1, row.words / row.need):.3g} %",
             f"{row.moved.sent / MIB:.2f} MiB",
             f"{row.moved.received / MIB:.2f} MiB",
             row.moved.runs,
