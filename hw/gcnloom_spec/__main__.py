@@ -16,12 +16,27 @@ from gcnloom_spec.words import Word
 __all__ = ["markdown"]
 
 EXAMPLE = "demo"
-ENUMS: tuple[type[IntEnum], ...] = (isa.Unit, isa.Target, isa.Destination, isa.Mode, isa.Source)
+LABEL_MEANS = "Class of a row and the `Split` of its node."
+RECORD_MEANS = (
+    "What a loss leaves: of the nodes of each split the sum of their losses, in multiples of "
+    "`2 ** -10` bits, and how many were right."
+)
+ENUMS: tuple[type[IntEnum], ...] = (
+    isa.Unit,
+    isa.Target,
+    isa.Destination,
+    isa.Mode,
+    isa.Source,
+    isa.Rule,
+    isa.Split,
+)
 ENUM_FIELDS = {
     "target": isa.Target,
     "destination": isa.Destination,
     "mode": isa.Mode,
     "source": isa.Source,
+    "rule": isa.Rule,
+    "split": isa.Split,
 }
 
 
@@ -68,10 +83,12 @@ def _enum(enum: type[IntEnum]) -> str:
 def _command(opcode: isa.Opcode) -> str:
     command = COMMANDS[opcode]
     word = isa.WORDS[opcode]
+    unit = getattr(command, "unit", None)
+    executor = f"unit {unit.name}" if unit is not None else "the sequencer"
     return "\n\n".join(
         (
             f"### {opcode.name}",
-            f"Opcode {opcode.value}, unit {command.unit.name}, {word.width} bits used.",
+            f"Opcode {opcode.value}, {executor}, {word.width} bits used.",
             _prose(inspect.getdoc(command) or ""),
             _fields(word),
         )
@@ -89,6 +106,8 @@ def _items() -> str:
         (isa.order_word(config), isa.order_word),
     ):
         parts += [f"### {word.name}", _prose(inspect.getdoc(maker) or ""), _fields(word)]
+    for word, meaning in ((isa.LABEL, LABEL_MEANS), (isa.RECORD, RECORD_MEANS)):
+        parts += [f"### {word.name}", meaning, _fields(word)]
     return "\n\n".join(parts)
 
 

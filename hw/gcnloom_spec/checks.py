@@ -14,7 +14,7 @@ __all__ = ["LOCAL_BITS", "check", "least_depths"]
 
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
-SWITCHED_OFF_BY_ZERO = ("operand_banks",)
+SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width")
 
 
 def check(config: "AcceleratorConfig") -> None:
@@ -56,6 +56,8 @@ def _check_widths(config: "AcceleratorConfig") -> None:
         raise ValueError(f"operand_width={config.operand_width} is outside 4..16")
     if not 32 <= config.sum_width <= 48:
         raise ValueError(f"sum_width={config.sum_width} is outside 32..48")
+    if config.master_width and not 16 <= config.master_width <= 32:
+        raise ValueError(f"master_width={config.master_width} is outside 16..32; use 16, or 0")
     if config.memory_bytes & (config.memory_bytes - 1) or not 4 <= config.memory_bytes <= 256:
         raise ValueError(f"memory_bytes={config.memory_bytes} is not a power of two in 4..256")
     if config.vector.words_per_item > 1:

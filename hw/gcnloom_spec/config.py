@@ -14,8 +14,16 @@ from typing import Any
 from gcnloom_spec.checks import LOCAL_BITS, check
 from gcnloom_spec.packing import Packing
 
-__all__ = ["LOCAL_BITS", "AcceleratorConfig", "Packing", "named_configs"]
+__all__ = [
+    "LABEL_BYTES",
+    "LOCAL_BITS",
+    "RECORD_BYTES",
+    "AcceleratorConfig",
+    "Packing",
+    "named_configs",
+]
 
+LABEL_BYTES, RECORD_BYTES = 2, 32
 VECTOR_GROUP, EDGE_GROUP, ORDER_GROUP = 8, 2, 4
 """Most items that are written on chip in one cycle, if a memory word holds as many."""
 
@@ -60,6 +68,9 @@ class AcceleratorConfig:
         Vectors each fabric FIFO holds.
     command_depth : int
         Commands each unit's queue holds.
+    master_width : int
+        Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
+        weight step are left to the host.
     """
 
     pes: int
@@ -80,6 +91,7 @@ class AcceleratorConfig:
     mask_depth: int = 1024
     fabric_depth: int = 16
     command_depth: int = 4
+    master_width: int = 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -93,6 +105,26 @@ class AcceleratorConfig:
     def sum_bytes(self) -> int:
         """Bytes of one raw sum in device memory."""
         return 4 if self.sum_width <= 32 else 8
+
+    @property
+    def master_bytes(self) -> int:
+        """Bytes of a weight, or of its momentum, that the device updates."""
+        return 2 if self.master_width <= 16 else 4
+
+    @cached_property
+    def masters(self) -> Packing:
+        """Packing of `lanes` weights and, behind them, their momenta."""
+        return Packing.of(2 * self.lanes * self.master_bytes, self.memory_bytes)
+
+    @cached_property
+    def label(self) -> Packing:
+        """Packing of the rows' labels."""
+        return Packing.of(LABEL_BYTES, self.memory_bytes)
+
+    @cached_property
+    def record(self) -> Packing:
+        """Packing of what losses leave of their passes."""
+        return Packing.of(RECORD_BYTES, self.memory_bytes)
 
     @property
     def left_banks(self) -> int:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands: 256-bit words for five decoupled units, ordered by dependence tokens.
+"""Commands: 256-bit words for six decoupled units, ordered by dependence tokens.
 
-Each unit (load, aggregate, drain, transform, store) executes its own commands in program order. Bit
-``v`` of a command's `waits` takes a token that unit ``v`` left for this command's unit; bit
-``v`` of `signals` leaves a token for unit ``v`` once every effect of the command is visible.
-A program is legal if executing it in program order finds every token it waits for.
+Each unit (load, aggregate, drain, transform, store, update) executes its own commands in program
+order. Bit ``v`` of a command's `waits` takes a token that unit ``v`` left for this command's unit;
+bit ``v`` of `signals` leaves a token for unit ``v`` once every effect of the command is visible.
+A program is legal if executing it in program order finds every token it waits for. Programs that
+loop are made of such programs, each ended by a `Repeat`.
 """
 
 from enum import IntEnum
@@ -18,11 +19,17 @@ __all__ = [
     "HAZARD_DISTANCE",
     "HEADER",
     "ISA_VERSION",
+    "LABEL",
+    "LOOPS",
+    "RECORD",
+    "TENSOR_BITS",
     "WORDS",
     "Destination",
     "Mode",
     "Opcode",
+    "Rule",
     "Source",
+    "Split",
     "Target",
     "Unit",
     "edge_word",
@@ -31,21 +38,25 @@ __all__ = [
     "order_word",
 ]
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 COMMAND_BYTES = 32
+TENSOR_BITS = 7
+LOOPS = 4
+"""Counters of passes that repeats have."""
 HAZARD_DISTANCE = 4
 """Beats between two edges of one PE that name the same accumulator slot: at least this many,
 also where they belong to two commands, for these follow each other without a pause."""
 
 
 class Unit(IntEnum):
-    """The five command queues; also bit positions in `waits` and `signals`."""
+    """The six command queues; also bit positions in `waits` and `signals`."""
 
     LOAD = 0
     AGGREGATE = 1
     DRAIN = 2
     TRANSFORM = 3
     STORE = 4
+    UPDATE = 5
 
 
 class Opcode(IntEnum):
@@ -56,6 +67,10 @@ class Opcode(IntEnum):
     DRAIN = 3
     TRANSFORM = 4
     STORE = 5
+    LOSS = 6
+    STEP = 7
+    SCALE = 8
+    REPEAT = 9
 
 
 class Target(IntEnum):
@@ -89,10 +104,18 @@ class Mode(IntEnum):
 
 
 class Source(IntEnum):
-    """Engine whose emissions a store writes."""
+    """Engine whose emissions a store writes or a step takes."""
 
     AGGREGATE = 0
     TRANSFORM = 1
+
+
+class Rule(IntEnum):
+    """What a :class:`Scale` does."""
+
+    FIT = 0
+    SAME = 1
+    SET = 2
 
 
 HEADER = {"opcode": 4, "waits": len(Unit), "signals": len(Unit)}
@@ -106,13 +129,15 @@ EMISSION = {
     "mask_base": LOCAL_BITS,
     "dropout": 1,
     "threshold": 8,
-    "tensor": 6,
+    "tensor": TENSOR_BITS,
     "row": 32,
     "feature": 16,
     "destination": 2,
     "destination_base": LOCAL_BITS,
     "destination_bank": 4,
     "store": 1,
+    "scaled": 1,
+    "step": 1,
 }
 WORDS = {
     Opcode.LOAD: Word(
@@ -162,8 +187,100 @@ WORDS = {
     Opcode.STORE: Word(
         "store", HEADER | {"source": 1, "raw": 1, "count": LOCAL_BITS, "address": 32}
     ),
+    Opcode.LOSS: Word(
+        "loss",
+        HEADER
+        | {
+            "gradient": 1,
+            "judged": 1,
+            "first": 1,
+            "count": LOCAL_BITS,
+            "panels": 6,
+            "classes": 12,
+            "address": 32,
+            "pitch": 20,
+            "labels": 32,
+            "gradients": 32,
+            "gradient_pitch": 20,
+            "record": 32,
+            "multiplier": 16,
+            "logits": TENSOR_BITS,
+            "tensor": TENSOR_BITS,
+        },
+    ),
+    Opcode.STEP: Word(
+        "step",
+        HEADER
+        | {
+            "source": 1,
+            "count": LOCAL_BITS,
+            "address": 32,
+            "operands": 32,
+            "offset": 6,
+            "tensor": TENSOR_BITS,
+            "gradient": TENSOR_BITS,
+            "momentum": 8,
+            "decay": 8,
+            "decay_shift": 6,
+            "rate": 8,
+            "rate_shift": 6,
+            "halving": 5,
+            "stochastic": 1,
+            "row": 32,
+            "feature": 16,
+        },
+    ),
+    Opcode.SCALE: Word(
+        "scale",
+        HEADER
+        | {
+            "rule": 2,
+            "tensor": TENSOR_BITS,
+            "left": TENSOR_BITS,
+            "right": TENSOR_BITS,
+            "exponent": -12,
+            "wanted": -12,
+        },
+    ),
+    Opcode.REPEAT: Word(
+        "repeat",
+        {
+            "opcode": 4,
+            "loop": 2,
+            "passes": 24,
+            "advance": 1,
+            "patience": 16,
+            "target": 32,
+            "target_count": 24,
+            "following": 32,
+            "following_count": 24,
+        },
+    ),
 }
 """Packed form of each command; the rest of its 256 bits is zero."""
+
+
+RECORD = Word(
+    "record",
+    {
+        "train_loss": 40,
+        "train_correct": 24,
+        "val_loss": 40,
+        "val_correct": 24,
+        "test_loss": 40,
+        "test_correct": 24,
+    },
+)
+LABEL = Word("label", {"label": 12, "split": 2})
+
+
+class Split(IntEnum):
+    """Which nodes a row belongs to."""
+
+    NONE = 0
+    TRAIN = 1
+    VAL = 2
+    TEST = 3
 
 
 def edge_word(config: AcceleratorConfig) -> Word:

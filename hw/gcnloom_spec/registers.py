@@ -6,12 +6,22 @@ from enum import StrEnum
 
 from gcnloom_spec.isa import Target, Unit
 
-__all__ = ["COUNTERS", "COUNTER_BASE", "IDENTITY", "REGISTERS", "STATISTICS", "Access", "Register"]
+__all__ = [
+    "COUNTERS",
+    "COUNTER_BASE",
+    "IDENTITY",
+    "MOST_SHIFT",
+    "REGISTERS",
+    "STATISTICS",
+    "Access",
+    "Register",
+]
 
 IDENTITY = 0x474C4F4D
 """What the register `identity` reads: "GLOM"."""
-STATISTICS = 64
-"""Tensors whose envelope and saturations are kept."""
+STATISTICS = 128
+"""Tensors whose envelope, saturations and scale are kept."""
+MOST_SHIFT = 63
 COUNTER_BASE = 32
 
 
@@ -20,6 +30,7 @@ class Access(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    BOTH = "read, write"
 
 
 @dataclass(frozen=True)
@@ -40,13 +51,15 @@ REGISTERS = {
         4,
         Access.WRITE,
         "bit 0: run the program, counters and statistics start at zero; bit 1: abandon it, "
-        "after which it still runs until its last read is answered",
+        "after which it still runs until its last read is answered; bit 2: end it at the next "
+        "repeat that advances the step",
     ),
     "status": Register(
         5,
         Access.READ,
         "bit 0: running; bit 1: stopped at an unknown opcode; bit 2: an edge came too soon after "
-        "one of the same sum, or two of a beat read one operand bank, which no legal program does",
+        "one of the same sum, or two of a beat read one operand bank, which no legal program does; "
+        "bit 3: nothing moved for as long as the watchdog allows, and the run was abandoned",
     ),
     "program_address": Register(6, Access.WRITE, "first memory word of the program"),
     "program_count": Register(7, Access.WRITE, "commands in the program"),
@@ -58,6 +71,20 @@ REGISTERS = {
     "envelope_low": Register(11, Access.READ, "OR of sign-folded results of that tensor, low word"),
     "envelope_high": Register(12, Access.READ, "the same, high word"),
     "saturations": Register(13, Access.READ, "clipped results of that tensor"),
+    "exponent": Register(14, Access.READ, "exponent of that tensor's scale, signed"),
+    "wanted": Register(15, Access.READ, "exponent that it is wanted to have, signed"),
+    "shift": Register(16, Access.READ, "its shift"),
+    "watchdog": Register(
+        17, Access.WRITE, "cycles without any movement after which a run is abandoned; 0: never"
+    ),
+    "progress": Register(18, Access.READ, "step that the run has come to"),
+    "loss_low": Register(
+        19, Access.READ, "the training nodes' losses in the last record, low word"
+    ),
+    "loss_high": Register(20, Access.READ, "the same, high word"),
+    "worse": Register(21, Access.BOTH, "judged losses since the smallest"),
+    "best_low": Register(22, Access.BOTH, "smallest judged loss, low word"),
+    "best_high": Register(23, Access.BOTH, "the same, high word; the host sets all ones at first"),
 }
 
 

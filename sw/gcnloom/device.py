@@ -14,9 +14,10 @@ from scipy.sparse import csr_array
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.lower.multiply import Multiplication, lower_gemm, lower_spmm
 from gcnloom.programs.program import Program
+from gcnloom.programs.routine import Routine
 from gcnloom.tensors.memory import ADDRESSABLE, Allocator, TensorLayout
 from gcnloom.tensors.quantised import quantised
-from gcnloom.transport import Transport, connect
+from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Transport, Watch, connect
 from gcnloom.transport.window import Window
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION
@@ -36,11 +37,14 @@ class RunResult:
         For each tensor id, see :func:`gcnloom_spec.number.envelope`.
     saturations : NDArray[np.int64]
         For each tensor id, results that were clipped.
+    ended : Ended
+        The step it came to, and what it judged.
     """
 
     counters: dict[str, int]
     envelopes: NDArray[np.int64]
     saturations: NDArray[np.int64]
+    ended: Ended
 
 
 class Device:
@@ -83,7 +87,7 @@ class Device:
         self.config: AcceleratorConfig = identity.config
         self.window = Window(transport)
         self.memory = self._whole_memory()
-        self._loaded: tuple[int, Program] | None = None
+        self._loaded: tuple[int, Program | Routine] | None = None
         self._total: Counter[str] = Counter()
 
     def __enter__(self) -> "Device":
@@ -107,7 +111,7 @@ class Device:
         """Give the device back."""
         self.window.close()
 
-    def load(self, program: Program) -> int:
+    def load(self, program: Program | Routine) -> int:
         """Write a program to device memory, unless it is there already; return its address.
 
         A program replaces the previous one where it fits into its region.
@@ -115,7 +119,10 @@ class Device:
         self._check(program)
         if self._loaded is not None and self._loaded[1] is program:
             return self._loaded[0]
-        words = -(-len(program) * COMMAND_BYTES // self.config.memory_bytes)
+        if isinstance(program, Routine):
+            words = program.words
+        else:
+            words = -(-len(program) * COMMAND_BYTES // self.config.memory_bytes)
         address = self._program_region(words)
         self.window.cover(self.memory.used)
         data = program.to_bytes()
@@ -149,19 +156,29 @@ class Device:
         self._check_words(address, words)
         return self.window.read(address, words)
 
-    def run(self, program: Program, seed: int = 0, step: int = 0) -> RunResult:
+    def run(
+        self, program: Program | Routine, seed: int = 0, step: int = 0, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> RunResult:  # fmt: skip
         """Load `program` if need be, run it and return what it counted.
 
-        `seed` and `step` key the random bits of dropout and stochastic rounding.
+        `seed` and `step` key the random bits of dropout and stochastic rounding; what a routine
+        judges comes after `judged`. See :meth:`gcnloom.transport.Transport.run` for `watch`.
         """
         address = self.load(program)
-        self.window.run(address, len(program), seed, step)
+        count = program.first_commands if isinstance(program, Routine) else len(program)
+        ended = self.window.run(address, count, seed, step, judged=judged, watch=watch)
         envelopes, saturations = self.window.statistics()
         result = RunResult(
-            counters=self.window.counters(), envelopes=envelopes, saturations=saturations
-        )
+            counters=self.window.counters(), envelopes=envelopes, saturations=saturations,
+            ended=ended,
+        )  # fmt: skip
         self._total.update(result.counters)
         return result
+
+    def scales(self) -> NDArray[np.int64]:
+        """Return exponents, wanted exponents and shifts, a row each, by tensor id."""
+        return self.window.scales()
 
     def spmm(self, sparse: Any, dense: Any) -> NDArray[np.float64]:
         """``sparse @ dense`` on the sparse engine.
@@ -219,7 +236,11 @@ class Device:
                 return self.memory.regions[name].start
         return self.memory.allocate(f"program {len(names)}", words)
 
-    def _check(self, program: Program) -> None:
+    def _check(self, program: Program | Routine) -> None:
+        if isinstance(program, Routine):
+            for part in program.parts:
+                self._check(part.program)
+            return
         if program.isa_version != ISA_VERSION:
             raise ProgramError(
                 f"program is for version {program.isa_version} of the command set, the device "

@@ -11,6 +11,13 @@ __all__ = ["Network"]
 
 FORWARD = ("product", "hidden")
 KINDS = (*FORWARD, "aggregate_gradient", "gradient")
+FURTHER = (
+    "outside_product", "outside_hidden", "infer_product", "infer_hidden",
+    "weights", "used_weights", "masters", "weight_gradient",
+)  # fmt: skip
+"""Kinds that come after all of those: rows that the loss does not see, inference, weights."""
+CONSTANTS = ("adjacency", "features", "probability", "one", "logits", "infer_logits")
+"""What there is one of, after all kinds."""
 DRAWS = 256
 MOST_FEATURES = 1 << EMISSION["feature"]
 
@@ -42,10 +49,11 @@ class Network:
                 f"a layer of {max(self.widths[1:])} features or classes is more than commands can "
                 f"name; try at most {MOST_FEATURES}"
             )
-        if 1 + len(KINDS) * self.layers > STATISTICS:
+        most = (STATISTICS - 1 - len(CONSTANTS)) // len(KINDS + FURTHER)
+        if self.layers > most:
             raise ConfigError(
                 f"{self.layers} layers are more than the device keeps statistics for; "
-                f"try at most {(STATISTICS - 1) // len(KINDS)}"
+                f"try at most {most}"
             )
         if not 0 <= self.threshold < DRAWS:
             raise ConfigError(f"dropout {self.dropout} is outside 0 to below 1; try 0.5")
@@ -68,14 +76,16 @@ class Network:
     def identifier(self, tensor: str) -> int:
         """Tensor number on the device of, for example, ``"hidden1"``; 0 is of raw results."""
         kind = tensor.rstrip("0123456789")
-        return 1 + len(KINDS) * (int(tensor[len(kind) :]) - 1) + KINDS.index(kind)
+        if kind in CONSTANTS:
+            return 1 + len(KINDS + FURTHER) * self.layers + CONSTANTS.index(kind)
+        layer = int(tensor[len(kind) :]) - 1
+        if kind in KINDS:
+            return 1 + len(KINDS) * layer + KINDS.index(kind)
+        return 1 + len(KINDS) * self.layers + len(FURTHER) * layer + FURTHER.index(kind)
 
     def outside(self, tensor: str) -> int:
-        """Tensor number of those rows of ``"hidden1"``, for example, that the loss does not see.
-
-        Only the forward pass has some; the numbers of the backward pass are free in it.
-        """
-        return self.identifier(tensor) + len(FORWARD)
+        """Tensor number of those rows of ``"hidden1"``, for example, that the loss does not see."""
+        return self.identifier(f"outside_{tensor}")
 
     def tensor_names(self) -> dict[int, str]:
         """Names by tensor number, of all tensors that are requantised on the device."""
@@ -84,6 +94,12 @@ class Network:
             if layer < self.layers or kind in ("product", "aggregate_gradient")
         ]  # fmt: skip
         return {self.identifier(name): name for name in names}
+
+    def every_name(self) -> dict[int, str]:
+        """Names by tensor number, of whatever has a scale on the device."""
+        layers = range(1, self.layers + 1)
+        names = [f"{kind}{layer}" for layer in layers for kind in KINDS + FURTHER]
+        return {self.identifier(name): name for name in [*names, *CONSTANTS]}
 
     def forward_names(self) -> dict[int, str]:
         """Names by tensor number of what a training forward pass requantises."""

@@ -8,13 +8,13 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_spec.number import NOISE_BITS, limits
 
-__all__ = ["Requantise"]
+__all__ = ["FINE_BITS", "Requantise", "shifted"]
 
 FINE_BITS = 3
 """Low bits of a shift, done in the second stage; the first shifts by whole bytes."""
 
 
-def _shifted(value: Value, amount: Value, step: int) -> Value:
+def shifted(value: Value, amount: Value, step: int) -> Value:
     """Arithmetic right shift by ``amount * step``, one level of multiplexers a bit."""
     for level in reversed(range(len(amount))):
         value = Mux(amount[level], value.shift_right(step << level), value)
@@ -99,9 +99,9 @@ class Requantise(wiring.Component):
         rest = delay_line(m, self.shift[:FINE_BITS], 1, name="rest")[-1]
         octets = [wide[i : i + 8].any() for i in range(0, width, 8)]
         m.d.sync += [
-            coarse.eq(_shifted(wide.as_signed(), steps, 8)),
+            coarse.eq(shifted(wide.as_signed(), steps, 8)),
             coarse_sticky.eq(Cat(octet & (steps > i) for i, octet in enumerate(octets)).any()),
-            fine.eq(_shifted(coarse, rest, 1)),
+            fine.eq(shifted(coarse, rest, 1)),
             sticky.eq(coarse_sticky | Cat(coarse[i] & (rest > i) for i in range(7)).any()),
         ]
         return fine, sticky

@@ -11,7 +11,7 @@ from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import Epoch, Trainer, weights_sha256
-from gcnloom.transport import configuration
+from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Watch, configuration
 from gcnloom.transport.link import Moved
 from gcnloom_sim.model import Model
 from gcnloom_spec.config import AcceleratorConfig
@@ -50,10 +50,14 @@ class _Timed(Model):
 
     running = 0.0
 
-    def run(self, program_address: int, commands: int, seed: int, step: int) -> None:
+    def run(
+        self, program_address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
         begin = time.perf_counter()
-        super().run(program_address, commands, seed, step)
+        ended = super().run(program_address, commands, seed, step, judged=judged, watch=watch)
         self.running += time.perf_counter() - begin
+        return ended
 
 
 def streamed(

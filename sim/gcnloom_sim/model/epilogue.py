@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
 from gcnloom_sim.model.checks import check_range
+from gcnloom_sim.model.scales import Scales
 from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.number import envelope, requantise
@@ -21,13 +22,15 @@ class Epilogue:
     Parameters
     ----------
     config : AcceleratorConfig
+    scales : Scales
     seed, step : int
-        Key of every random bit.
+        Key of every random bit, changed by whoever repeats a program.
     """
 
-    def __init__(self, config: AcceleratorConfig, *, seed: int = 0, step: int = 0) -> None:
+    def __init__(self, config: AcceleratorConfig, scales: Scales, *, seed: int, step: int) -> None:
         self.config = config
-        self._key = (seed, step)
+        self.key = (seed, step)
+        self._scales = scales
         self.envelopes = np.zeros(STATISTICS, dtype=np.int64)
         self.saturations = np.zeros(STATISTICS, dtype=np.int64)
 
@@ -46,7 +49,8 @@ class Epilogue:
             return gated
         noise = self._draw(emission, ROUNDING) if emission.stochastic else None
         width = self.config.operand_width
-        operands, saturations = requantise(gated, emission.shift, width, noise)
+        shift = self._scales.shift(emission.tensor) if emission.scaled else emission.shift
+        operands, saturations = requantise(gated, shift, width, noise)
         self.saturations[emission.tensor] += saturations
         return operands
 
@@ -64,8 +68,8 @@ class Epilogue:
 
     def _draw(self, emission: Emission, purpose: int) -> NDArray[np.int64]:
         return draw(
-            seed=self._key[0],
-            step=self._key[1],
+            seed=self.key[0],
+            step=self.key[1],
             tensor=emission.tensor,
             purpose=purpose,
             rows=(emission.row + np.arange(emission.vectors)) & 0xFFFFFFFF,

@@ -4,15 +4,18 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom_spec.commands import Command, Store
+from gcnloom_spec.commands import Command, Step, Store
 from gcnloom_spec.isa import Source, Unit
 
-__all__ = ["Stores", "Tokens"]
+__all__ = ["Tokens", "Waiting"]
+
+Taker = TypeVar("Taker", Store, Step)
 
 
 class Tokens:
@@ -49,54 +52,59 @@ class Tokens:
 
 
 @dataclass
-class _Pending:
+class _Pending(Generic[Taker]):
     index: int
-    command: Store
+    command: Taker
     done: int = 0
 
 
-class Stores:
-    """Stores that wait for vectors, oldest first.
+class Waiting(Generic[Taker]):
+    """Stores, or steps, that wait for vectors, oldest first.
 
-    The store unit takes one command after the other, so vectors that come before it has
-    reached their command would block their engine: stored emissions must come in the order of
-    the stores.
+    Their unit takes one command after the other, so vectors that come before it has reached
+    their command would block their engine: emissions must come in the order of what takes them.
 
     Parameters
     ----------
+    name : str
+        What they are.
     write : Callable
-        Called with a store, the index of an item in it, and vectors to write from there on.
+        Called with a command, the index of an item in it, and vectors from there on.
     complete : Callable
-        Called with a store whose last vector was written.
+        Called with a command whose last vector was taken.
     """
 
     def __init__(
         self,
-        write: Callable[[Store, int, NDArray[np.int64]], None],
-        complete: Callable[[Store], None],
+        name: str,
+        write: Callable[[Taker, int, NDArray[np.int64]], None],
+        complete: Callable[[Taker], None],
     ) -> None:
-        self._pending: deque[_Pending] = deque()
-        self._write = write
-        self._complete = complete
+        self._name = name
+        self._pending: deque[_Pending[Taker]] = deque()
+        self._write: Callable[[Taker, int, NDArray[np.int64]], None] = write
+        self._complete: Callable[[Taker], None] = complete
 
-    def expect(self, index: int, command: Store) -> None:
-        """Start a store."""
+    def expect(self, index: int, command: Taker) -> None:
+        """Start a command."""
         self._pending.append(_Pending(index, command))
 
     def take(self, source: Source, vectors: NDArray[np.int64], *, raw: int) -> None:
-        """Hand vectors to the stores that wait."""
+        """Hand vectors to the commands that wait."""
         while len(vectors):
             name = source.name.lower()
             if not self._pending:
                 raise ProgramError(
-                    f"{len(vectors)} vectors of {name} find no store; try a store before this"
+                    f"{len(vectors)} vectors of {name} find no {self._name}; "
+                    f"try a {self._name} before this"
                 )
             oldest = self._pending[0]
-            if (oldest.command.source, oldest.command.raw) != (source, raw):
+            expected = getattr(oldest.command, "raw", 1)
+            if (oldest.command.source, expected) != (source, raw):
                 raise ProgramError(
-                    f"vectors of {name} (raw={raw}) come before store {oldest.index} has its own "
-                    f"(source={oldest.command.source}, raw={oldest.command.raw}); "
-                    "try stores in the order of the commands that emit to them"
+                    f"vectors of {name} (raw={raw}) come before {self._name} {oldest.index} has "
+                    f"its own (source={oldest.command.source}, raw={expected}); "
+                    f"try {self._name}s in the order of the commands that emit to them"
                 )
             part = vectors[: oldest.command.count - oldest.done]
             self._write(oldest.command, oldest.done, part)
@@ -107,11 +115,11 @@ class Stores:
                 self._complete(oldest.command)
 
     def check_empty(self) -> None:
-        """Raise if the program ends while a store still waits."""
+        """Raise if the program ends while one still waits."""
         if self._pending:
             oldest = self._pending[0]
             raise ProgramError(
-                f"command {oldest.index} (store) has got {oldest.done} of "
+                f"command {oldest.index} ({self._name}) has got {oldest.done} of "
                 f"{oldest.command.count} vectors when the program ends; "
                 "try a count that matches what is emitted"
             )

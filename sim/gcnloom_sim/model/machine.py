@@ -2,7 +2,8 @@
 """Model: executes encoded programs in program order, bit for bit as the gateware does."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +12,29 @@ from gcnloom.errors import ConfigError, DeviceError, ProgramError
 from gcnloom.programs.dependence import accesses_of
 from gcnloom.programs.encoding import LIMBS, decode
 from gcnloom.tensors.items import pack_elements
-from gcnloom.transport import Identity
+from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
+from gcnloom.transport.interrupt import held_back
 from gcnloom_sim.model.checks import check_range
 from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
-from gcnloom_sim.model.flow import Stores, Tokens
+from gcnloom_sim.model.flow import Tokens, Waiting
 from gcnloom_sim.model.memories import Memories
+from gcnloom_sim.model.sequencer import Sequencer
 from gcnloom_sim.model.sparse import SparseEngine
-from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
+from gcnloom_sim.model.update import Update
+from gcnloom_spec.commands import (
+    Aggregate,
+    Command,
+    Drain,
+    Emission,
+    Load,
+    Loss,
+    Repeat,
+    Scale,
+    Step,
+    Store,
+    Transform,
+)
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION, Destination, Mode, Source, Target
 from gcnloom_spec.registers import COUNTERS
@@ -47,12 +63,14 @@ class Model:
         self._memories = Memories(config)
         self._sparse = SparseEngine(config)
         self._dense = DenseEngine(config)
+        self._update = Update(config, self._bytes)
         self._begin(0, 0)
 
     def _begin(self, seed: int, step: int) -> None:
-        self._epilogue = Epilogue(self.config, seed=seed, step=step)
+        self._epilogue = Epilogue(self.config, self._update.scales, seed=seed, step=step)
         self._tokens = Tokens()
-        self._stores = Stores(self._write_items, self._tokens.signal)
+        self._stores = Waiting[Store]("store", self._write_items, self._tokens.signal)
+        self._steps = Waiting[Step]("step", self._step, self._tokens.signal)
         self._counters: Counter[str] = Counter()
         self._sparse.begin()
 
@@ -87,16 +105,59 @@ class Model:
         """Return envelopes and saturations of the last run, by tensor id."""
         return self._epilogue.envelopes.copy(), self._epilogue.saturations.copy()
 
-    def run(self, program_address: int, commands: int, seed: int, step: int) -> None:
+    def scales(self) -> NDArray[np.int64]:
+        """Return exponents, wanted exponents and shifts, a row each, by tensor id."""
+        return self._update.scales.table.copy()
+
+    def run(
+        self, program_address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
         """Execute a program that lies in device memory."""
         for name, value in (("seed", seed), ("step", step)):
             if not 0 <= value < 1 << 32:
                 raise DeviceError(f"{name}={value} is no 32-bit word; try 0..{(1 << 32) - 1}")
         self._begin(seed, step)
-        words = -(-commands * COMMAND_BYTES // self.config.memory_bytes)
-        raw = self._bytes(program_address, words)[: commands * COMMAND_BYTES]
-        program = decode(raw.copy().view("<u8").astype(np.uint64).reshape(commands, LIMBS))
-        self._counters["program_words"] = words
+        self._update.judged = judged
+        sequencer = Sequencer(step=step, count=commands)
+        fetched: dict[tuple[int, int], Sequence[Command | Repeat]] = {}
+        if watch is None:
+            self._follow(program_address, sequencer, fetched, watch, lambda: False)
+            return Ended(step=sequencer.step, judged=self._update.judged)
+        with held_back() as asked:
+            self._follow(program_address, sequencer, fetched, watch, asked)
+            return Ended(step=sequencer.step, judged=self._update.judged, interrupted=asked())
+
+    def _follow(
+        self, start: int, sequencer: Sequencer,
+        fetched: dict[tuple[int, int], Sequence[Command | Repeat]], watch: Watch | None,
+        interrupted: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        """Execute one program after the other until the run ends."""
+        while sequencer.count:
+            place = sequencer.offset, sequencer.count
+            if place not in fetched:
+                fetched[place] = self._fetch(start + place[0], place[1])
+            self._counters["program_words"] += self._words(place[1])
+            *commands, last = fetched[place]
+            if not isinstance(last, Repeat):
+                commands, last = [*commands, last], Repeat()
+            else:
+                self._counters["commands"] += 1
+            self._execute_all(cast("list[Command]", commands))
+            sequencer.follow(last, worse=self._update.judged.worse, finish=interrupted())
+            self._epilogue.key = self._epilogue.key[0], sequencer.step
+            if watch and last.advance:
+                watch(sequencer.step)
+
+    def _words(self, commands: int) -> int:
+        return -(-commands * COMMAND_BYTES // self.config.memory_bytes)
+
+    def _fetch(self, address: int, commands: int) -> Sequence[Command | Repeat]:
+        raw = self._bytes(address, self._words(commands))[: commands * COMMAND_BYTES]
+        return decode(raw.copy().view("<u8").astype(np.uint64).reshape(commands, LIMBS))
+
+    def _execute_all(self, program: Sequence[Command]) -> None:
         for index, command in enumerate(program):
             try:
                 self._execute(index, command)
@@ -104,9 +165,14 @@ class Model:
                 name = command.opcode.name.lower()
                 raise ProgramError(f"command {index} ({name}): {error}") from error
         self._stores.check_empty()
+        self._steps.check_empty()
         self._tokens.check_empty()
 
     def _execute(self, index: int, command: Command) -> None:
+        if isinstance(command, Repeat):
+            raise ProgramError("a repeat that is not a program's last; try one program each")
+        if isinstance(command, Loss | Step | Scale) and not self.config.master_width:
+            raise ProgramError("the device has no update unit; try a master_width of 16")
         self._tokens.wait(command)
         self._counters["commands"] += 1
         match command:
@@ -125,6 +191,14 @@ class Model:
             case Store():
                 self._store(index, command)
                 return
+            case Loss():
+                self._update.loss(command, self._epilogue, self._epilogue.key[1])
+            case Step():
+                check_range("vectors", 0, command.count, 1 << LOCAL_BITS)
+                self._steps.expect(index, command)
+                return
+            case Scale():
+                self._update.scales.execute(command, self._epilogue.envelopes)
         self._tokens.signal(command)
 
     def _load(self, command: Load) -> None:
@@ -167,7 +241,9 @@ class Model:
         self, emission: Emission, sums: NDArray[np.int64], source: Source, mask: Target
     ) -> None:
         if emission.raw and emission.destination:
-            raise ProgramError("raw sums go to the store unit only; try without a destination")
+            raise ProgramError("raw sums go to a store or a step; try without a destination")
+        if emission.step and not emission.raw:
+            raise ProgramError("a step takes raw sums; try raw=1")
         vectors = self._epilogue.apply(emission, sums, self._memories.masks[mask])
         if not len(vectors):
             return
@@ -177,6 +253,11 @@ class Model:
             )
         if emission.store:
             self._stores.take(source, vectors, raw=emission.raw)
+        if emission.step:
+            self._steps.take(source, vectors, raw=emission.raw)
+
+    def _step(self, command: Step, done: int, vectors: NDArray[np.int64]) -> None:
+        self._update.step(command, done, vectors, self._epilogue, self._epilogue.key)
 
     def _write_items(self, store: Store, done: int, vectors: NDArray[np.int64]) -> None:
         config = self.config

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Arena
+from gcnloom.lower.descent import Descent
 from gcnloom.programs.access import Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
@@ -95,6 +96,8 @@ class Output:
         Rows from this one on, which the loss does not see, go by the tensor number `outside`,
         so that they leave no trace in the statistics that shifts follow from.
     outside : int
+    descent : Descent, optional
+        Weights that are updated with the vectors, which are stored nowhere.
     """
 
     tensor: Tensor
@@ -108,6 +111,7 @@ class Output:
     grid: int = 0
     counted: int | None = None
     outside: int = 0
+    descent: Descent | None = None
 
 
 class Builder:
@@ -234,7 +238,7 @@ class Builder:
         self.arenas[target].release(tensor.name, span)
 
     def emission(self, source: Source, output: Output, panel: int, rows: range) -> Emission:
-        """Describe one panel's rows leaving an engine; adds the store that takes them."""
+        """Describe one panel's rows leaving an engine; adds what takes them."""
         tensor, config = output.tensor, self.config
         mask_base = 0
         if output.mask is not None:
@@ -247,22 +251,20 @@ class Builder:
             if found is None:
                 raise ProgramError(f"no room is reserved on chip for {tensor.name!r}; reserve it")
             base = found
-        if tensor.stored is not None:
-            self.add(
-                Store(
-                    source=source,
-                    count=len(rows),
-                    raw=int(output.raw),
-                    address=tensor.stored.panel_address(panel, rows.start),
-                )
-            )
+        stored = tensor.stored is not None and output.descent is None
+        if output.descent is not None:
+            self.add(output.descent.step(source, panel, rows))
+        elif tensor.stored is not None:
+            address = tensor.stored.panel_address(panel, rows.start)
+            self.add(Store(source=source, count=len(rows), raw=int(output.raw), address=address))
         return Emission(
             vectors=len(rows), raw=int(output.raw), relu=int(output.relu),
             stochastic=int(output.stochastic), mask=int(output.mask is not None),
             mask_base=mask_base, dropout=int(output.dropout > 0), threshold=output.dropout,
             tensor=output.identifier, row=rows.start, feature=panel * config.lanes,
             destination=DIRECT[output.direct] if output.direct is not None else Destination.NONE,
-            destination_base=base, destination_bank=bank, store=int(tensor.stored is not None),
+            destination_base=base, destination_bank=bank, store=int(stored),
+            step=int(output.descent is not None),
         )  # fmt: skip
 
     def program(self) -> Program:

@@ -22,6 +22,7 @@ __all__ = [
     "padded_inner",
     "steps_of",
     "tile_rows",
+    "tiles",
 ]
 
 Step = tuple[int, int]
@@ -71,7 +72,7 @@ def gemm_steps(
         if span is None:
             yield None
             continue
-        for rows in _tiles(span, most):
+        for rows in tiles(span, most):
             sum_base = builder.sums.place(output.tensor.name, rows)
             for step in steps:
                 _weight_stationary(
@@ -202,7 +203,7 @@ def gemm_transposed(
     tile = aligned(min(config.left_depth, config.right_depth) // 2, config)
     for number, (left_group, piece) in enumerate(_steps(left.features, config)):
         block = range(number * config.rows, (number + 1) * config.rows)
-        for rows in _tiles(range(left.rows), tile):
+        for rows in tiles(range(left.rows), tile):
             left_base = builder.rows(Target.LEFT, left, left_group, rows)
             right_base = builder.rows(Target.RIGHT, right, group, rows)
             command = Transform(
@@ -254,7 +255,8 @@ def _of_rows(command: Transform, part: range, rows: int) -> Transform:
     return replace(command, left_base=left_base, sum_base=sum_base, count=len(part))
 
 
-def _tiles(rows: range, limit: int) -> Iterator[range]:
+def tiles(rows: range, limit: int) -> Iterator[range]:
+    """Cut rows into ranges of at most `limit`."""
     for start in range(rows.start, rows.stop, limit):
         yield range(start, min(start + limit, rows.stop))
 

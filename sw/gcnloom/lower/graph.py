@@ -61,12 +61,14 @@ def lower_graph(
     sampled: bool = True,
     serial: bool = False,
     mixture: bool = True,
+    descends: bool = False,
 ) -> LoweredGraph:
     """Normalise, quantise and order a graph, place it in device memory and lower its passes.
 
     Training is `sampled` where it computes only what the loss of the training nodes sees.
     Where passes are `serial` the units of the device take turns. With `mixture` both engines share
-    products of dense features where that is faster.
+    products of dense features where that is faster. With `descends` there is also a backward pass
+    that updates the weights.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def lower_graph(
     def lower(memory: Allocator) -> LoweredNetwork:
         return lower_network(
             network, *parts, config, memory, seen=field.rows, sampled=sampled, serial=serial,
-            mixture=mixture,
+            mixture=mixture, descends=descends,
         )  # fmt: skip
 
     try:

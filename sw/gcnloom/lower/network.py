@@ -36,6 +36,8 @@ class LoweredNetwork:
     matrices : tuple of StoredMatrix
     forward, infer, backward : Program
         Training forward pass (drops out, keeps hidden layers), inference, and backward pass.
+    descend : Program or None
+        Backward pass in which the device updates the weights itself.
     features : NDArray[np.int64] or None
         Mantissas of dense features, to be written once.
     necessary_macs, unsampled_macs : dict[str, int]
@@ -50,6 +52,7 @@ class LoweredNetwork:
     forward: Program
     infer: Program
     backward: Program
+    descend: Program | None
     features: NDArray[np.int64] | None
     necessary_macs: dict[str, int]
     unsampled_macs: dict[str, int]
@@ -78,6 +81,7 @@ def lower_network(
     sampled: bool = False,
     serial: bool = False,
     mixture: bool = True,
+    descends: bool = False,
 ) -> LoweredNetwork:
     """Schedule the graph, place every tensor, and lower the three passes.
 
@@ -101,6 +105,8 @@ def lower_network(
     mixture : bool
         Whether both engines share products of dense features where that is faster. The bits are
         the same.
+    descends : bool
+        Whether the device is to update the weights itself, too.
     """
     every = (adjacency.shape[0],) * (network.layers + 1)
     seen = every if seen is None else seen
@@ -116,13 +122,17 @@ def lower_network(
     forward = lower_forward(parts, rows, seen)
     infer = lower_forward(parts, every, None)
     backward = lower_backward(parts, rows)
+    descend = None
+    if descends:
+        tensors.place_masters()
+        descend = lower_backward(parts, rows, descends=True)
 
     def macs(rows: tuple[int, ...]) -> dict[str, int]:
         return necessary_macs(network, adjacency, features, rows)
 
     return LoweredNetwork(
         network=network, config=config, tensors=tensors.named, forward=forward, infer=infer,
-        backward=backward, matrices=tuple(matrices),
+        backward=backward, descend=descend, matrices=tuple(matrices),
         features=None if matrices.sparse_input else np.asarray(features, dtype=np.int64),
         necessary_macs=macs(rows) | {"infer": macs(every)["infer"]}, unsampled_macs=macs(every),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from functools import partial
 from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Output, Tensor
 from gcnloom.lower.dense import StreamedGemm, gemm_transposed, groups, steps_of
+from gcnloom.lower.descent import Descent
 from gcnloom.lower.hops import Hop, Made, Pass, PassParts, part_of
 from gcnloom.lower.interleave import Step, array_cycles, finished, interleaved
 from gcnloom.lower.making import Handover, dense_makings, shared_makings
@@ -15,6 +16,7 @@ from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Load, block_rows, deal
 from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import batches, operand_room, replayed
+from gcnloom.lower.transposing import transpose
 from gcnloom.lower.turns import exhaust, there
 from gcnloom.programs.program import Program
 from gcnloom_spec.isa import Target
@@ -34,9 +36,14 @@ def lower_forward(parts: PassParts, rows: tuple[int, ...], seen: tuple[int, ...]
     return _fitting(*(partial(_Forward, parts, rows, seen, *way) for way in ways))
 
 
-def lower_backward(parts: PassParts, rows: tuple[int, ...]) -> Program:
-    """Lower a backward pass over the first `rows` of each layer."""
-    return _fitting(*(partial(_Backward, parts, rows, streamed) for streamed in (True, False)))
+def lower_backward(parts: PassParts, rows: tuple[int, ...], *, descends: bool = False) -> Program:
+    """Lower a backward pass over the first `rows` of each layer.
+
+    Weight gradients are stored; or, where it `descends`, the device updates the weights with
+    them, and transposes those it needs so.
+    """
+    ways = (partial(_Backward, parts, rows, streamed, descends) for streamed in (True, False))
+    return _fitting(*ways)
 
 
 def _fitting(*ways: "Callable[[], _Forward | _Backward]") -> Program:
@@ -184,8 +191,19 @@ class _Forward(Pass):
 
 
 class _Backward(Pass):
+    def __init__(
+        self, parts: PassParts, rows: tuple[int, ...], streamed: bool, descends: bool
+    ) -> None:
+        super().__init__(parts, rows, streamed)
+        self.descends = descends
+
     def program(self) -> Program:
         last = self.network.layers
+        if self.descends:
+            named = self.tensors.named
+            for layer in range(2, last + 1):
+                weights, identity = named[f"weights{layer}"], named[f"identity{layer}"]
+                transpose(self.builder, weights, identity, named[f"weights{layer}_transposed"])
         hops: dict[int, Hop] = {}
         for layer in range(1, last + 1):
             hops[layer] = self._hop(layer, hops.get(layer - 1))
@@ -230,7 +248,7 @@ class _Backward(Pass):
         self, matrix: StoredMatrix, spread: Tensor, at_once: int, leaving: Iterable[range]
     ) -> Iterator[Step]:
         """Multiply the transposed features by the gradient, the first panels as they come."""
-        output = Output(tensor=self.tensors.named["weight_gradient1"], raw=True)
+        output = self._weight_gradient(1)
         for panels in batches(self.parts.panels(spread), at_once):
             yield from spmm(self.builder, matrix, spread, output, panels, leaving)
             leaving = self._there(spread.rows, matrix)
@@ -259,6 +277,19 @@ class _Backward(Pass):
             stochastic=self.network.stochastic, direct=Target.LEFT if layer > 1 else None,
             grid=hop.matrix.part,
         )  # fmt: skip
+
+    def _weight_gradient(self, layer: int) -> Output:
+        """Say how a weight gradient leaves."""
+        named, network = self.tensors.named, self.network
+        output = Output(tensor=named[f"weight_gradient{layer}"], raw=True)
+        if not self.descends:
+            return output
+        descent = Descent(
+            masters=named[f"masters{layer}"].layout, operands=named[f"weights{layer}"].layout,
+            tensor=network.identifier(f"weights{layer}"),
+            gradient=network.identifier(f"weight_gradient{layer}"), stochastic=True,
+        )  # fmt: skip
+        return replace(output, descent=descent)
 
     def _following(self, layer: int, hops: dict[int, Hop]) -> StreamedGemm | None:
         """Return what makes the gradient of the layer below as it comes, if its sums fit."""
@@ -289,7 +320,7 @@ class _Backward(Pass):
     def _dense_gradients(self, lowest: int) -> Iterator[range]:
         for layer in range(self.network.layers, lowest - 1, -1):
             spread = self.tensors.named[f"aggregate_gradient{layer}"]
-            output = Output(tensor=self.tensors.named[f"weight_gradient{layer}"], raw=True)
+            output = self._weight_gradient(layer)
             name = "features" if layer == 1 else f"hidden{layer - 1}"
             left = self.tensors.first(name, spread.rows)
             for group in groups(spread, self.config):

@@ -67,6 +67,18 @@ class Tensors:
             self._place("training_logits", rows[-1], network.widths[-1], kind="sums")
         self._place(f"gradient{last}", rows[-1], network.widths[-1])
 
+    def place_masters(self) -> None:
+        """Place what the device needs to update the weights itself."""
+        config, network = self._config, self._network
+        for layer in range(1, network.layers + 1):
+            gradient = self.named[f"weight_gradient{layer}"].layout
+            columns = 2 * config.lanes * gradient.panels
+            block = gradient.block
+            self._place(f"masters{layer}", gradient.rows, columns, kind="masters", block=block)
+            if layer > 1:
+                rows = self.named[f"weights{layer}"].rows
+                self._place(f"identity{layer}", rows, network.widths[layer - 1])
+
     def first(self, name: str, rows: int) -> Tensor:
         """First rows of a tensor."""
         return replace(self.named[name], rows=rows)

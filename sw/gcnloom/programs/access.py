@@ -3,13 +3,26 @@
 
 from typing import NamedTuple
 
-from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
+from gcnloom_spec.commands import (
+    Aggregate,
+    Command,
+    Drain,
+    Emission,
+    Load,
+    Loss,
+    Scale,
+    Step,
+    Store,
+    Transform,
+)
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Mode, Target, load_packing
+from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["DEVICE", "Access", "Reach", "accesses_of"]
 
 DEVICE = "device"
+SCALES = "scales"
 LEFT = tuple(f"left.{bank}" for bank in range(16))
 RIGHT = tuple(f"right.{bank}" for bank in range(16))
 TARGETS = {
@@ -83,6 +96,38 @@ def accesses_of(
             packing = config.sums if command.raw else config.vector
             end = command.address + packing.words(command.count)
             return [Access(DEVICE, command.address, end, True)]
+        case Loss():
+            return _loss(command, config)
+        case Step():
+            masters = command.address + config.masters.words(command.count)
+            operands = command.operands + config.vector.words(command.offset + command.count)
+            return [
+                Access(DEVICE, command.address, masters, True),
+                Access(DEVICE, command.operands, operands, True),
+                Access(SCALES, command.gradient, command.gradient + 1, False),
+                Access(SCALES, command.tensor, command.tensor + 1, False),
+            ]
+        case Scale():
+            return [Access(SCALES, 0, STATISTICS, True)]
+
+
+def _loss(command: Loss, config: AcceleratorConfig) -> list[Access]:
+    def panels(start: int, pitch: int, words: int, *, write: bool) -> list[Access]:
+        each = (start + panel * pitch for panel in range(command.panels))
+        return [Access(DEVICE, address, address + words, write) for address in each]
+
+    logits = config.sums.words(command.count)
+    labels = command.labels + config.label.words(command.count)
+    accesses = [
+        *panels(command.address, command.pitch, logits, write=False),
+        Access(DEVICE, command.labels, labels, False),
+        Access(SCALES, command.logits, command.logits + 1, False),
+        Access(SCALES, command.tensor, command.tensor + 1, False),
+    ]
+    if command.gradient:
+        words = config.vector.words(command.count)
+        accesses += panels(command.gradients, command.gradient_pitch, words, write=True)
+    return accesses
 
 
 def _accumulators(
@@ -122,6 +167,8 @@ def _emission(emission: Emission, mask: str) -> list[Access]:
     if not emission.vectors:
         return []
     accesses = []
+    if emission.scaled:
+        accesses.append(Access(SCALES, emission.tensor, emission.tensor + 1, False))
     if emission.mask:
         low = emission.mask_base
         accesses.append(Access(mask, low, low + emission.vectors, False))

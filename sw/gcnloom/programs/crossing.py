@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokens of a program that is run in parts, one after the other."""
 
+from typing import get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.programs.encoding import opcodes
-from gcnloom_spec.commands import COMMANDS
-from gcnloom_spec.isa import HEADER, WORDS, Unit
+from gcnloom_spec.commands import Command
+from gcnloom_spec.isa import HEADER, WORDS, Opcode, Unit
 
 __all__ = ["without_crossing_tokens"]
 
@@ -31,7 +33,7 @@ def without_crossing_tokens(
     """
     units = _units(words)
     parts = np.searchsorted(starts, np.arange(len(words)), side="right")
-    header = next(iter(WORDS.values())).offsets
+    header = WORDS[Opcode.LOAD].offsets
     kept = words.copy()
     for giver in Unit:
         for taker in Unit:
@@ -48,7 +50,7 @@ def without_crossing_tokens(
 
 def _units(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     table = np.full(1 << HEADER["opcode"], -1)
-    for opcode, kind in COMMANDS.items():
-        table[opcode] = kind.unit
+    for kind in get_args(Command):
+        table[kind.opcode] = kind.unit
     units: NDArray[np.int64] = table[opcodes(words).astype(np.int64)]
     return units

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
-from gcnloom_spec.commands import COMMANDS, Command, Emission
+from gcnloom_spec.commands import COMMANDS, Command, Emission, Repeat
 from gcnloom_spec.isa import COMMAND_BYTES, EMISSION, WORDS, Opcode
 
 __all__ = ["LIMBS", "decode", "encode", "opcodes", "patch", "unpack_by_opcode"]
@@ -19,7 +19,7 @@ LIMBS = COMMAND_BYTES // 8
 OPCODE_MASK = np.uint64(0xF)
 
 
-def encode(commands: Sequence[Command]) -> NDArray[np.uint64]:
+def encode(commands: Sequence[Command | Repeat]) -> NDArray[np.uint64]:
     """Pack commands into an array of shape ``(len(commands), LIMBS)``.
 
     Raises
@@ -40,7 +40,7 @@ def encode(commands: Sequence[Command]) -> NDArray[np.uint64]:
     return words
 
 
-def _columns(group: Sequence[Any], kind: type[Command]) -> dict[str, list[int]]:
+def _columns(group: Sequence[Any], kind: type[Command] | type[Repeat]) -> dict[str, list[int]]:
     """Every field of commands of one kind, those of their emissions included."""
     names = [field.name for field in fields(kind) if field.name != "emission"]
     columns = {name: [getattr(command, name) for command in group] for name in names}

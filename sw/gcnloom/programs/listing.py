@@ -3,8 +3,20 @@
 
 from collections.abc import Mapping, Sequence
 
-from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
-from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit
+from gcnloom_spec.commands import (
+    Aggregate,
+    Command,
+    Drain,
+    Emission,
+    Load,
+    Loss,
+    Repeat,
+    Scale,
+    Step,
+    Store,
+    Transform,
+)
+from gcnloom_spec.isa import Destination, Mode, Rule, Source, Target, Unit
 
 __all__ = ["listing"]
 
@@ -15,7 +27,7 @@ MODES = {
 }
 
 
-def listing(commands: Sequence[Command], tensors: Mapping[int, str]) -> str:
+def listing(commands: Sequence[Command | Repeat], tensors: Mapping[int, str]) -> str:
     """Text of `commands` with aligned index, opcode and operands; `tensors` names tensor ids."""
     rows = [
         (str(index), command.opcode.name.lower(), _operands(command, tensors), _tokens(command))
@@ -28,7 +40,7 @@ def listing(commands: Sequence[Command], tensors: Mapping[int, str]) -> str:
     )
 
 
-def _operands(command: Command, tensors: Mapping[int, str]) -> str:
+def _operands(command: Command | Repeat, tensors: Mapping[int, str]) -> str:
     match command:
         case Load():
             target = Target(command.target).name.lower()
@@ -47,6 +59,35 @@ def _operands(command: Command, tensors: Mapping[int, str]) -> str:
             raw = " raw" if command.raw else ""
             source = Source(command.source).name.lower()
             return f"{source} {command.count}{raw}  to {command.address:#x}"
+        case Loss() | Step() | Scale():
+            return _update(command, tensors)
+        case Repeat():
+            return _repeat(command)
+
+
+def _update(command: Loss | Step | Scale, tensors: Mapping[int, str]) -> str:
+    name = tensors.get(command.tensor, f"t{command.tensor}")
+    if isinstance(command, Loss):
+        gradient = f"  {name} to {command.gradients:#x}" if command.gradient else ""
+        rows = f"{command.count} rows of {command.classes}  from {command.address:#x}"
+        return f"{rows}  record {command.record:#x}{gradient}" + "  judged" * command.judged
+    if isinstance(command, Step):
+        source = Source(command.source).name.lower()
+        return f"{source} {command.count}  {name} {command.address:#x}  to {command.operands:#x}"
+    if command.rule == Rule.SET:
+        return f"{name} at {command.exponent}, wanted at {command.wanted}"
+    left, right = (tensors.get(key, f"t{key}") for key in (command.left, command.right))
+    return f"{name} as {left}" if command.rule == Rule.SAME else f"{name} of {left} + {right}"
+
+
+def _repeat(command: Repeat) -> str:
+    parts = [f"{command.target_count} from +{command.target:#x} x{command.passes}"]
+    parts = parts if command.passes > 1 else []
+    parts += ["advance"] if command.advance else []
+    parts += [f"patience {command.patience}"] if command.patience else []
+    if command.following_count:
+        parts.append(f"then {command.following_count} from +{command.following:#x}")
+    return "  ".join(parts)
 
 
 def _transform(command: Transform, tensors: Mapping[int, str]) -> str:
@@ -78,7 +119,8 @@ def _emission(emission: Emission, tensors: Mapping[int, str]) -> str:
     if emission.dropout:
         steps.append(f"dropout {emission.threshold}/256")
     noise = " stochastic" if emission.stochastic else ""
-    steps.append("raw" if emission.raw else f">>{emission.shift}{noise}")
+    shift = "scaled" if emission.scaled else f">>{emission.shift}"
+    steps.append("raw" if emission.raw else f"{shift}{noise}")
     how.append(f"({', '.join(steps)})")
     places = []
     if emission.destination:
@@ -87,15 +129,16 @@ def _emission(emission: Emission, tensors: Mapping[int, str]) -> str:
             "" if emission.destination == Destination.OPERAND else f".{emission.destination_bank}"
         )
         places.append(f"{memory}{bank} {emission.destination_base}")
-    if emission.store:
-        places.append("store")
+    places += ["store"] * emission.store + ["step"] * emission.step
     if places:
         how.append("to " + ", ".join(places))
     return " ".join(how)
 
 
-def _tokens(command: Command) -> str:
-    parts = []
+def _tokens(command: Command | Repeat) -> str:
+    parts: list[str] = []
+    if isinstance(command, Repeat):
+        return ""
     for word, bits in (("wait", command.waits), ("signal", command.signals)):
         units = [unit.name.lower() for unit in Unit if bits >> unit & 1]
         if units:

@@ -20,6 +20,7 @@ from gcnloom_spec.isa import ISA_VERSION, Opcode
 
 __all__ = ["Program", "decode"]
 
+EMITTING = (Opcode.DRAIN, Opcode.TRANSFORM)
 FIELDS = ("words", "config_digest", "isa_version", "digest")
 Sites = Mapping[int, Sequence[tuple[Opcode, NDArray[np.int64]]]]
 
@@ -122,18 +123,26 @@ class Program:
         Costs a copy of the packed words and a few array operations, whatever the number of
         commands: the places are found once and shared by every program made from this one.
         """
+        return self.with_fields({tensor: {"shift": shift} for tensor, shift in shifts.items()})
+
+    def with_fields(
+        self, changes: Mapping[int, Mapping[str, int]], opcodes: Sequence[Opcode] = EMITTING
+    ) -> "Program":
+        """Program whose emissions, or other commands, of the given tensors have other fields."""
         if not self._sites:
-            self._sites.append(_shift_sites(self.words))
+            self._sites.append(_sites(self.words))
         words = self.words.copy()
-        for tensor, shift in shifts.items():
+        for tensor, fields in changes.items():
             for opcode, where in self._sites[0].get(tensor, ()):
-                patch(words, where, opcode, "shift", shift)
+                for name, value in fields.items() if opcode in opcodes else ():
+                    patch(words, where, opcode, name, value)
         return Program(
             words=words,
             config_digest=self.config_digest,
             isa_version=self.isa_version,
             contents=self.contents,
-            _sites=self._sites,
+            # Those of another tensor number are elsewhere.
+            _sites=[] if any("tensor" in each for each in changes.values()) else self._sites,
         )
 
     def save(self, path: str | Path) -> None:
@@ -195,15 +204,15 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     return parts
 
 
-def _shift_sites(words: NDArray[np.uint64]) -> Sites:
-    """Where each tensor is emitted."""
+def _sites(words: NDArray[np.uint64]) -> Sites:
+    """Where each tensor is emitted, requantised, or stepped."""
     sites: dict[int, list[tuple[Opcode, NDArray[np.int64]]]] = {}
     groups = unpack_by_opcode(words)
-    for opcode in (Opcode.DRAIN, Opcode.TRANSFORM):
+    for opcode in (*EMITTING, Opcode.STEP):
         if opcode not in groups:
             continue
         where, columns = groups[opcode]
-        emits = columns["vectors"] > 0
+        emits = columns["vectors"] > 0 if opcode in EMITTING else columns["tensor"] >= 0
         for tensor in np.unique(columns["tensor"][emits]).tolist():
             chosen = where[emits & (columns["tensor"] == tensor)]
             sites.setdefault(tensor, []).append((opcode, chosen))

@@ -8,20 +8,28 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.errors import MemoryFullError
+from gcnloom.errors import MemoryFullError, ProgramError
 from gcnloom.programs.access import DEVICE, accesses_of
+from gcnloom.programs.encoding import opcodes
 from gcnloom.programs.steps import steps
 from gcnloom_spec.commands import Command, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode
 
-__all__ = ["ADDRESSES", "NEVER", "Segment", "Sizes", "cut", "relocate"]
+__all__ = ["ADDRESSES", "NEVER", "Segment", "Sizes", "check_streams", "cut", "relocate"]
 
 ADDRESSES: Mapping[Opcode, tuple[str, ...]] = {
     Opcode.LOAD: ("address",),
+    Opcode.AGGREGATE: (),
+    Opcode.DRAIN: (),
+    Opcode.TRANSFORM: (),
     Opcode.STORE: ("address",),
 }
-"""Fields with addresses of device memory, of every command that has some."""
+"""Fields with addresses of device memory, of each command that a segment may have.
+
+Scales follow from the statistics of a whole run, which the start of a segment clears, and a repeat
+knows of one place only: neither they nor what goes with them may be cut.
+"""
 NEVER = 1 << 40
 """Number of a segment that does not come."""
 
@@ -90,6 +98,19 @@ class _Touch(NamedTuple):
     write: bool
 
 
+def check_streams(words: NDArray[np.uint64]) -> None:
+    """Raise :class:`~gcnloom.errors.ProgramError` for commands that cannot run in segments."""
+    whole = [int(opcode) for opcode in Opcode if opcode not in ADDRESSES]
+    found = np.flatnonzero(np.isin(opcodes(words), whole))
+    if len(found):
+        name = Opcode(int(opcodes(words)[found[0]])).name.lower()
+        raise ProgramError(
+            f"command {found[0]} ({name}) belongs to a training on the device, which does not run "
+            "while the host streams what the device memory has no room for; try more "
+            "memory_megabytes or the update on the host"
+        )
+
+
 def cut(commands: Sequence[Command], sizes: Sizes) -> list[Segment]:
     """Cut a program where no store is under way, as seldom as memory allows.
 
@@ -116,8 +137,8 @@ def relocate(words: NDArray[np.uint64], spans: Sequence[range], bases: Pages, pa
     firsts = np.array([span.start for span in spans], dtype=np.int64)
     for opcode, names in ADDRESSES.items():
         word = WORDS[opcode]
-        where = np.flatnonzero(words[:, 0] & np.uint64(0xF) == opcode)
-        if not len(where):
+        where = np.flatnonzero(opcodes(words) == opcode)
+        if not (len(where) and names):
             continue
         columns = word.unpack(words[where, : word.limbs])
         for name in names:
@@ -127,7 +148,7 @@ def relocate(words: NDArray[np.uint64], spans: Sequence[range], bases: Pages, pa
 
 
 def _touches(command: Command, sizes: Sizes) -> Iterator[_Touch]:
-    if command.opcode not in ADDRESSES:
+    if not ADDRESSES[command.opcode]:
         return
     for access in accesses_of(command, sizes.config):
         if access.space != DEVICE or access.high == access.low:

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from gcnloom_spec.commands import Command, Drain, Store, Transform
+from gcnloom_spec.commands import Command, Drain, Emission, Step, Store, Transform
 from gcnloom_spec.isa import Source
 
 __all__ = ["steps"]
@@ -12,21 +12,25 @@ __all__ = ["steps"]
 def steps(commands: Sequence[Command]) -> Iterator[range]:
     """Cut a program into its shortest steps.
 
-    A store comes before the commands that emit to it and ends only after them: they are one
-    step. Every other command is one by itself.
+    A store, or a weight step, comes before the commands that emit to it and ends only after them:
+    they are one step. Every other command is one by itself.
     """
     start = 0
     owed = dict.fromkeys(Source, 0)
     for index, command in enumerate(commands):
         match command:
-            case Store():
+            case Store() | Step():
                 owed[Source(command.source)] += command.count
-            case Drain() if command.emission.store:
-                owed[Source.AGGREGATE] -= command.emission.vectors
-            case Transform() if command.emission.store:
-                owed[Source.TRANSFORM] -= command.emission.vectors
+            case Drain():
+                owed[Source.AGGREGATE] -= _handed_out(command.emission)
+            case Transform():
+                owed[Source.TRANSFORM] -= _handed_out(command.emission)
         if not any(owed.values()):
             yield range(start, index + 1)
             start = index + 1
     if start < len(commands):
         yield range(start, len(commands))
+
+
+def _handed_out(emission: Emission) -> int:
+    return emission.vectors * (emission.store + emission.step)

@@ -18,7 +18,7 @@ __all__ = ["ADDRESSABLE", "Allocator", "TensorLayout"]
 
 ADDRESSABLE = 1 << 32
 """Words of the largest device memory that commands can address."""
-KINDS = ("operand", "sums")
+KINDS = ("operand", "sums", "masters")
 
 
 class Allocator:
@@ -99,8 +99,9 @@ class TensorLayout:
     config : AcceleratorConfig
     rows, features : int
         Shape of the matrix.
-    kind : {"operand", "sums"}
-        Mantissas of ``operand_width`` bits, or raw sums of ``sum_width`` bits.
+    kind : {"operand", "sums", "masters"}
+        Mantissas of ``operand_width`` bits, raw sums of ``sum_width`` bits, or what the device
+        updates, ``master_width`` bits each: by vector `lanes` weights, then their momenta.
     address : int
         First memory word.
     block : int, optional
@@ -138,22 +139,32 @@ class TensorLayout:
     @cached_property
     def packing(self) -> Packing:
         """How one vector sits in memory words."""
-        return self.config.vector if self.kind == "operand" else self.config.sums
+        config = self.config
+        return {"operand": config.vector, "sums": config.sums, "masters": config.masters}[self.kind]
 
     @property
     def width(self) -> int:
         """Bits of an element."""
-        return self.config.operand_width if self.kind == "operand" else self.config.sum_width
+        config = self.config
+        widths = {"operand": config.operand_width, "sums": config.sum_width}
+        return widths.get(self.kind, config.master_width)
 
     @property
     def element_bytes(self) -> int:
         """Bytes of an element in memory."""
-        return self.config.operand_bytes if self.kind == "operand" else self.config.sum_bytes
+        config = self.config
+        sizes = {"operand": config.operand_bytes, "sums": config.sum_bytes}
+        return sizes.get(self.kind, config.master_bytes)
+
+    @property
+    def vector(self) -> int:
+        """Elements of a vector."""
+        return self.config.lanes * (2 if self.kind == "masters" else 1)
 
     @property
     def panels(self) -> int:
-        """Panels of ``config.lanes`` features."""
-        return -(-self.features // self.config.lanes)
+        """Panels of :attr:`vector` features."""
+        return -(-self.features // self.vector)
 
     @property
     def block_rows(self) -> int:
@@ -212,7 +223,7 @@ class TensorLayout:
                 f"value {most if most > high else least} does not fit {self.width} bits; "
                 f"try values in {low}..{high}"
             )
-        lanes = self.config.lanes
+        lanes = self.vector
         padded = np.zeros((self.rows, self.panels * lanes), dtype=np.int64)
         padded[:, : self.features] = array
         vectors = padded.reshape(self.rows, self.panels, lanes).transpose(1, 0, 2)
@@ -231,7 +242,7 @@ class TensorLayout:
         raw = np.frombuffer(data, dtype=np.uint8)
         items = raw.reshape(self.panels, self._panel_items, self.packing.item_bytes)
         vectors = unpack_elements(
-            items[:, self._positions], self.config.lanes, self.element_bytes, self.width
+            items[:, self._positions], self.vector, self.element_bytes, self.width
         )
         return vectors.transpose(1, 0, 2).reshape(self.rows, -1)[:, : self.features].copy()
 

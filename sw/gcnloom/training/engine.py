@@ -7,12 +7,14 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.device import Device
+from gcnloom.device import Device, RunResult
 from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.lower.graph import lower_graph
 from gcnloom.programs.program import Program
+from gcnloom.programs.routine import Routine
 from gcnloom.training.scaling import Scales
+from gcnloom.transport import Judged, Watch
 from gcnloom_spec.number import exponent_for, quantise
 
 __all__ = ["Engine"]
@@ -40,13 +42,15 @@ class Engine:
         Whether the device's units take turns, for comparison.
     mixture : bool
         Whether both engines share products of dense features where that is faster.
+    descends : bool
+        Whether the device can update the weights itself.
 
     Attributes
     ----------
     graph : LoweredGraph
     lowered : LoweredNetwork
     counters : dict[str, Counter[str]]
-        Sum of the device's counters, by pass.
+        Sum of the device's counters, by pass; ``"training"``: of whole runs.
     runs : Counter[str]
         How often each pass ran.
     clipped : dict[str, int]
@@ -57,7 +61,7 @@ class Engine:
 
     def __init__(
         self, graph: Graph, network: Network, device: Device, *, seed: int = 0,
-        sampled: bool = True, serial: bool = False, mixture: bool = True,
+        sampled: bool = True, serial: bool = False, mixture: bool = True, descends: bool = False,
     ) -> None:  # fmt: skip
         self.network = network
         self.device = device
@@ -66,13 +70,13 @@ class Engine:
         device.clear()
         self.graph = lower_graph(
             graph, network, device.config, device.memory, sampled=sampled, serial=serial,
-            mixture=mixture,
+            mixture=mixture, descends=descends,
         )  # fmt: skip
         self.lowered = self.graph.lowered
         for address, data in self.lowered.blobs():
             device.write_bytes(address, data)
         self.scales = {name: Scales(self._width) for name in PASSES}
-        self.counters: dict[str, Counter[str]] = {name: Counter() for name in PASSES}
+        self.counters: dict[str, Counter[str]] = {name: Counter() for name in (*PASSES, "training")}
         self.runs: Counter[str] = Counter()
         self.clipped = dict.fromkeys(PASSES, 0)
         self.seconds = 0.0
@@ -151,6 +155,18 @@ class Engine:
             gradients.append(real / self._kept(layer, training=True))
         return gradients
 
+    def run_routine(
+        self, routine: Routine, *, step: int, judged: Judged, watch: Watch
+    ) -> RunResult:  # fmt: skip
+        """Run a routine of epochs from a step on; counts as many forward and backward passes."""
+        begin = time.perf_counter()
+        result = self.device.run(routine, seed=self.seed, step=step, judged=judged, watch=watch)
+        self.seconds += time.perf_counter() - begin
+        self.counters["training"].update(result.counters)
+        done = result.ended.step - step
+        self.runs.update(forward=done, backward=done, training=done)
+        return result
+
     def settled(self, name: str) -> bool:
         """Whether the last run of a pass used the shifts that its own results call for."""
         return name in self._settled
@@ -181,13 +197,14 @@ class Engine:
             scaled = array / self._kept(layer, training=training)
             exponent = exponent_for(scaled, self._width)
             mantissas = quantise(scaled, exponent, self._width)
-            self._write_padded(f"weights{layer}", mantissas)
+            self.write_padded(f"weights{layer}", mantissas)
             if layer > 1 and training:
-                self._write_padded(f"weights{layer}_transposed", mantissas.T)
+                self.write_padded(f"weights{layer}_transposed", mantissas.T)
             exponents.append(exponent)
         return exponents
 
-    def _write_padded(self, name: str, mantissas: NDArray[np.int64]) -> None:
+    def write_padded(self, name: str, mantissas: NDArray[np.int64]) -> None:
+        """Write a tensor whose padding is zero."""
         layout = self.lowered.layout(name)
         padded = np.zeros((layout.rows, layout.features), dtype=np.int64)
         padded[: mantissas.shape[0]] = mantissas

@@ -69,6 +69,8 @@ class Options:
     sampled: bool = True
     serial: bool = False
     mixture: bool = True
+    update: str = "device"
+    validate_every: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transports: how the host reaches a device; found by name through entry points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
@@ -11,7 +12,17 @@ from numpy.typing import NDArray
 from gcnloom.errors import ConfigError, DeviceError
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["DEFAULT_CONFIG", "GROUP", "Identity", "Transport", "configuration", "connect"]
+__all__ = [
+    "DEFAULT_CONFIG",
+    "GROUP",
+    "Ended",
+    "Identity",
+    "Judged",
+    "Transport",
+    "Watch",
+    "configuration",
+    "connect",
+]
 
 GROUP = "gcnloom.transport"
 """Entry-point group of callables ``(config, *, memory_megabytes, progress, ...) -> Transport``.
@@ -20,6 +31,7 @@ GROUP = "gcnloom.transport"
 user gives it, names how long the memory of a simulated device takes.
 """
 DEFAULT_CONFIG = "demo"
+NONE_JUDGED = (1 << 64) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +42,51 @@ class Identity:
     config_digest: str
     config: AcceleratorConfig
     memory_words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a device knows of the losses that it judged, see ``gcnloom_spec.commands.Repeat``.
+
+    Attributes
+    ----------
+    best : int
+        The smallest, in multiples of ``2 ** -10`` bits.
+    worse : int
+        How many came after it.
+    """
+
+    best: int = NONE_JUDGED
+    worse: int = 0
+
+    def after(self, loss: int) -> "Judged":
+        """Return what it knows after another one."""
+        if loss < self.best:
+            return Judged(best=loss)
+        return Judged(best=self.best, worse=self.worse + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run ended.
+
+    Attributes
+    ----------
+    step : int
+        The step it came to.
+    judged : Judged
+    interrupted : bool
+        Whether it was ended from the keyboard, which only a run with a `watch` is.
+    """
+
+    step: int
+    judged: Judged
+    interrupted: bool = False
+
+
+NOTHING_JUDGED = Judged()
+Watch = Callable[[int], object]
+"""Told now and then which step a run has come to."""
 
 
 class Transport(Protocol):
@@ -44,11 +101,16 @@ class Transport(Protocol):
     def read(self, address: int, words: int) -> bytes:
         """Read `words` words of device memory."""
 
-    def run(self, program_address: int, commands: int, seed: int, step: int) -> None:
+    def run(
+        self, program_address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
         """Run a program that lies in device memory; return when it has ended.
 
-        Counters and statistics start from zero. Raises :class:`~gcnloom.errors.DeviceError` or
-        :class:`~gcnloom.errors.ProgramError` where the program stops or hangs.
+        Counters and statistics start from zero. With a `watch` an interruption from the keyboard
+        ends the run at the next repeat that advances the step. Raises
+        :class:`~gcnloom.errors.DeviceError` or :class:`~gcnloom.errors.ProgramError` where the
+        program stops or hangs.
         """
 
     def counters(self) -> dict[str, int]:
@@ -56,6 +118,9 @@ class Transport(Protocol):
 
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return envelopes and saturations of the last run, by tensor id."""
+
+    def scales(self) -> NDArray[np.int64]:
+        """Return exponents, wanted exponents and shifts, a row each, by tensor id."""
 
     def close(self) -> None:
         """Give the device back."""

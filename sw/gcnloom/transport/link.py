@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.transport import Transport
+from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Transport, Watch
 
 __all__ = ["Link", "Moved"]
 
@@ -73,10 +73,15 @@ class Link:
         self.received += len(data)
         return data
 
-    def run(self, program_address: int, commands: int, seed: int, step: int) -> None:
+    def run(
+        self, program_address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
         """Run a program that lies in the device's memory."""
         self.runs += 1
-        self._transport.run(program_address, commands, seed, step)
+        return self._transport.run(
+            program_address, commands, seed, step, judged=judged, watch=watch
+        )
 
     def counters(self) -> dict[str, int]:
         """Counters of the last run."""

@@ -3,6 +3,9 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +13,8 @@ from numpy.typing import NDArray
 from gcnloom.errors import LoomError, MemoryFullError
 from gcnloom.programs.crossing import without_crossing_tokens
 from gcnloom.programs.encoding import LIMBS, decode, unpack_by_opcode
-from gcnloom.programs.segments import Segment, Sizes, cut, relocate
-from gcnloom.transport import Identity
+from gcnloom.programs.segments import Segment, Sizes, check_streams, cut, relocate
+from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.forecast import Forecast, Plan
 from gcnloom.transport.link import Link
 from gcnloom.transport.pages import NOWHERE, PageTable, stretches
@@ -94,8 +97,11 @@ class Stream:
         self._read_back(pages[(frames != NOWHERE) & self._table.changed[frames]])
         return part.tobytes()
 
-    def run(self, program_address: int, commands: int, seed: int, step: int) -> None:
-        """Run a program segment by segment."""
+    def run(
+        self, program_address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
+        """Run a program segment by segment; one that goes on to another is refused."""
         raw = self.read(program_address, self._program_words(commands))[: commands * COMMAND_BYTES]
         words = np.frombuffer(raw, dtype="<u8").astype(np.uint64).reshape(commands, LIMBS)
         plan = self._plan(words)
@@ -103,19 +109,18 @@ class Stream:
         self._counters.clear()
         self.envelopes[:] = self.saturations[:] = 0
         self._forecast.begin(plan)
+        ended, interrupted = Ended(step=step, judged=judged), False
         for number, segment in enumerate(plan.segments):
             part = words[segment.commands.start : segment.commands.stop].copy()
-            try:
-                self._segment(segment, part, number, seed, step)
-            except BaseException as error:
-                self._table.refresh()
-                if isinstance(error, LoomError) and len(plan.segments) > 1:
-                    first, last = segment.commands.start, segment.commands.stop - 1
-                    raise type(error)(
-                        f"commands {first}..{last} of the program: {error}"
-                    ) from error
-                raise
+            with self._told(plan, segment):
+                base = self._bring(segment, part, number)
+                ended = self._link.run(
+                    base, len(part), seed, step, judged=ended.judged, watch=watch
+                )
+            interrupted |= ended.interrupted
+            self._add_results()
             self._forecast.passed(segment)
+        return replace(ended, interrupted=interrupted)
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run, those of its segments added up."""
@@ -125,10 +130,8 @@ class Stream:
         """Return envelopes and saturations of the last run, its segments taken together."""
         return self.envelopes.copy(), self.saturations.copy()
 
-    def _segment(
-        self, segment: Segment, words: NDArray[np.uint64], number: int, seed: int, step: int
-    ) -> None:
-        """Bring what a segment touches, run it, and note what it has changed."""
+    def _bring(self, segment: Segment, words: NDArray[np.uint64], number: int) -> int:
+        """Bring what a segment touches and its commands; return the word where they begin."""
         program = self._sizes.program_pages(len(words))
         bases, base = self._table.place(segment.spans, program, self._worth(number))
         frames = np.concatenate(
@@ -148,11 +151,26 @@ class Stream:
         fresh = self._table.page_of[frames] != segment.pages
         self._table.enter(frames[fresh], segment.pages[fresh], changed=True)
         self._table.changed[frames[segment.written]] = True
-        self._link.run(base * self._sizes.page, len(words), seed, step)
+        return base * self._sizes.page
+
+    def _add_results(self) -> None:
+        """Add what the last segment has counted."""
         self._counters.update(self._link.counters())
         envelopes, saturations = self._link.statistics()
         self.envelopes |= envelopes
         self.saturations += saturations
+
+    @contextmanager
+    def _told(self, plan: Plan, segment: Segment) -> Iterator[None]:
+        """Stay in order should a segment fail, and say which it was."""
+        try:
+            yield
+        except BaseException as error:
+            self._table.refresh()
+            if isinstance(error, LoomError) and len(plan.segments) > 1:
+                first, last = segment.commands.start, segment.commands.stop - 1
+                raise type(error)(f"commands {first}..{last} of the program: {error}") from error
+            raise
 
     def _make_room(
         self, segment: Segment, frames: NDArray[np.int64], program: NDArray[np.int64]
@@ -206,6 +224,7 @@ class Stream:
         key = _key(words)
         plan = self._forecast.known(key)
         if plan is None:
+            check_streams(words)
             segments = cut(decode(words), self._sizes)
             starts = np.array([segment.commands.start for segment in segments])
             headers = without_crossing_tokens(words, starts)[:, 0].copy()

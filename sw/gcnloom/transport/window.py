@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.transport import Identity, Transport
+from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Transport, Watch
 from gcnloom.transport.link import Link, Moved
 from gcnloom.transport.streaming import Stream
 
@@ -73,10 +73,13 @@ class Window:
         """Read `words` words."""
         return self._now.read(address, words)
 
-    def run(self, program_address: int, commands: int, seed: int, step: int) -> None:
+    def run(
+        self, program_address: int, commands: int, seed: int, step: int, *,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+    ) -> Ended:  # fmt: skip
         """Run a program to its end, in segments where the host streams."""
         self._used = self.words
-        self._now.run(program_address, commands, seed, step)
+        return self._now.run(program_address, commands, seed, step, judged=judged, watch=watch)
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run, those of its segments added up."""
@@ -85,6 +88,10 @@ class Window:
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return envelopes and saturations of the last run, its segments taken together."""
         return self._now.statistics()
+
+    def scales(self) -> NDArray[np.int64]:
+        """Return exponents, wanted exponents and shifts, a row each, by tensor id."""
+        return self._transport.scales()
 
     def close(self) -> None:
         """Give the device back."""

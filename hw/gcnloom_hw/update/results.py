@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write stepped weights, momenta and operands to device memory."""
+
+from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.memory.port import ADDRESS_BITS
+from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.streams.gearbox import Packer
+from gcnloom_hw.streams.queue import Queue
+from gcnloom_hw.update.coalesce import Coalesce, placed_item
+from gcnloom_hw.update.masters import masters_item
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Unit
+
+__all__ = ["Results", "operands_item", "stepped_item"]
+
+TARGETS = 4
+"""Commands whose results may be on their way."""
+
+
+def stepped_item(config: AcceleratorConfig) -> data.StructLayout:
+    """Shape of new weights and momenta; `last` ends a command."""
+    return data.StructLayout({"masters": masters_item(config), "last": 1})
+
+
+def operands_item(config: AcceleratorConfig) -> data.StructLayout:
+    """Shape of a vector of new operands with its place in its word; `last` ends a command."""
+    return data.StructLayout(
+        {
+            "operands": data.ArrayLayout(signed(config.operand_width), config.lanes),
+            "slot": placed_item(config.vector).members["slot"],
+            "last": 1,
+        }
+    )
+
+
+class Results(wiring.Component):
+    """Write both results of each command, one word a cycle in all.
+
+    Consecutive vectors of one word of operands are one write. Operands go first: they have fewer
+    words, and would otherwise be left over at a command's end. Signals fire when memory has
+    accepted the last word of both. Between two commands is a cycle without a write.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    targets : In(stream.Signature(Results.target))
+        Where a command's results go, in the order of the results.
+    masters : In(stream.Signature(stepped_item(config)))
+    operands : In(stream.Signature(operands_item(config)))
+    writes : Out(stream.Signature(write_request(config.memory_bytes)))
+    signals : Out(len(Unit))
+    idle : Out(1)
+        No command's results are still to be written.
+    """
+
+    target = data.StructLayout(
+        {"masters": ADDRESS_BITS, "operands": ADDRESS_BITS, "signals": len(Unit)}
+    )
+
+    targets: stream.Interface
+    masters: stream.Interface
+    operands: stream.Interface
+    writes: stream.Interface
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "targets": In(stream.Signature(self.target)),
+                "masters": In(stream.Signature(stepped_item(config))),
+                "operands": In(stream.Signature(operands_item(config))),
+                "writes": Out(stream.Signature(write_request(config.memory_bytes))),
+                "signals": Out(len(Unit)),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.waiting = waiting = Queue(self.target, depth=TARGETS)
+        wiring.connect(m, outer=wiring.flipped(self.targets), inner=waiting.i)
+        kinds = {"operands": self._coalesce(m), "masters": self._pack(m)}
+        # One flip-flop a kind: words of it are to come.
+        writing = Signal(len(kinds))
+        left = Signal.like(writing)
+        free = Signal()
+        signals = Signal(len(Unit), reset_less=True)
+        m.d.comb += [
+            free.eq(writing == 0),
+            left.eq(writing),
+            waiting.o.ready.eq(free),
+            self.idle.eq(free & ~waiting.o.valid),
+        ]
+        turns = self._take_turns(m, [words.valid for words in kinds.values()], writing)
+        for index, (name, words) in enumerate(kinds.items()):
+            address = Signal(ADDRESS_BITS, name=f"{name}_address", reset_less=True)
+            m.d.comb += words.ready.eq(turns[index] & writing[index] & self.writes.ready)
+            with m.If(turns[index]):
+                m.d.comb += [
+                    self.writes.p.address.eq(address),
+                    self.writes.p.data.eq(words.p.data),
+                    self.writes.p.mask.eq(words.p.mask),
+                ]
+            with m.If(words.valid & words.ready):
+                m.d.sync += address.eq(address + 1)
+                m.d.comb += left[index].eq(~words.p.last)
+            with m.If(free):
+                m.d.sync += address.eq(waiting.o.p[name])
+        with m.If(free):
+            m.d.sync += [
+                writing.eq(waiting.o.valid.replicate(len(kinds))),
+                signals.eq(waiting.o.p.signals),
+            ]
+        with m.Else():
+            m.d.sync += writing.eq(left)
+            with m.If(left == 0):
+                m.d.comb += self.signals.eq(signals)
+        return m
+
+    def _take_turns(self, m, waiting, writing):
+        """Whose turn it is: the first's if it offers; what was once offered stays offered."""
+        offers = Cat(waiting) & writing
+        second, refused, refused_second = Signal(), Signal(), Signal()
+        m.d.comb += [
+            second.eq(Mux(refused, refused_second, ~offers[0])),
+            self.writes.valid.eq(offers.any()),
+        ]
+        m.d.sync += [
+            refused.eq(self.writes.valid & ~self.writes.ready),
+            refused_second.eq(second),
+        ]
+        return ~second, second
+
+    def _pack(self, m):
+        """Weights and momenta as they lie in memory."""
+        config = self.config
+        m.submodules.pack = pack = Packer(config.masters, config.memory_bytes)
+        masters = self.masters.p.masters
+        m.d.comb += [
+            pack.items.valid.eq(self.masters.valid),
+            pack.items.p.data.eq(
+                _extended((*masters.weights, *masters.momenta), config.master_bytes)
+            ),
+            pack.items.p.last.eq(self.masters.p.last),
+            self.masters.ready.eq(pack.items.ready),
+        ]
+        return pack.words
+
+    def _coalesce(self, m):
+        """Operands as they lie in memory."""
+        config = self.config
+        m.submodules.coalesce = coalesce = Coalesce(config.vector, config.memory_bytes)
+        item, operands = coalesce.items.p, self.operands.p
+        m.d.comb += [
+            coalesce.items.valid.eq(self.operands.valid),
+            item.data.eq(_extended(operands.operands, config.operand_bytes)),
+            item.slot.eq(operands.slot),
+            item.last.eq(operands.last),
+            self.operands.ready.eq(coalesce.items.ready),
+        ]
+        return coalesce.words
+
+
+def _extended(values, octets):
+    """Signed values of so many bytes each, side by side."""
+    return Cat(Cat(value, value[-1].replicate(8 * octets - len(value))) for value in values)

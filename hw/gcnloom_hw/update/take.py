@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take a known number of vectors from one of the engines."""
+
+from amaranth import Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.layout import Shapes
+from gcnloom_hw.streams.queue import Queue
+from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
+from gcnloom_spec.isa import Source
+
+__all__ = ["Take"]
+
+
+class Take(wiring.Component):
+    """Hand on the next vectors of the engine that was chosen.
+
+    One vector a cycle, latency 1.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    begin : In(1)
+        Take `count` vectors of `source`; only after the `last` of those before was taken.
+    source : In(Source)
+    count : In(16)
+    aggregate, transform : In(stream.Signature(Shapes.sums))
+    vectors : Out(stream.Signature(Take.vector))
+    """
+
+    aggregate: stream.Interface
+    transform: stream.Interface
+    vectors: stream.Interface
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        sums = Shapes(config).sums
+        self.vector = data.StructLayout({"sums": sums, "last": 1})
+        super().__init__(
+            {
+                "begin": In(1),
+                "source": In(Source),
+                "count": In(LOCAL_BITS),
+                "aggregate": In(stream.Signature(sums)),
+                "transform": In(stream.Signature(sums)),
+                "vectors": Out(stream.Signature(self.vector)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.taken = taken = Queue(self.vector, depth=2)
+        wiring.connect(m, inner=taken.o, outer=wiring.flipped(self.vectors))
+        # One flip-flop a source, so that its `ready` does not wait for a comparison.
+        wanted = Signal(len(Source))
+        remaining = Signal(LOCAL_BITS, reset_less=True)
+        for choice, vectors in (
+            (Source.AGGREGATE, self.aggregate),
+            (Source.TRANSFORM, self.transform),
+        ):
+            m.d.comb += vectors.ready.eq(wanted[choice] & taken.i.ready)
+            with m.If(wanted[choice]):
+                m.d.comb += [
+                    taken.i.valid.eq(vectors.valid),
+                    taken.i.p.sums.eq(vectors.payload),
+                ]
+        m.d.comb += taken.i.p.last.eq(remaining == 1)
+        with m.If(self.begin):
+            m.d.sync += [
+                remaining.eq(self.count),
+                wanted.eq(Mux(self.count != 0, Const(1, len(Source)) << self.source, 0)),
+            ]
+        with m.Elif(taken.i.valid & taken.i.ready):
+            m.d.sync += remaining.eq(remaining - 1)
+            with m.If(taken.i.p.last):
+                m.d.sync += wanted.eq(0)
+        return m

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole training run as one routine: forward, loss, backward with its step, scales, repeat."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gcnloom.errors import ProgramError
+from gcnloom.layers import FORWARD, Network
+from gcnloom.lower.losses import Losses
+from gcnloom.lower.network import LoweredNetwork
+from gcnloom.lower.scales import (
+    fit_inference,
+    fit_next_weights,
+    fit_training,
+    fit_weights,
+    set_scales,
+)
+from gcnloom.programs.program import Program
+from gcnloom.programs.routine import Part, Routine
+from gcnloom_spec.commands import Command, Repeat
+from gcnloom_spec.descent import Coefficient
+from gcnloom_spec.isa import Opcode
+
+__all__ = ["Coefficients", "Training"]
+
+SCALED = {"scaled": 1, "shift": 0}
+EPOCHS, VALIDATIONS = 0, 1
+"""Loops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficients:
+    """Of the step of one layer's weights.
+
+    The momentum is in 256ths; the rate halves every ``2 ** halving`` steps, never if that is 0.
+    """
+
+    rate: Coefficient
+    decay: Coefficient
+    momentum: int
+    halving: int = 0
+
+    def fields(self) -> dict[str, int]:
+        """Fields of the command."""
+        return {
+            "rate": self.rate.mantissa, "rate_shift": self.rate.shift,
+            "decay": self.decay.mantissa, "decay_shift": self.decay.shift,
+            "momentum": self.momentum, "halving": self.halving,
+        }  # fmt: skip
+
+
+class Training:
+    """The programs of a network's training on a device.
+
+    Parameters
+    ----------
+    lowered : LoweredNetwork
+        With a pass that descends.
+    losses : Losses
+    rows : int
+        Training nodes.
+    coefficients : sequence of Coefficients
+        By layer.
+    """
+
+    def __init__(
+        self, lowered: LoweredNetwork, losses: Losses, rows: int,
+        coefficients: Sequence[Coefficients],
+    ) -> None:  # fmt: skip
+        if lowered.descend is None:
+            raise ProgramError("the network was lowered without weight steps; lower it with them")
+        self._lowered = lowered
+        self._network = network = lowered.network
+        number, last = network.identifier, network.layers
+        names = network.tensor_names()
+        everywhere = dict.fromkeys(names, SCALED)
+        everywhere |= {
+            network.outside(name): SCALED for name in names.values() if name.startswith(FORWARD)
+        }
+        self._forward = lowered.forward.with_fields(everywhere)
+        steps = {
+            number(f"weights{layer}"): each.fields()
+            for layer, each in enumerate(coefficients, start=1)
+        }
+        descend = lowered.descend.with_fields(everywhere)
+        self._descend = descend.with_fields(steps, (Opcode.STEP,))
+        self._infer = lowered.infer.with_fields(_for_inference(network))
+        tensors = lowered.tensors
+        self._loss = self._program(
+            losses.training(tensors["training_logits"], tensors[f"gradient{last}"], rows)
+        )
+        self._judge = self._program([*losses.inference(tensors["logits"]), *fit_inference(network)])
+
+    def routine(
+        self, exponents: Mapping[str, int], wanted: Mapping[str, int], *, epochs: int,
+        every: int = 0, patience: int = 0,
+    ) -> Routine:  # fmt: skip
+        """Train for so many epochs.
+
+        Parameters
+        ----------
+        exponents, wanted : Mapping[str, int]
+            Scales at the start, by tensor name.
+        epochs : int
+        every : int
+            Judge the validation nodes whenever so many epochs are done; 0: never.
+        patience : int
+            End after so many judgements without a smaller loss; 0: never.
+        """
+        network = self._network
+        begin = [
+            *set_scales(network, exponents, wanted),
+            *fit_next_weights(network),
+            *fit_training(network),
+            *fit_inference(network),
+        ]
+        scales = self._program([*fit_weights(network), *fit_training(network)])
+        rounds, rest = divmod(epochs, every) if every else (0, epochs)
+        parts = [Part(program=self._program(begin))]
+        if rounds:
+            parts += self._epochs(scales, every, 1)
+            parts += [
+                Part(program=self._program(fit_inference(network))),
+                Part(program=self._infer),
+                Part(
+                    program=self._judge, back=1,
+                    repeat=Repeat(passes=rounds, loop=VALIDATIONS, patience=patience),
+                ),
+            ]  # fmt: skip
+        if rest:
+            parts += self._epochs(scales, rest, len(parts))
+        return Routine(parts=parts, config=self._lowered.config, names=network.every_name())
+
+    def _epochs(self, scales: Program, passes: int, first: int) -> list[Part]:
+        repeat = Repeat(passes=passes, loop=EPOCHS, advance=1)
+        return [
+            Part(program=self._forward),
+            Part(program=self._loss),
+            Part(program=self._descend),
+            Part(program=scales, repeat=repeat, back=first),
+        ]
+
+    def _program(self, commands: Iterable[Command]) -> Program:
+        """Commands of the update unit, which runs them one after the other."""
+        return Program.of(list(commands), self._lowered.config.digest)
+
+
+def _for_inference(network: Network) -> dict[int, dict[str, int]]:
+    """Tensors of a forward pass by the numbers that they have in inference."""
+    return {
+        number: SCALED | {"tensor": network.identifier(f"infer_{name}")}
+        for number, name in network.tensor_names().items()
+        if name.startswith(FORWARD)
+    }

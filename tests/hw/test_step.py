@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weight step against the contract's functions on a memory of bytes."""
+
+import gc
+
+import numpy as np
+import pytest
+
+from gcnloom_hw.update.step import StepEngine
+from gcnloom_spec.config import AcceleratorConfig
+from tests.hw.step_bench import StepBench, execute, random_work
+
+# Items of several words, one a word and several a word; 16, 24 and 32 bits.
+NAMES = ("demo", "odd", "smallest", "tall", "wide", "mul144-sampled")
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("name", NAMES)
+def test_memory_and_figures_equal_the_contracts_after_each_command(name, stall):
+    config = AcceleratorConfig.from_toml(name)
+    rng = np.random.default_rng(len(name))
+    works, memory = random_work(config, rng, [1, 9, 2, 1, 1, 17, 3, 30, 5])
+    bench = StepBench(config, memory, works, stall=stall)
+
+    assert bench.signals == [work.command["signals"] for work in works]
+    figures = []
+    for work, seen in zip(works, bench.memories, strict=True):
+        figures.append(execute(config, memory, work))
+        assert_command_is_done(config, work.command, memory, seen)
+    assert bench.memory == memory
+    assert list(zip(bench.measured, bench.masters, strict=True)) == figures
+    assert bench.reads == sum(config.masters.words(work.command["count"]) for work in works)
+    assert bench.idle_after
+
+
+def assert_command_is_done(config, command, expected, seen):
+    """What the command writes was in memory when its signals fired."""
+    start = command["address"] * config.memory_bytes
+    size = config.masters.words(command["count"]) * config.memory_bytes
+    assert seen[start:][:size] == expected[start:][:size]
+    size = config.vector.item_bytes
+    start = command["operands"] * config.memory_bytes + command["offset"] * size
+    size *= command["count"]
+    assert seen[start:][:size] == expected[start:][:size]
+
+
+@pytest.mark.parametrize("name", ["tall", "mul144-sampled"])
+def test_a_vector_is_stepped_each_cycle_with_four_cycles_between_commands(name):
+    config = AcceleratorConfig.from_toml(name)
+    rng = np.random.default_rng(3)
+    works, memory = random_work(config, rng, [40] * 5)
+    bench = StepBench(config, memory, works)
+    assert np.diff(bench.taken).tolist() == ([1] * 39 + [5]) * 4 + [1] * 39
+    assert bench.cycles - bench.taken[-1] <= bench.engine.latency + 6
+
+
+def test_narrow_memory_is_kept_writing():
+    config = AcceleratorConfig.from_toml("demo")
+    works, memory = random_work(config, np.random.default_rng(3), [40] * 5)
+    bench = StepBench(config, memory, works)
+    words = 5 * 40 * 5 // 2
+    assert words <= bench.writes <= words + 5
+    assert bench.cycles <= bench.writes + bench.taken[0] + bench.engine.latency + 5
+
+
+def test_words_of_the_next_command_are_read_before_gradients_come():
+    config = AcceleratorConfig.from_toml("demo")
+    works, memory = random_work(config, np.random.default_rng(6), [4, 4, 4])
+    bench = StepBench(config, memory, works, gradients_from=100)
+    assert bench.reads_before_gradients == sum(
+        config.masters.words(work.command["count"]) for work in works
+    )
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_a_configuration_without_master_weights_is_refused():
+    with pytest.raises(ValueError, match=r"master_width=0 .* use 16"):
+        StepEngine(AcceleratorConfig.from_toml("mul144"))
+    # Amaranth warns of an engine that was never used when it goes.
+    gc.collect()
