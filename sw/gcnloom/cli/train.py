@@ -5,6 +5,7 @@ import argparse
 import shlex
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from gcnloom.training.trainer import Trainer
 
 __all__ = ["add_commands"]
 
+SETTLED = 3
+"""Epoch whose bytes are told: the first ones repeat passes, and the graph is sent."""
 PLAIN = str.maketrans(":/", "--")
 EXAMPLE = """examples:
   gcnloom train --data digits --epochs 100
@@ -115,8 +118,9 @@ def _run(options: argparse.Namespace) -> int:
         document = result(
             trainer, device=options.device, config=options.config, begin=begin, build=build
         )
+        link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
     progress.close()
-    document |= {"memory": options.memory, "checkpoint": str(path)}
+    document |= {"memory": options.memory, "link": link, "checkpoint": str(path)}
     if options.report:
         document["baseline"] = {"logistic_regression": logistic_regression(graph)}
     write_json(options, document)
@@ -138,7 +142,14 @@ def _checkpoint_path(options: argparse.Namespace) -> Path:
 
 
 def _watcher(trainer: Trainer, path: Path, every: int, progress: Progress) -> Any:
+    window = trainer.engine.device.window
+    moved = [window.moved]
+    told = min(len(trainer.history) + SETTLED, trainer.options.epochs)
+
     def watch(epoch: Epoch) -> None:
+        moved[:] = [*moved[-1:], window.moved]
+        if window.streaming and epoch.epoch == told:
+            progress.streams(window, moved[1] - moved[0], "an epoch")
         progress.epoch(epoch)
         if every and epoch.epoch % every == 0:
             save_checkpoint(path, trainer.checkpoint())

@@ -166,11 +166,11 @@ class Engine:
     ) -> RunResult:  # fmt: skip
         """Run a routine of epochs from a step on; counts as many forward and backward passes."""
         self.device.load(routine)
-        before = self.device.link.total()
+        before = self.device.window.moved
         begin = time.perf_counter()
         result = self.device.run(routine, seed=self.seed, step=step, judged=judged, watch=watch)
         self.seconds += time.perf_counter() - begin
-        self.link_bytes += self.device.link.total() - before
+        self.link_bytes += (self.device.window.moved - before).bytes
         self.counters["training"].update(result.counters)
         names = self.network.tensor_names()
         self.saturations += int(result.saturations[list(names)].sum())
