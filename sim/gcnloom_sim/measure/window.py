@@ -52,10 +52,12 @@ class _Timed(Model):
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         begin = time.perf_counter()
-        ended = super().run(program_address, commands, seed, step, judged=judged, watch=watch)
+        ended = super().run(
+            program_address, commands, seed, step, judged=judged, watch=watch, keep=keep
+        )
         self.running += time.perf_counter() - begin
         return ended
 

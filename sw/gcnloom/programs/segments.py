@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.errors import MemoryFullError, ProgramError
+from gcnloom.errors import MemoryFullError
 from gcnloom.programs.access import DEVICE, accesses_of
 from gcnloom.programs.encoding import opcodes
 from gcnloom.programs.steps import steps
-from gcnloom_spec.commands import Command, Store
-from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.commands import Command, Loss, Store
+from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode
 
-__all__ = ["ADDRESSES", "NEVER", "Segment", "Sizes", "check_streams", "cut", "relocate"]
+__all__ = ["ADDRESSES", "NEVER", "Segment", "Sizes", "cut", "relocate"]
 
 ADDRESSES: Mapping[Opcode, tuple[str, ...]] = {
     Opcode.LOAD: ("address",),
@@ -24,12 +24,11 @@ ADDRESSES: Mapping[Opcode, tuple[str, ...]] = {
     Opcode.DRAIN: (),
     Opcode.TRANSFORM: (),
     Opcode.STORE: ("address",),
+    Opcode.LOSS: ("address", "labels", "gradients", "record"),
+    Opcode.STEP: ("address", "operands"),
+    Opcode.SCALE: (),
 }
-"""Fields with addresses of device memory, of each command that a segment may have.
-
-Scales follow from the statistics of a whole run, which the start of a segment clears, and a repeat
-knows of one place only: neither they nor what goes with them may be cut.
-"""
+"""Fields with addresses of device memory, of each command that a segment may have."""
 NEVER = 1 << 40
 """Number of a segment that does not come."""
 
@@ -98,21 +97,10 @@ class _Touch(NamedTuple):
     write: bool
 
 
-def check_streams(words: NDArray[np.uint64]) -> None:
-    """Raise :class:`~gcnloom.errors.ProgramError` for commands that cannot run in segments."""
-    whole = [int(opcode) for opcode in Opcode if opcode not in ADDRESSES]
-    found = np.flatnonzero(np.isin(opcodes(words), whole))
-    if len(found):
-        name = Opcode(int(opcodes(words)[found[0]])).name.lower()
-        raise ProgramError(
-            f"command {found[0]} ({name}) belongs to a training on the device, which does not run "
-            "while the host streams what the device memory has no room for; try more "
-            "memory_megabytes or the update on the host"
-        )
-
-
 def cut(commands: Sequence[Command], sizes: Sizes) -> list[Segment]:
     """Cut a program where no store is under way, as seldom as memory allows.
+
+    The `record` of a loss is that of the step which is run.
 
     Raises
     ------
@@ -143,26 +131,59 @@ def relocate(words: NDArray[np.uint64], spans: Sequence[range], bases: Pages, pa
         columns = word.unpack(words[where, : word.limbs])
         for name in names:
             span = np.searchsorted(firsts, columns[name] // page, side="right") - 1
-            columns[name] += (bases[span] - firsts[span]) * page
+            moved = (bases[span] - firsts[span]) * page
+            columns[name] += (
+                np.where(columns["gradient"], moved, 0) if name == "gradients" else moved
+            )
         words[where, : word.limbs] = word.pack(**columns)
 
 
 def _touches(command: Command, sizes: Sizes) -> Iterator[_Touch]:
-    if not ADDRESSES[command.opcode]:
-        return
-    for access in accesses_of(command, sizes.config):
-        if access.space != DEVICE or access.high == access.low:
-            continue
-        first, last = access.low // sizes.page, -(-access.high // sizes.page)
-        whole_first = whole_last = last
-        if isinstance(command, Store):
-            # The bytes of the last word that no item fills are kept.
-            config = sizes.config
+    config = sizes.config
+    match command:
+        case Store():
             packing = config.sums if command.raw else config.vector
-            full = command.count * packing.item_bytes // config.memory_bytes
-            whole_first = -(-access.low // sizes.page)
-            whole_last = max(whole_first, (access.low + full) // sizes.page)
-        yield _Touch(first, last, whole_first, whole_last, access.write)
+            yield _written(sizes, command.address, command.count, packing)
+        case Loss():
+            yield from _loss_touches(command, sizes)
+        case _:
+            for access in accesses_of(command, config):
+                if access.space == DEVICE and access.high > access.low:
+                    yield _touch(sizes, access.low, access.high, write=access.write)
+
+
+def _loss_touches(command: Loss, sizes: Sizes) -> Iterator[_Touch]:
+    """Touches of a loss: panels, which are as far apart as it says, keep their distance."""
+    config, apart = sizes.config, range(command.panels)
+    logits = command.address + apart[-1] * command.pitch + config.sums.words(command.count)
+    yield _touch(sizes, command.address, logits)
+    labels = command.labels + config.label.words(command.count)
+    yield _touch(sizes, command.labels, labels)
+    if command.gradient:
+        starts = [command.gradients + panel * command.gradient_pitch for panel in apart]
+        for start in starts:
+            yield _written(sizes, start, command.count, config.vector)
+        last = starts[-1] + config.vector.words(command.count)
+        yield _touch(sizes, command.gradients, last, write=True)
+    record = command.record + config.record.words_per_item
+    yield _touch(sizes, command.record, record, write=True)
+
+
+def _written(sizes: Sizes, address: int, count: int, packing: Packing) -> _Touch:
+    """Items that are written; the bytes of the last word that no item fills are kept."""
+    full = address + count * packing.item_bytes // sizes.config.memory_bytes
+    return _touch(sizes, address, address + packing.words(count), full=full, write=True)
+
+
+def _touch(
+    sizes: Sizes, low: int, high: int, *, full: int | None = None, write: bool = False
+) -> _Touch:
+    """Words `low` up to `high` that are touched, of which those up to `full` are overwritten."""
+    first, last = low // sizes.page, -(-high // sizes.page)
+    if full is None:
+        return _Touch(first, last, last, last, write)
+    whole_first = -(-low // sizes.page)
+    return _Touch(first, last, whole_first, max(whole_first, full // sizes.page), write)
 
 
 def _ranges(

@@ -27,11 +27,14 @@ class Plan:
     segments : sequence of Segment
     headers : NDArray[np.uint64]
         First limb of each command, with tokens that stay within its segment.
+    records : bytes
+        Says in which pages its losses leave their records.
     """
 
     key: bytes
     segments: Sequence[Segment]
     headers: NDArray[np.uint64]
+    records: bytes
 
     @cached_property
     def first(self) -> NDArray[np.int64]:
@@ -62,7 +65,8 @@ class Forecast:
 
     def begin(self, plan: Plan) -> None:
         """Start a program."""
-        self._plans[plan.key] = self._plans.pop(plan.key, plan)
+        self._plans.pop(plan.key, None)
+        self._plans[plan.key] = plan
         if len(self._plans) > MOST_PLANS:
             del self._plans[next(iter(self._plans))]
         if self._last is not None:
