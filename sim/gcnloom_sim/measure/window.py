@@ -10,7 +10,8 @@ from gcnloom.errors import DeviceError
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import Epoch, Trainer, weights_sha256
+from gcnloom.training.epoch import Epoch
+from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Watch, configuration
 from gcnloom.transport.link import Moved
 from gcnloom_sim.model import Model

@@ -123,7 +123,8 @@ class DeviceTrainer(Trainer):
             return
         graph, every = self.graph, self.options.validate_every
         trained = self._resident.records(range(done, step), inference=False)
-        judged = self._resident.records(range(done + 1, step + 1), inference=True)
+        after = range(done + 1, step + 1)
+        judged = self._resident.records(after, inference=True) if every else {}
         for index, number in enumerate(range(done + 1, step + 1)):
             validated = every and number % every == 0 and len(graph.val)
             epoch = Epoch(
