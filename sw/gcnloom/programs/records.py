@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of losses, which lie where the step says."""
+"""Records of losses that a device is to leave elsewhere than where they belong."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,29 +10,43 @@ from gcnloom.programs.encoding import opcodes
 from gcnloom_spec.config import Packing
 from gcnloom_spec.isa import WORDS, Opcode
 
-__all__ = ["move_records", "record_offset", "records"]
+__all__ = ["Lent", "lend_records"]
 
 LOSS = WORDS[Opcode.LOSS]
 
 
-def record_offset(step: int, packing: Packing) -> int:
-    """Words from the first step's record to the word in which a step's begins."""
-    return step // packing.items_per_word * packing.words_per_item
+@dataclass(frozen=True, kw_only=True)
+class Lent:
+    """Records that lie one behind the other until they are put where they belong.
+
+    Attributes
+    ----------
+    address, words : int
+        All of them.
+    homes : tuple of int
+        Where the word in which each belongs begins, in the order in which they are left.
+    bytes_of : slice
+        Bytes of it, counted from there.
+    """
+
+    address: int
+    words: int
+    homes: tuple[int, ...]
+    bytes_of: slice
 
 
-def records(words: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Address in the field `record` of each loss."""
-    found: NDArray[np.int64] = LOSS.unpack(words[_losses(words), : LOSS.limbs])["record"]
-    return found
-
-
-def move_records(words: NDArray[np.uint64], by: int) -> None:
-    """Add to the field `record` of each loss, in place, as the device adds: modulo ``2 ** 32``."""
-    where = _losses(words)
+def lend_records(words: NDArray[np.uint64], address: int, step: int, packing: Packing) -> Lent:
+    """Let packed losses, in place, leave the records of a step from `address` on."""
+    ahead, inside = divmod(step, packing.items_per_word)
+    ahead *= packing.words_per_item
+    where = np.flatnonzero(opcodes(words) == Opcode.LOSS)
     columns = LOSS.unpack(words[where, : LOSS.limbs])
-    columns["record"] = (columns["record"] + by) % (1 << LOSS.fields["record"])
+    most = 1 << LOSS.fields["record"]
+    homes = (columns["record"] + ahead) % most
+    # The device adds to the address what lies between the first step and this one.
+    columns["record"] = (address + np.arange(len(where)) * packing.words_per_item - ahead) % most
     words[where, : LOSS.limbs] = LOSS.pack(**columns)
-
-
-def _losses(words: NDArray[np.uint64]) -> NDArray[np.int64]:
-    return np.flatnonzero(opcodes(words) == Opcode.LOSS)
+    return Lent(
+        address=address, words=len(where) * packing.words_per_item, homes=tuple(homes.tolist()),
+        bytes_of=slice(inside * packing.item_bytes, (inside + 1) * packing.item_bytes),
+    )  # fmt: skip

@@ -24,11 +24,14 @@ ADDRESSES: Mapping[Opcode, tuple[str, ...]] = {
     Opcode.DRAIN: (),
     Opcode.TRANSFORM: (),
     Opcode.STORE: ("address",),
-    Opcode.LOSS: ("address", "labels", "gradients", "record"),
+    Opcode.LOSS: ("address", "labels", "gradients"),
     Opcode.STEP: ("address", "operands"),
     Opcode.SCALE: (),
 }
-"""Fields with addresses of device memory, of each command that a segment may have."""
+"""Fields with addresses of what lies in device memory, of each command that a segment may have.
+
+The record of a loss, whose place depends on the step, lies behind the segment's commands.
+"""
 NEVER = 1 << 40
 """Number of a segment that does not come."""
 
@@ -55,9 +58,14 @@ class Sizes:
     most: int
     wanted: int
 
-    def program_pages(self, commands: int) -> int:
-        """Pages of so many commands."""
-        return -(-commands * COMMAND_BYTES // (self.config.memory_bytes * self.page))
+    def program_words(self, commands: int) -> int:
+        """Words of so many commands."""
+        return -(-commands * COMMAND_BYTES // self.config.memory_bytes)
+
+    def program_pages(self, commands: int, losses: int) -> int:
+        """Pages of so many commands and of the records that so many losses leave."""
+        records = losses * self.config.record.words_per_item
+        return -(-(self.program_words(commands) + records) // self.page)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,8 +107,6 @@ class _Touch(NamedTuple):
 
 def cut(commands: Sequence[Command], sizes: Sizes) -> list[Segment]:
     """Cut a program where no store is under way, as seldom as memory allows.
-
-    The `record` of a loss is that of the step which is run.
 
     Raises
     ------
@@ -165,8 +171,6 @@ def _loss_touches(command: Loss, sizes: Sizes) -> Iterator[_Touch]:
             yield _written(sizes, start, command.count, config.vector)
         last = starts[-1] + config.vector.words(command.count)
         yield _touch(sizes, command.gradients, last, write=True)
-    record = command.record + config.record.words_per_item
-    yield _touch(sizes, command.record, record, write=True)
 
 
 def _written(sizes: Sizes, address: int, count: int, packing: Packing) -> _Touch:
@@ -193,18 +197,18 @@ def _ranges(
     stamps: Pages,
 ) -> Iterator[range]:
     """Commands of each segment; `stamps` tells which one touched a page last."""
-    start = number = pages = 0
+    start = number = pages = losses = 0
     for step in steps(commands):
         inside = [touch for index in step for touch in touches[index]]
+        records = sum(isinstance(commands[index], Loss) for index in step)
         more = _stamp(stamps, inside, number)
-        if pages + more + sizes.program_pages(step.stop - start) > sizes.wanted and (
-            step.start > start
-        ):
+        program = sizes.program_pages(step.stop - start, losses + records)
+        if pages + more + program > sizes.wanted and step.start > start:
             yield range(start, step.start)
-            start, number, pages = step.start, number + 1, 0
+            start, number, pages, losses = step.start, number + 1, 0, 0
             more = _stamp(stamps, inside, number)
-        pages += more
-        need = pages + sizes.program_pages(step.stop - start)
+        pages, losses = pages + more, losses + records
+        need = pages + sizes.program_pages(step.stop - start, losses)
         if need > sizes.most:
             raise _too_small(step, need, sizes)
     yield range(start, len(commands))

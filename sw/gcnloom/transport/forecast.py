@@ -1,49 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """When pages of device memory are touched next, as far as programs repeat."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.programs.segments import NEVER, Segment
+from gcnloom.transport.plans import Plan
 
-__all__ = ["Forecast", "Plan"]
+__all__ = ["Forecast"]
 
 MOST_PLANS = 16
 """Programs that are remembered."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """A program in segments.
-
-    Attributes
-    ----------
-    key : bytes
-        Names it.
-    segments : sequence of Segment
-    headers : NDArray[np.uint64]
-        First limb of each command, with tokens that stay within its segment.
-    records : bytes
-        Says in which pages its losses leave their records.
-    """
-
-    key: bytes
-    segments: Sequence[Segment]
-    headers: NDArray[np.uint64]
-    records: bytes
-
-    @cached_property
-    def first(self) -> NDArray[np.int64]:
-        """First segment that touches each page up to the highest, or :data:`NEVER`."""
-        highest = max(int(segment.pages.max(initial=-1)) for segment in self.segments)
-        first = np.full(highest + 1, NEVER)
-        for number, segment in reversed(list(enumerate(self.segments))):
-            first[segment.pages] = number
-        return first
 
 
 class Forecast:
@@ -65,8 +32,7 @@ class Forecast:
 
     def begin(self, plan: Plan) -> None:
         """Start a program."""
-        self._plans.pop(plan.key, None)
-        self._plans[plan.key] = plan
+        self._plans[plan.key] = self._plans.pop(plan.key, plan)
         if len(self._plans) > MOST_PLANS:
             del self._plans[next(iter(self._plans))]
         if self._last is not None:

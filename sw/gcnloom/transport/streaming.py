@@ -1,28 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host keeps device memory and sends to the device what a segment of a program touches."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import LoomError, MemoryFullError
-from gcnloom.programs.crossing import without_crossing_tokens
-from gcnloom.programs.encoding import LIMBS, decode, unpack_by_opcode
-from gcnloom.programs.records import move_records, record_offset, records
-from gcnloom.programs.repeating import Sequencer, split
-from gcnloom.programs.segments import Segment, Sizes, cut, relocate
+from gcnloom.programs.encoding import LIMBS, opcodes
+from gcnloom.programs.records import Lent, lend_records
+from gcnloom.programs.repeating import Sequencer
+from gcnloom.programs.segments import Segment, Sizes, relocate
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
-from gcnloom.transport.forecast import Forecast, Plan
+from gcnloom.transport.forecast import Forecast
 from gcnloom.transport.interrupt import held_back
 from gcnloom.transport.link import Link
 from gcnloom.transport.pages import NOWHERE, PageTable, stretches
-from gcnloom_spec.commands import Repeat
-from gcnloom_spec.isa import COMMAND_BYTES, WORDS
+from gcnloom.transport.plans import Part, Plan
+from gcnloom_spec.isa import COMMAND_BYTES, Opcode
 
 __all__ = ["Stream"]
 
@@ -31,9 +28,6 @@ MOST_FRAMES = 1 << 14
 SHARE = 0.25
 """Part of the window that a segment takes, unless a single step needs more: the rest stays for
 what is used again."""
-PATCHED = ("shift", "record")
-"""Fields that change from run to run, and neither a token nor, the second apart, an address with
-them."""
 
 
 class Stream:
@@ -101,7 +95,7 @@ class Stream:
         """Run a program segment by segment, and do what its repeats say."""
         self._counters.clear()
         sequencer = Sequencer(step=step, count=commands)
-        parts: dict[tuple[int, int], _Part] = {}
+        parts: dict[tuple[int, int], Part] = {}
         # An interruption would end the segment that it meets; it is to end the epoch.
         with held_back() if watch else nullcontext(bool) as asked:
             while sequencer.count:
@@ -124,32 +118,32 @@ class Stream:
         """Return envelopes and saturations of the last run, of which each segment keeps all."""
         return self._link.statistics()
 
-    def _run_part(
-        self, part: "_Part", seed: int, step: int, judged: Judged, *, keep: bool
-    ) -> Judged:
+    def _run_part(self, part: Part, seed: int, step: int, judged: Judged, *, keep: bool) -> Judged:
         """Run commands up to a repeat; return what is judged then."""
+        plan = self._forecast.known(part.key) or Plan.of(part, self._sizes)
         words = part.words.copy()
-        offset = record_offset(step, self._sizes.config.record)
-        move_records(words, offset)
-        plan = self._plan(part, words)
         words[:, 0] = plan.headers
         self._forecast.begin(plan)
         for number, segment in enumerate(plan.segments):
             inside = words[segment.commands.start : segment.commands.stop].copy()
             with self._told(plan, segment):
-                base = self._bring(segment, inside, number, offset)
+                base, lent = self._bring(segment, inside, number, step)
                 ended = self._link.run(base, len(inside), seed, step, judged=judged, keep=keep)
+                self._put_home(lent)
             judged, keep = ended.judged, True
             self._counters.update(self._link.counters())
             self._forecast.passed(segment)
         return judged
 
-    def _bring(self, segment: Segment, words: NDArray[np.uint64], number: int, offset: int) -> int:
-        """Bring what a segment touches and its commands; return the word where they begin.
+    def _bring(
+        self, segment: Segment, words: NDArray[np.uint64], number: int, step: int
+    ) -> tuple[int, Lent]:
+        """Bring what a segment touches and its commands.
 
-        The device adds `offset` to where records lie.
+        Returns the word where these begin, and the records that will lie behind them.
         """
-        program = self._sizes.program_pages(len(words))
+        losses = int(np.count_nonzero(opcodes(words) == Opcode.LOSS))
+        program = self._sizes.program_pages(len(words), losses)
         bases, base = self._table.place(segment.spans, program, self._worth(number))
         frames = np.concatenate(
             [
@@ -161,15 +155,28 @@ class Stream:
         self._make_room(segment, frames, np.arange(base, base + program))
         self._send(segment, frames)
         relocate(words, segment.spans, bases, self._sizes.page)
-        move_records(words, -offset)
+        config, start = self._sizes.config, base * self._sizes.page
+        own = self._sizes.program_words(len(words))
+        lent = lend_records(words, start + own, step, config.record)
         data = words.astype("<u8").tobytes()
-        size = self._program_words(len(words)) * self._sizes.config.memory_bytes
-        self._link.write(base * self._sizes.page, data + bytes(size - len(data)))
+        self._link.write(start, data.ljust(own * config.memory_bytes, b"\0"))
         # Whatever comes of the run, the device has these words now.
         fresh = self._table.page_of[frames] != segment.pages
         self._table.enter(frames[fresh], segment.pages[fresh], changed=True)
         self._table.changed[frames[segment.written]] = True
-        return base * self._sizes.page
+        return start, lent
+
+    def _put_home(self, lent: Lent) -> None:
+        """Put records that the device has left behind a program where they belong."""
+        if not lent.homes:
+            return
+        each = lent.words // len(lent.homes)
+        data = self._link.read(lent.address, lent.words)
+        for number, home in enumerate(lent.homes):
+            item = bytearray(self.read(home, each))
+            left = data[number * len(item) : (number + 1) * len(item)]
+            item[lent.bytes_of] = left[lent.bytes_of]
+            self.write(home, bytes(item))
 
     @contextmanager
     def _told(self, plan: Plan, segment: Segment) -> Iterator[None]:
@@ -230,26 +237,11 @@ class Stream:
         wait = 1 + np.maximum(0, self._forecast.due(page_of) - number)
         return np.where(page_of == NOWHERE, 0.0, (1.0 + self._table.changed) / wait)
 
-    def _plan(self, part: "_Part", words: NDArray[np.uint64]) -> Plan:
-        """Cut a program, unless one that differs in nothing that matters was cut before."""
-        first, size = records(words), self._sizes.config.record.words_per_item
-        pages = np.stack([first, first + size - 1]) // self._sizes.page
-        plan = self._forecast.known(part.key)
-        if plan is None or plan.records != pages.tobytes():
-            segments = cut(decode(words), self._sizes)
-            starts = np.array([segment.commands.start for segment in segments])
-            headers = without_crossing_tokens(words, starts)[:, 0].copy()
-            plan = Plan(key=part.key, segments=segments, headers=headers, records=pages.tobytes())
-        return plan
-
-    def _part(self, address: int, commands: int) -> "_Part":
+    def _part(self, address: int, commands: int) -> Part:
         """Commands that lie in the memory."""
-        raw = self.read(address, self._program_words(commands))[: commands * COMMAND_BYTES]
-        words, repeat = split(np.frombuffer(raw, dtype="<u8").reshape(commands, LIMBS))
-        return _Part(words=words, repeat=repeat, key=_key(words))
-
-    def _program_words(self, commands: int) -> int:
-        return -(-commands * COMMAND_BYTES // self._sizes.config.memory_bytes)
+        raw = self.read(address, self._sizes.program_words(commands))[: commands * COMMAND_BYTES]
+        words = np.frombuffer(raw, dtype="<u8").astype(np.uint64)
+        return Part.of(words.reshape(commands, LIMBS))
 
     def _pages(self, address: int, words: int) -> NDArray[np.int64]:
         page = self._sizes.page
@@ -275,34 +267,3 @@ class Stream:
             ) from error
         grown[: len(self._memory)] = self._memory
         self._memory = grown
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Part:
-    """Commands of a run up to a repeat.
-
-    Attributes
-    ----------
-    words : NDArray[np.uint64]
-        Without the repeat.
-    repeat : Repeat
-        What comes after them.
-    key : bytes
-        Names what would be cut alike, wherever records lie.
-    """
-
-    words: NDArray[np.uint64]
-    repeat: Repeat
-    key: bytes
-
-
-def _key(words: NDArray[np.uint64]) -> bytes:
-    """Digest of all fields but the patched ones."""
-    masked = words.copy()
-    for opcode, (where, _) in unpack_by_opcode(words).items():
-        word = WORDS[opcode]
-        for name in PATCHED:
-            if name in word.fields:
-                ones = word.pack(**{name: (1 << word.fields[name]) - 1})
-                masked[where, : word.limbs] &= ~ones
-    return hashlib.sha256(masked.tobytes()).digest()
