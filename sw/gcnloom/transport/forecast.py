@@ -56,9 +56,12 @@ class Forecast:
         self._due[pages] = np.where(again, segment.following, self._later[pages])
 
     def due(self, pages: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Segment that touches each page next, counted from the program's first."""
+        """Segment that touches each page next, counted from the program's first.
+
+        A page below 0 is none, which no segment touches.
+        """
         found = np.full(len(pages), NEVER)
-        known = pages < len(self._due)
+        known = (pages >= 0) & (pages < len(self._due))
         found[known] = self._due[pages[known]]
         return found
 
