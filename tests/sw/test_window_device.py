@@ -194,6 +194,6 @@ def test_lent_records_are_left_one_behind_the_other_and_belong_where_they_did(
     left = [(each.record + ahead) % (1 << 32) for each in decode(words)[1:-1]]
     assert left == [77 + number * packing.words_per_item for number in range(3)]
     assert (lent.address, lent.words) == (77, 3 * packing.words_per_item)
-    # Nothing else has changed.
-    changed = [replace(each, record=at) for each, at in zip(decode(words)[1:-1], fields)]
-    assert [*decode(words)[:1], *changed, *decode(words)[-1:]] == [LOAD, *losses, LOAD]
+    first, *changed, last = decode(words)
+    restored = [replace(each, record=at) for each, at in zip(changed, fields, strict=True)]
+    assert [first, *restored, last] == [LOAD, *losses, LOAD]
