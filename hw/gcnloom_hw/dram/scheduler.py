@@ -55,6 +55,8 @@ class Scheduler(wiring.Component):
     command : Out(sdram_command(config))
         Registered: the command of the clock before.
     started : Out(1)
+    held, holds, index : Signal
+        The request whose word is being moved, whether there is one, and its next burst.
     """
 
     requests: stream.Interface
@@ -75,11 +77,14 @@ class Scheduler(wiring.Component):
         )
         self.upkeep = Upkeep(config)
         self.banks = [Bank(config) for _ in range(config.part.banks)]
-        self.activate = Signal()
+        self.held = Signal(sdram_request(config), reset_less=True)
+        self.holds = Signal()
+        self.index = Signal((config.bursts - 1).bit_length())
+        self.activate, self.close, self.move, self.done = (Signal() for _ in range(4))
         self.gap = Countdown("gap", clocks.bank_gap)
         self.gap.after(self.activate, clocks.bank_gap)
         self.reading = Countdown("reading", burst)
-        self.reading.after(self.read | self.write, burst)
+        self.reading.after(self.move, burst)
         self.writing = Countdown("writing", clocks.write_after_read(burst))
         self.writing.after(self.write, burst)
         self.writing.after(self.read, clocks.write_after_read(burst))
@@ -91,112 +96,107 @@ class Scheduler(wiring.Component):
             m.submodules[f"bank{number}"] = bank
         for countdown in (self.gap, self.reading, self.writing):
             countdown.elaborate_into(m)
-
-        held = Signal(sdram_request(self._config), reset_less=True)
-        holds = Signal()
-        done = Signal()
-        close = Signal()
-        column = self._move(m, held, holds, done)
-        moves = self.read | self.write
-        self._open(m, held, holds, moves, close)
-        with m.If(done):
-            m.d.sync += holds.eq(0)
+        hit = Signal()
+        m.d.comb += hit.eq(
+            Cat(
+                self._wants(number) & bank.open & (bank.row == self.requests.p.row)
+                for number, bank in enumerate(self.banks)
+            ).any()
+        )
+        self._move(m)
+        self._open(m, hit)
+        self._command(m)
+        with m.If(self.done):
+            m.d.sync += self.holds.eq(0)
         with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [held.eq(self.requests.payload), holds.eq(1)]
+            m.d.sync += [self.held.eq(self.requests.payload), self.holds.eq(1)]
             m.d.comb += self.take.eq(~self.requests.p.write)
-        hit = self._hit()
         m.d.comb += [
             self.requests.ready.eq(
-                upkeep.working & hit & (~holds | done) & (self.requests.p.write | self.available)
+                upkeep.working
+                & hit
+                & (~self.holds | self.done)
+                & (self.requests.p.write | self.available)
             ),
-            upkeep.closable.eq(~holds & Cat(bank.may_close for bank in self.banks).all()),
+            upkeep.closable.eq(~self.holds & Cat(bank.may_close for bank in self.banks).all()),
             self.started.eq(upkeep.started),
         ]
-        self._command(m, held, column, moves, close)
         return m
 
-    def _hit(self):
-        """Whether the row of the next request is open."""
-        request = self.requests.p
+    def _wants(self, number):
+        """Whether the next request is for a bank."""
+        return self.requests.p.bank == number
+
+    def _of_wanted(self, name):
+        """What the bank of the next request says."""
         return Cat(
-            (request.bank == number) & bank.open & (bank.row == request.row)
-            for number, bank in enumerate(self.banks)
+            self._wants(number) & getattr(bank, name) for number, bank in enumerate(self.banks)
         ).any()
 
-    def _of(self, bank, name):
-        """One bank's allowance, by number."""
-        return Cat(
-            (bank == number) & getattr(each, name) for number, each in enumerate(self.banks)
-        ).any()
-
-    def _move(self, m, held, holds, done):
-        """Move the held word, burst by burst; return the column of the next one."""
-        bursts = (self._config.bursts - 1).bit_length()
-        transfers = (self._config.burst - 1).bit_length()
+    def _move(self, m):
+        """Move the held word, burst by burst."""
         may_move = Signal()
         m.d.comb += [
-            may_move.eq(holds & self._of(held.bank, "may_move")),
-            self.read.eq(may_move & ~held.write & self.reading.over),
-            self.write.eq(may_move & held.write & self.writing.over),
+            may_move.eq(
+                Cat(
+                    self.holds & (self.held.bank == number) & bank.may_move
+                    for number, bank in enumerate(self.banks)
+                ).any()
+            ),
+            self.read.eq(may_move & ~self.held.write & self.reading.over),
+            self.write.eq(may_move & self.held.write & self.writing.over),
+            self.move.eq(self.read | self.write),
+            self.done.eq(self.move & (self.index == self._config.bursts - 1)),
         ]
-        moves = self.read | self.write
-        if bursts:
-            index = Signal(bursts)
-            m.d.comb += done.eq(moves & index.all())
-            with m.If(moves):
-                m.d.sync += index.eq(index + 1)
-        else:
-            index = Const(0, 0)
-            m.d.comb += done.eq(moves)
-        return Cat(Const(0, transfers), index, held.word)
+        with m.If(self.move):
+            m.d.sync += self.index.eq(self.index + 1)
 
-    def _open(self, m, held, holds, moves, close):
+    def _open(self, m, hit):
         """Prepare the bank of the next request; what the held word needs stays."""
-        request = self.requests.p
+        needed = Signal()
         wanted = Signal()
         m.d.comb += [
-            wanted.eq(self.upkeep.working & self.requests.valid & ~moves),
+            needed.eq(self.holds & (self.held.bank == self.requests.p.bank)),
+            wanted.eq(self.upkeep.working & self.requests.valid & ~self.move),
             self.activate.eq(
                 wanted
-                & ~self._of(request.bank, "open")
-                & self._of(request.bank, "may_activate")
+                & ~self._of_wanted("open")
+                & self._of_wanted("may_activate")
                 & self.gap.over
             ),
-            close.eq(
-                wanted
-                & self._of(request.bank, "open")
-                & ~self._hit()
-                & self._of(request.bank, "may_close")
-                & ~(holds & (held.bank == request.bank))
+            self.close.eq(
+                wanted & self._of_wanted("open") & ~hit & self._of_wanted("may_close") & ~needed
             ),
         ]
         for number, bank in enumerate(self.banks):
-            mine, moving = request.bank == number, held.bank == number
+            moved = self.held.bank == number
             m.d.comb += [
-                bank.activate.eq(self.activate & mine),
-                bank.close.eq((close & mine) | self.upkeep.close_all),
-                bank.read.eq(self.read & moving),
-                bank.write.eq(self.write & moving),
-                bank.next_row.eq(request.row),
+                bank.activate.eq(self.activate & self._wants(number)),
+                bank.close.eq((self.close & self._wants(number)) | self.upkeep.close_all),
+                bank.read.eq(self.read & moved),
+                bank.write.eq(self.write & moved),
+                bank.next_row.eq(self.requests.p.row),
             ]
 
-    def _command(self, m, held, column, moves, close):
+    def _command(self, m):
         """Register the command for the pins."""
         upkeep, request, pins = self.upkeep, self.requests.p, self.command
-        closes = close | upkeep.close_all
+        closes = self.close | upkeep.close_all
         others = upkeep.refresh | upkeep.load_mode
         m.d.sync += [
-            pins.cs.eq(moves | self.activate | closes | others),
+            pins.cs.eq(self.move | self.activate | closes | others),
             pins.ras.eq(self.activate | closes | others),
-            pins.cas.eq(moves | others),
+            pins.cas.eq(self.move | others),
             pins.we.eq(self.write | closes | upkeep.load_mode),
             pins.ba.eq(request.bank),
             pins.a.eq(upkeep.close_all << ALL_BANKS),
         ]
-        with m.If(moves):
-            below, above = column[:ALL_BANKS], column[ALL_BANKS:]
-            gap = Const(0, ALL_BANKS + 1 - len(below))
-            m.d.sync += [pins.ba.eq(held.bank), pins.a.eq(Cat(below, gap, above))]
+        transfers = (self._config.burst - 1).bit_length()
+        column = Cat(Const(0, transfers), self.index, self.held.word)
+        below, above = column[:ALL_BANKS], column[ALL_BANKS:]
+        gap = Const(0, ALL_BANKS + 1 - len(below))
+        with m.If(self.move):
+            m.d.sync += [pins.ba.eq(self.held.bank), pins.a.eq(Cat(below, gap, above))]
         with m.If(self.activate):
             m.d.sync += pins.a.eq(request.row)
         with m.If(upkeep.load_mode):

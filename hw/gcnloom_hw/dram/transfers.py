@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.dram.config import SdramConfig
+from gcnloom_hw.dram.countdown import Countdown
 from gcnloom_hw.streams.queue import CreditedQueue
 
 __all__ = ["Transfers", "written_word"]
@@ -66,24 +67,16 @@ class Transfers(wiring.Component):
                 "dq_i": In(bits),
             }
         )
+        self.giving = Countdown("giving", config.burst)
+        self.giving.after(self.write, config.burst)
+        self.taking = Countdown("taking", config.burst)
+        self.taking.after(self.read, config.burst)
 
     def elaborate(self, platform):
         m = Module()
         self._give(m)
         self._take(m)
         return m
-
-    def _during(self, m, begins, name):
-        """Whether a burst that begins with `begins` has a transfer for this clock."""
-        more = self._config.burst - 1
-        if not more:
-            return begins
-        left = Signal(range(more + 1), name=name)
-        with m.If(begins):
-            m.d.sync += left.eq(more)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        return begins | (left != 0)
 
     def _place(self, m, moves, name):
         """Which transfer of its word it is, and whether it is the last."""
@@ -97,7 +90,8 @@ class Transfers(wiring.Component):
 
     def _give(self, m):
         bits = self._config.part.data_bits
-        giving = self._during(m, self.write, "giving")
+        self.giving.elaborate_into(m)
+        giving = self.write | ~self.giving.over
         place, last = self._place(m, giving, "given")
         mask = self.words.p.mask.word_select(place, bits // 8)
         m.d.comb += self.words.ready.eq(giving & last)
@@ -116,7 +110,8 @@ class Transfers(wiring.Component):
 
         # The command's register, the part's latency, and the register that takes the pins.
         late = 1 + config.clocks.cas_latency + config.input_delay + 1
-        taking = self._during(m, self.read, "taking")
+        self.taking.elaborate_into(m)
+        taking = self.read | ~self.taking.over
         arrives = delay_line(m, taking, late, name="arrives", reset_less=False)[late]
         _, last = self._place(m, arrives, "taken")
         taken = Signal(bits, reset_less=True)

@@ -30,6 +30,8 @@ class Upkeep(wiring.Component):
     due : Out(1)
     close_all, refresh, load_mode : Out(1)
         Commands of this clock.
+    rest : Signal
+        Clocks until the next of them.
     """
 
     def __init__(self, config: SdramConfig) -> None:
@@ -45,12 +47,14 @@ class Upkeep(wiring.Component):
                 "load_mode": Out(1),
             }
         )
+        clocks = config.clocks
+        longest = max(clocks.start, clocks.refresh, clocks.precharge, clocks.mode)
+        self.rest = Signal(range(longest + 1), init=clocks.start)
 
     def elaborate(self, platform):
         m = Module()
         clocks = self._clocks
-        longest = max(clocks.start, clocks.refresh, clocks.precharge, clocks.mode)
-        rest = Signal(range(longest + 1), init=clocks.start)
+        rest = self.rest
         left = Signal(range(clocks.start_refreshes + 1), init=clocks.start_refreshes)
         rested = Signal()
         m.d.comb += rested.eq(rest == 0)
