@@ -20,6 +20,7 @@ class Age:
         self.now = Signal(range(limit + 1), name=f"{name}_age_now")
         m.d.comb += self.now.eq(Mux(event, 0, self.before))
         m.d.sync += self.before.eq(Mux(self.now == limit, limit, self.now + 1))
+        m.d.comb += Assert((self.before >= 1) & (self.before <= limit))
 
 
 class SdramProof(Elaboratable):
@@ -120,9 +121,8 @@ class SdramProof(Elaboratable):
             self.open.append(opened)
             self.row.append(row)
 
-    def rule(self, m, countdown, event, clocks, command, name):
-        """Require `clocks` from `event` to `command`; the controller's countdown covers them."""
-        age = Age(m, event, clocks, name)
+    def rule(self, m, countdown, age, clocks, command):
+        """Require `clocks` from an event to `command`; the controller's countdown covers them."""
         m.d.comb += [
             Assert(~command | (age.before >= clocks)),
             Assert(countdown.left + age.now >= clocks - 1),
@@ -132,28 +132,30 @@ class SdramProof(Elaboratable):
         """TRCD, tRP, tRAS, tRC, tWR, tRRD, and no burst cut short."""
         config, clocks = self.config, self.config.clocks
         scheduler = self.controller.scheduler
+        cycle = clocks.active + clocks.precharge
+        written = config.burst - 1 + clocks.write_recovery
         for number, bank in enumerate(scheduler.banks):
             opens, closes = self.at(number, self.activate), self.closes(number)
             reads, writes = self.at(number, self.read), self.at(number, self.write)
             shuts = closes & self.open[number]
-            for countdown, event, least, command, name in (
-                (bank.moving, opens, clocks.activate, reads | writes, "tRCD"),
-                (bank.opening, shuts, clocks.precharge, opens, "tRP"),
-                (bank.closing, opens, clocks.active, shuts, "tRAS"),
-                (bank.closing, reads, config.burst, shuts, "cut"),
-                (bank.closing, writes, config.burst - 1 + clocks.write_recovery, shuts, "tWR"),
-            ):
-                self.rule(m, countdown, event, least, command, f"{name}{number}")
-            resting = Age(m, shuts, clocks.precharge, f"resting{number}")
-            m.d.comb += Assert(~(self.refresh | self.load_mode) | (resting.before == clocks.precharge))
-            cycle = clocks.active + clocks.precharge
-            since = Age(m, opens, cycle, f"tRC{number}")
+            opened = Age(m, opens, max(cycle, clocks.activate), f"opened{number}")
+            shut = Age(m, shuts, clocks.precharge, f"shut{number}")
+            read = Age(m, reads, config.burst, f"read{number}")
+            wrote = Age(m, writes, written, f"written{number}")
+            self.rule(m, bank.moving, opened, clocks.activate, reads | writes)
+            self.rule(m, bank.opening, shut, clocks.precharge, opens)
+            self.rule(m, bank.closing, opened, clocks.active, shuts)
+            self.rule(m, bank.closing, read, config.burst, shuts)
+            self.rule(m, bank.closing, wrote, written, shuts)
+            upkeep = self.refresh | self.load_mode
             m.d.comb += [
-                Assert(~opens | (since.before == cycle)),
+                Assert(~upkeep | (shut.before == clocks.precharge)),
+                Assert(~opens | (opened.before >= cycle)),
                 # What the controller knows of it, for the induction.
-                Assert(bank.open | (since.now + bank.opening.left + 1 >= cycle)),
+                Assert(bank.open | (opened.now + bank.opening.left + 1 >= cycle)),
             ]
-        self.rule(m, scheduler.gap, self.activate, clocks.bank_gap, self.activate, "tRRD")
+        gap = Age(m, self.activate, clocks.bank_gap, "any_opened")
+        self.rule(m, scheduler.gap, gap, clocks.bank_gap, self.activate)
 
     def upkeep(self, m):
         """TRFC, tMRD, after which alone there are commands."""
@@ -166,6 +168,12 @@ class SdramProof(Elaboratable):
             Assert(~self.controller.pins.cs | (loaded.before == clocks.mode)),
             # What the controller knows of it, for the induction.
             Assert(upkeep.rest + rested.now >= clocks.refresh - 1),
+            Assert(~(upkeep.working | self.controller.scheduler.holds) | (upkeep.rest == 0)),
+            Assert(~upkeep.closed | ~self.controller.scheduler.holds),
+            *(
+                Assert(~upkeep.closed | (~bank.open & (upkeep.rest >= bank.opening.left)))
+                for bank in self.controller.scheduler.banks
+            ),
             Assert(upkeep.rest + loaded.now >= clocks.mode - 1),
         ]
 
@@ -180,8 +188,10 @@ class SdramProof(Elaboratable):
         m.d.sync += coming.eq(coming >> 1 | Mux(self.read, burst, 0))
         earlier = Signal()
         m.d.sync += earlier.eq(coming[0])
-        written = Age(m, self.write, config.burst, "written")
-        read = Age(m, self.read, reach + 2, "read")
+        turn = clocks.cas_latency + config.burst + 1
+        ages = turn + config.burst
+        written = Age(m, self.write, ages, "written")
+        read = Age(m, self.read, ages, "read")
         m.d.comb += [
             Assert(~(pins.dq_oe & (coming[0] | earlier))),
             Assert(~self.read | ((coming >> clocks.cas_latency) == 0)),
@@ -191,13 +201,24 @@ class SdramProof(Elaboratable):
                 self.controller.transfers.giving.left
                 == Mux(written.now < config.burst, config.burst - 1 - written.now, 0)
             ),
-            Assert(~earlier | (read.now <= reach + 1)),
-            *(Assert(~bit | (read.now <= reach - place)) for place, bit in enumerate(coming)),
+            Assert(~earlier | (read.before <= reach + 1)),
+            *(Assert(~bit | (read.before <= reach - place)) for place, bit in enumerate(coming)),
+            # The later of both began when the other one was over.
+            Assert(
+                (read.now > written.now)
+                | (written.now >= read.now + config.burst)
+                | (written.now == ages)
+            ),
+            Assert(
+                (written.now > read.now)
+                | (read.now >= written.now + turn)
+                | (read.now == ages)
+            ),
         ]
-        moved = self.read | self.write
-        self.rule(m, scheduler.reading, moved, config.burst, moved, "burst")
-        turn = clocks.cas_latency + config.burst + 1
-        self.rule(m, scheduler.writing, self.read, turn, self.write, "turn")
+        self.rule(m, scheduler.reading, read, config.burst, self.read)
+        self.rule(m, scheduler.reading, written, config.burst, self.read)
+        self.rule(m, scheduler.writing, written, config.burst, self.write)
+        self.rule(m, scheduler.writing, read, turn, self.write)
 
     def service(self, m):
         """Each request taken is moved once, in order, where it says."""

@@ -28,6 +28,9 @@ class Upkeep(wiring.Component):
         Rows may be opened and closed for requests.
     started : Out(1)
     due : Out(1)
+        A refresh is.
+    closed : Out(1)
+        A refresh or a mode follows: all rows are closed.
     close_all, refresh, load_mode : Out(1)
         Commands of this clock.
     rest : Signal
@@ -42,6 +45,7 @@ class Upkeep(wiring.Component):
                 "working": Out(1),
                 "started": Out(1),
                 "due": Out(1),
+                "closed": Out(1),
                 "close_all": Out(1),
                 "refresh": Out(1),
                 "load_mode": Out(1),
@@ -67,17 +71,21 @@ class Upkeep(wiring.Component):
                     m.d.comb += self.close_all.eq(1)
                     m.d.sync += rest.eq(clocks.precharge - 1)
                     m.next = "Refresh"
-            with m.State("Refresh"), m.If(rested):
-                m.d.comb += self.refresh.eq(1)
-                m.d.sync += [rest.eq(clocks.refresh - 1), left.eq(left - 1)]
-                with m.If(left == 1):
-                    m.next = "Load the mode"
-                    with m.If(self.started):
-                        m.next = "Rest"
-            with m.State("Load the mode"), m.If(rested):
-                m.d.comb += self.load_mode.eq(1)
-                m.d.sync += [rest.eq(clocks.mode - 1), self.started.eq(1)]
-                m.next = "Rest"
+            with m.State("Refresh"):
+                m.d.comb += self.closed.eq(1)
+                with m.If(rested):
+                    m.d.comb += self.refresh.eq(1)
+                    m.d.sync += [rest.eq(clocks.refresh - 1), left.eq(left - 1)]
+                    with m.If(left == 1):
+                        m.next = "Load the mode"
+                        with m.If(self.started):
+                            m.next = "Rest"
+            with m.State("Load the mode"):
+                m.d.comb += self.closed.eq(1)
+                with m.If(rested):
+                    m.d.comb += self.load_mode.eq(1)
+                    m.d.sync += [rest.eq(clocks.mode - 1), self.started.eq(1)]
+                    m.next = "Rest"
             with m.State("Rest"), m.If(rested):
                 m.next = "Work"
             with m.State("Work"):
