@@ -5,6 +5,7 @@ from amaranth import Cat, ClockDomain, Elaboratable, Module, Mux, Signal
 from amaranth.hdl import Assert
 
 from gcnloom_hw.dram.controller import SdramController
+from gcnloom_hw.dram.upkeep import Phase
 
 __all__ = ["SdramProof"]
 
@@ -69,6 +70,7 @@ class SdramProof(Elaboratable):
         self.upkeep(m)
         self.bus(m)
         self.service(m)
+        self.refreshes(m)
         return m
 
     def decode(self, m):
@@ -161,6 +163,9 @@ class SdramProof(Elaboratable):
         """TRFC, tMRD, after which alone there are commands."""
         clocks = self.config.clocks
         upkeep = self.controller.scheduler.upkeep
+        working, closed = Signal(), Signal()
+        m.d.comb += working.eq(upkeep.phase == Phase.WORK)
+        m.d.comb += closed.eq((upkeep.phase == Phase.REFRESH) | (upkeep.phase == Phase.LOAD))
         rested = Age(m, self.refresh, clocks.refresh, "tRFC")
         loaded = Age(m, self.load_mode, clocks.mode, "tMRD")
         m.d.comb += [
@@ -168,10 +173,10 @@ class SdramProof(Elaboratable):
             Assert(~self.controller.pins.cs | (loaded.before == clocks.mode)),
             # What the controller knows of it, for the induction.
             Assert(upkeep.rest + rested.now >= clocks.refresh - 1),
-            Assert(~(upkeep.working | self.controller.scheduler.holds) | (upkeep.rest == 0)),
-            Assert(~upkeep.closed | ~self.controller.scheduler.holds),
+            Assert(~(working | self.controller.scheduler.holds) | (upkeep.rest == 0)),
+            Assert(~closed | ~self.controller.scheduler.holds),
             *(
-                Assert(~upkeep.closed | (~bank.open & (upkeep.rest >= bank.opening.left)))
+                Assert(~closed | (~bank.open & (upkeep.rest >= bank.opening.left)))
                 for bank in self.controller.scheduler.banks
             ),
             Assert(upkeep.rest + loaded.now >= clocks.mode - 1),
@@ -261,3 +266,48 @@ class SdramProof(Elaboratable):
             # Its row stays open while a request is held.
             mine = scheduler.holds & (held.bank == number)
             m.d.comb += Assert(~mine | (bank.open & (bank.row == held.row)))
+
+    def refreshes(self, m):
+        """Each refresh that falls due is there before `refresh_delay` clocks are over."""
+        config, clocks, scheduler = self.config, self.config.clocks, self.controller.scheduler
+        upkeep, held, most = scheduler.upkeep, scheduler.held, config.refresh_delay
+        elapsed = Signal(range(clocks.interval))
+        m.d.comb += elapsed.eq(clocks.interval - 1 - upkeep.interval)
+        started, phases = upkeep.started, {}
+        for each in Phase:
+            phases[each] = Signal(name=each.name.lower())
+            m.d.comb += phases[each].eq(upkeep.phase == each)
+        closing = phases[Phase.CLOSE]
+        refreshing = phases[Phase.REFRESH]
+        m.d.comb += [
+            Assert(~upkeep.due | (elapsed <= most)),
+            # What the controller knows of it, for the induction.
+            Assert(Cat(phases.values()).any()),
+            Assert(upkeep.interval < clocks.interval),
+            Assert(started | ((elapsed == 0) & ~upkeep.due & ~scheduler.holds)),
+            Assert(started == ~(phases[Phase.LOAD] | ((closing | refreshing) & ~upkeep.due))),
+            Assert(~upkeep.due | ~phases[Phase.REST]),
+            Assert(~upkeep.due | ~phases[Phase.WORK] | (elapsed == 0)),
+            Assert(~started | ~(closing | refreshing) | (upkeep.left == 1)),
+            Assert(~started | ~closing | (upkeep.rest == 0)),
+            Assert(~started | ~refreshing | (elapsed + upkeep.rest <= most)),
+            Assert(~phases[Phase.REST] | (elapsed + upkeep.rest <= most + clocks.refresh)),
+        ]
+        # How long it takes at most to close the rows: each clock one less.
+        waits = Mux(held.write, scheduler.writing.left, scheduler.reading.left)
+        after = (config.bursts - 1 - scheduler.index) * config.burst
+        after = after + clocks.close_after_write(config.burst)
+        mine = [held.bank == number for number in range(len(scheduler.banks))]
+        ways = [Mux(scheduler.holds, waits + after, 0)]
+        for number, bank in enumerate(scheduler.banks):
+            ways += [
+                bank.closing.left,
+                Mux(scheduler.holds & mine[number], bank.moving.left + after, 0),
+            ]
+        for way in ways:
+            bound = elapsed + way + 1 + clocks.precharge <= most
+            m.d.comb += Assert(~started | ~closing | bound)
+        countdowns = [scheduler.gap, scheduler.reading, scheduler.writing]
+        for bank in scheduler.banks:
+            countdowns += [bank.opening, bank.moving, bank.closing]
+        m.d.comb += [Assert(each.left < max(2, each.longest)) for each in countdowns]

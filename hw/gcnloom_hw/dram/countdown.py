@@ -21,9 +21,11 @@ class Countdown:
     left : Signal
         Clocks that the command has still to wait; 0: it may be issued in this one.
     over : Value
+    longest : int
     """
 
     def __init__(self, name: str, longest: int) -> None:
+        self.longest = longest
         self.left = Signal(range(max(2, longest)), name=name)
         self.over = self.left == 0
         self._waits = []

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.dram.bank import Bank
 from gcnloom_hw.dram.config import ALL_BANKS, SdramConfig
 from gcnloom_hw.dram.countdown import Countdown
-from gcnloom_hw.dram.upkeep import Upkeep
+from gcnloom_hw.dram.upkeep import Phase, Upkeep
 
 __all__ = ["Scheduler", "sdram_command", "sdram_request"]
 
@@ -80,7 +80,8 @@ class Scheduler(wiring.Component):
         self.held = Signal(sdram_request(config), reset_less=True)
         self.holds = Signal()
         self.index = Signal((config.bursts - 1).bit_length())
-        self.activate, self.close, self.move, self.done = (Signal() for _ in range(4))
+        self.working, self.activate, self.close = Signal(), Signal(), Signal()
+        self.move, self.done = Signal(), Signal()
         self.gap = Countdown("gap", clocks.bank_gap)
         self.gap.after(self.activate, clocks.bank_gap)
         self.reading = Countdown("reading", burst)
@@ -97,6 +98,7 @@ class Scheduler(wiring.Component):
         for countdown in (self.gap, self.reading, self.writing):
             countdown.elaborate_into(m)
         hit = Signal()
+        m.d.comb += self.working.eq(upkeep.phase == Phase.WORK)
         m.d.comb += hit.eq(
             Cat(
                 self._wants(number) & bank.open & (bank.row == self.requests.p.row)
@@ -113,7 +115,7 @@ class Scheduler(wiring.Component):
             m.d.comb += self.take.eq(~self.requests.p.write)
         m.d.comb += [
             self.requests.ready.eq(
-                upkeep.working
+                self.working
                 & hit
                 & (~self.holds | self.done)
                 & (self.requests.p.write | self.available)
@@ -157,7 +159,7 @@ class Scheduler(wiring.Component):
         wanted = Signal()
         m.d.comb += [
             needed.eq(self.holds & (self.held.bank == self.requests.p.bank)),
-            wanted.eq(self.upkeep.working & self.requests.valid & ~self.move),
+            wanted.eq(self.working & self.requests.valid & ~self.move),
             self.activate.eq(
                 wanted
                 & ~self._of_wanted("open")
