@@ -30,10 +30,13 @@ class SdramProof(Elaboratable):
     Parameters
     ----------
     config : SdramConfig
+        What the controller is built from.
+    claimed : SdramConfig, optional
+        What is claimed of it, if that is something else.
     """
 
-    def __init__(self, config):
-        self.config = config
+    def __init__(self, config, *, claimed=None):
+        self.config = claimed or config
         self.controller = SdramController(config)
         self.domain = ClockDomain("sync", reset_less=True)
         bits = config.part.data_bits

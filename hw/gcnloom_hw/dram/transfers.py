@@ -67,6 +67,7 @@ class Transfers(wiring.Component):
                 "dq_i": In(bits),
             }
         )
+        self.queue = CreditedQueue(8 * config.memory_bytes, depth=ANSWERS)
         self.giving = Countdown("giving", config.burst)
         self.giving.after(self.write, config.burst)
         self.taking = Countdown("taking", config.burst)
@@ -104,7 +105,7 @@ class Transfers(wiring.Component):
     def _take(self, m):
         config = self._config
         bits = config.part.data_bits
-        m.submodules.answers = queue = CreditedQueue(8 * config.memory_bytes, depth=ANSWERS)
+        m.submodules.answers = queue = self.queue
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.answers))
         m.d.comb += [self.available.eq(queue.available), queue.take.eq(self.take)]
 
