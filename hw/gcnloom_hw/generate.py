@@ -6,6 +6,7 @@ from typing import Any
 
 from amaranth.back import verilog
 
+from gcnloom_hw.memory.axi import Axi4Config
 from gcnloom_hw.top import Axi4Top, Top
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import ISA_VERSION
@@ -24,7 +25,7 @@ def top(config: AcceleratorConfig, *, memory: str = "port", base: int = 0) -> To
     if memory not in MEMORIES:
         raise ValueError(f"unknown memory {memory!r}; use one of {', '.join(MEMORIES)}")
     if memory == "axi4":
-        return Axi4Top(config, base=base)
+        return Axi4Top(config, Axi4Config(memory_bytes=config.memory_bytes, base=base))
     if base:
         raise ValueError(f"base={base:#x} is for axi4; the port's words begin at 0, leave it out")
     return Top(config)
@@ -36,9 +37,7 @@ def verilog_text(config: AcceleratorConfig, *, memory: str = "port", base: int =
     return str(verilog.convert(design, name=NAME, emit_src=False))
 
 
-def manifest(
-    config: AcceleratorConfig, *, memory: str = "port", base: int = 0
-) -> dict[str, Any]:
+def manifest(config: AcceleratorConfig, *, memory: str = "port", base: int = 0) -> dict[str, Any]:
     """Describe ports, registers and configuration for a user of the Verilog, ready for JSON."""
     ports = {"clk": {"direction": "input", "width": 1}, "rst": {"direction": "input", "width": 1}}
     for name, member in top(config, memory=memory, base=base).signature.members.items():

@@ -6,7 +6,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.accelerator import Accelerator
-from gcnloom_hw.memory.axi import Axi4Adapter, Axi4Signature
+from gcnloom_hw.memory.axi import Axi4Adapter, Axi4Config, Axi4Signature
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -85,8 +85,8 @@ class Axi4Top(wiring.Component):
     Parameters
     ----------
     config : AcceleratorConfig
-    base : int
-        Byte address of the accelerator's memory, a multiple of 4096.
+    memory : Axi4Config
+        Of words of ``config.memory_bytes``.
 
     Attributes
     ----------
@@ -98,10 +98,10 @@ class Axi4Top(wiring.Component):
         An access to memory failed since reset.
     """
 
-    def __init__(self, config: AcceleratorConfig, *, base: int = 0) -> None:
+    def __init__(self, config: AcceleratorConfig, memory: Axi4Config) -> None:
         self.config = config
-        self.adapter = Axi4Adapter(memory_bytes=config.memory_bytes, base=base)
-        bus = Axi4Signature(config.memory_bytes)
+        self.memory = memory
+        bus = Axi4Signature(memory)
         super().__init__(
             {
                 **{f"m_axi_{name}": member for name, member in bus.members.items()},
@@ -117,7 +117,7 @@ class Axi4Top(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.accelerator = inner = Accelerator(self.config)
-        m.submodules.adapter = adapter = self.adapter
+        m.submodules.adapter = adapter = Axi4Adapter(self.memory)
         for name in ("addresses", "answers", "writes"):
             sides = {"inner": getattr(inner, name), "adapter": getattr(adapter, name)}
             wiring.connect(m, **sides)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is proved of the SDRAM controller: rules of the pins, and the order of service."""
+"""What is proved of the SDRAM controller at its pins: the part's rules, and who is served."""
 
 from amaranth import Cat, ClockDomain, Elaboratable, Module, Mux, Signal
 from amaranth.hdl import Assert
 
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.dram.upkeep import Phase
+from tests.hw.formal_sdram_refresh import assert_refreshes
 
 __all__ = ["SdramProof"]
 
@@ -73,7 +74,7 @@ class SdramProof(Elaboratable):
         self.upkeep(m)
         self.bus(m)
         self.service(m)
-        self.refreshes(m)
+        assert_refreshes(m, self.config, self.controller.scheduler)
         return m
 
     def decode(self, m):
@@ -218,9 +219,7 @@ class SdramProof(Elaboratable):
                 | (written.now == ages)
             ),
             Assert(
-                (written.now > read.now)
-                | (read.now >= written.now + turn)
-                | (read.now == ages)
+                (written.now > read.now) | (read.now >= written.now + turn) | (read.now == ages)
             ),
         ]
         self.rule(m, scheduler.reading, read, config.burst, self.read)
@@ -237,7 +236,6 @@ class SdramProof(Elaboratable):
         owed = Signal(2)
         burst = Signal(range(max(2, config.bursts)))
         moves, done = self.read | self.write, Signal()
-        low = (config.burst - 1).bit_length()
         columns = pins.a if config.pins == 11 else Cat(pins.a[:10], pins.a[11:])
         with m.If(taken):
             m.d.sync += last.eq(scheduler.requests.payload)
@@ -254,8 +252,10 @@ class SdramProof(Elaboratable):
             Assert(~moves | (before.row == row)),
             Assert(
                 ~moves
-                | (columns[: config.part.column_bits] == before.word * config.transfers
-                   + burst * config.burst)
+                | (
+                    columns[: config.part.column_bits]
+                    == before.word * config.transfers + burst * config.burst
+                )
             ),
             Assert(~done | (owed != 0)),
             # What the controller knows of it, for the induction.
@@ -269,48 +269,3 @@ class SdramProof(Elaboratable):
             # Its row stays open while a request is held.
             mine = scheduler.holds & (held.bank == number)
             m.d.comb += Assert(~mine | (bank.open & (bank.row == held.row)))
-
-    def refreshes(self, m):
-        """Each refresh that falls due is there before `refresh_delay` clocks are over."""
-        config, clocks, scheduler = self.config, self.config.clocks, self.controller.scheduler
-        upkeep, held, most = scheduler.upkeep, scheduler.held, config.refresh_delay
-        elapsed = Signal(range(clocks.interval))
-        m.d.comb += elapsed.eq(clocks.interval - 1 - upkeep.interval)
-        started, phases = upkeep.started, {}
-        for each in Phase:
-            phases[each] = Signal(name=each.name.lower())
-            m.d.comb += phases[each].eq(upkeep.phase == each)
-        closing = phases[Phase.CLOSE]
-        refreshing = phases[Phase.REFRESH]
-        m.d.comb += [
-            Assert(~upkeep.due | (elapsed <= most)),
-            # What the controller knows of it, for the induction.
-            Assert(Cat(phases.values()).any()),
-            Assert(upkeep.interval < clocks.interval),
-            Assert(started | ((elapsed == 0) & ~upkeep.due & ~scheduler.holds)),
-            Assert(started == ~(phases[Phase.LOAD] | ((closing | refreshing) & ~upkeep.due))),
-            Assert(~upkeep.due | ~phases[Phase.REST]),
-            Assert(~upkeep.due | ~phases[Phase.WORK] | (elapsed == 0)),
-            Assert(~started | ~(closing | refreshing) | (upkeep.left == 1)),
-            Assert(~started | ~closing | (upkeep.rest == 0)),
-            Assert(~started | ~refreshing | (elapsed + upkeep.rest <= most)),
-            Assert(~phases[Phase.REST] | (elapsed + upkeep.rest <= most + clocks.refresh)),
-        ]
-        # How long it takes at most to close the rows: each clock one less.
-        waits = Mux(held.write, scheduler.writing.left, scheduler.reading.left)
-        after = (config.bursts - 1 - scheduler.index) * config.burst
-        after = after + clocks.close_after_write(config.burst)
-        mine = [held.bank == number for number in range(len(scheduler.banks))]
-        ways = [Mux(scheduler.holds, waits + after, 0)]
-        for number, bank in enumerate(scheduler.banks):
-            ways += [
-                bank.closing.left,
-                Mux(scheduler.holds & mine[number], bank.moving.left + after, 0),
-            ]
-        for way in ways:
-            bound = elapsed + way + 1 + clocks.precharge <= most
-            m.d.comb += Assert(~started | ~closing | bound)
-        countdowns = [scheduler.gap, scheduler.reading, scheduler.writing]
-        for bank in scheduler.banks:
-            countdowns += [bank.opening, bank.moving, bank.closing]
-        m.d.comb += [Assert(each.left < max(2, each.longest)) for each in countdowns]

@@ -201,9 +201,11 @@ class SdramChip:
         self.later(bank.opened, self.sheet.t_rcd, "tRCD")
         length, latency = self.mode
         start = column - column % length
-        return bank, latency, [
-            (number, bank.row, start + (column + step) % length) for step in range(length)
-        ]
+        return (
+            bank,
+            latency,
+            [(number, bank.row, start + (column + step) % length) for step in range(length)],
+        )
 
     def read(self, number, address):
         bank, latency, cells = self.column(number, address)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Countdown: how many clocks until a command is allowed."""
 
+from typing import Any
+
 from amaranth import Module, Mux, Signal
 
 __all__ = ["Countdown"]
@@ -28,9 +30,9 @@ class Countdown:
         self.longest = longest
         self.left = Signal(range(max(2, longest)), name=name)
         self.over = self.left == 0
-        self._waits = []
+        self._waits: list[tuple[Any, int]] = []
 
-    def after(self, event, clocks: int) -> None:
+    def after(self, event: Any, clocks: int) -> None:
         """Wait at least so many clocks from the `event` on."""
         self._waits.append((event, clocks - 1))
 

@@ -130,7 +130,7 @@ class Scheduler(wiring.Component):
         return self.requests.p.bank == number
 
     def _of_wanted(self, name):
-        """What the bank of the next request says."""
+        """Ask the bank of the next request."""
         return Cat(
             self._wants(number) & getattr(bank, name) for number, bank in enumerate(self.banks)
         ).any()
@@ -161,10 +161,7 @@ class Scheduler(wiring.Component):
             needed.eq(self.holds & (self.held.bank == self.requests.p.bank)),
             wanted.eq(self.working & self.requests.valid & ~self.move),
             self.activate.eq(
-                wanted
-                & ~self._of_wanted("open")
-                & self._of_wanted("may_activate")
-                & self.gap.over
+                wanted & ~self._of_wanted("open") & self._of_wanted("may_activate") & self.gap.over
             ),
             self.close.eq(
                 wanted & self._of_wanted("open") & ~hit & self._of_wanted("may_close") & ~needed

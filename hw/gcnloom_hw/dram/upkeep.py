@@ -10,7 +10,7 @@ from gcnloom_hw.dram.config import SdramConfig
 __all__ = ["Phase", "Upkeep"]
 
 
-class Phase(enum.Enum, shape=3):
+class Phase(enum.Enum):
     """What the part is used for; the first four follow each other to one refresh."""
 
     CLOSE = 0

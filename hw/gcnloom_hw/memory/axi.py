@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accelerator's memory port as an AXI4 manager."""
 
+from dataclasses import dataclass
+
 from amaranth import Const, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,7 +13,7 @@ from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
 from gcnloom_hw.streams.queue import Queue
 
-__all__ = ["Axi4Adapter", "Axi4Signature"]
+__all__ = ["Axi4Adapter", "Axi4Config", "Axi4Signature"]
 
 LONGEST = 16
 """Words of a burst: at the widest 2048 bytes, so that no burst crosses a multiple of 4096."""
@@ -25,6 +27,31 @@ CACHE = 0b0011
 """Bufferable, modifiable: a memory."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Axi4Config:
+    """What an AXI4 memory looks like.
+
+    Parameters
+    ----------
+    memory_bytes : int
+        Bytes of the accelerator's word and of the data bus, a power of two up to 128.
+    base : int
+        Byte address of the accelerator's word 0, a multiple of 4096.
+    """
+
+    memory_bytes: int
+    base: int = 0
+
+    def __post_init__(self) -> None:
+        size = self.memory_bytes
+        if not 1 <= size <= WIDEST or size & (size - 1):
+            raise ValueError(
+                f"memory_bytes={size} is no width of an AXI data bus; try 16, at most {WIDEST}"
+            )
+        if self.base % PAGE or not 0 <= self.base < 1 << ADDRESS_BITS:
+            raise ValueError(f"base={self.base:#x} is no 32-bit multiple of {PAGE}; try 0")
+
+
 class Axi4Signature(wiring.Signature):
     """An AXI4 manager's signals, as ``m_axi_`` plus the name.
 
@@ -32,11 +59,11 @@ class Axi4Signature(wiring.Signature):
 
     Parameters
     ----------
-    memory_bytes : int
-        Bytes of the data bus.
+    config : Axi4Config
     """
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, config: Axi4Config) -> None:
+        memory_bytes = config.memory_bytes
         address = {
             "id": Out(1),
             "addr": Out(ADDRESS_BITS),
@@ -82,17 +109,14 @@ class Axi4Adapter(wiring.Component):
 
     Parameters
     ----------
-    memory_bytes : int
-        At most 128, the widest AXI bus.
-    base : int
-        Byte address of the accelerator's word 0, a multiple of 4096.
+    config : Axi4Config
 
     Attributes
     ----------
     addresses : In(stream.Signature(32))
     answers : Out(stream.Signature(8 * memory_bytes))
     writes : In(stream.Signature(write_request(memory_bytes)))
-    m_axi : Out(Axi4Signature(memory_bytes))
+    m_axi : Out(Axi4Signature(config))
     error : Out(1)
         A response said that an access failed; high until reset.
     idle : Out(1)
@@ -103,24 +127,15 @@ class Axi4Adapter(wiring.Component):
     answers: stream.Interface
     writes: stream.Interface
 
-    def __init__(self, *, memory_bytes: int, base: int = 0) -> None:
-        if not 1 <= memory_bytes <= WIDEST or memory_bytes & (memory_bytes - 1):
-            raise ValueError(
-                f"memory_bytes={memory_bytes} is no width of an AXI data bus; try 16, at most "
-                f"{WIDEST}"
-            )
-        if base % PAGE or not 0 <= base < 1 << ADDRESS_BITS:
-            raise ValueError(
-                f"base={base:#x} is no 32-bit multiple of {PAGE}; try {base // PAGE * PAGE % (1 << ADDRESS_BITS):#x}"
-            )
-        self._memory_bytes = memory_bytes
-        self._base = base
+    def __init__(self, config: Axi4Config) -> None:
+        self._config = config
+        memory_bytes = config.memory_bytes
         super().__init__(
             {
                 "addresses": In(stream.Signature(ADDRESS_BITS)),
                 "answers": Out(stream.Signature(8 * memory_bytes)),
                 "writes": In(stream.Signature(write_request(memory_bytes))),
-                "m_axi": Out(Axi4Signature(memory_bytes)),
+                "m_axi": Out(Axi4Signature(config)),
                 "error": Out(1),
                 "idle": Out(1),
             }
@@ -147,10 +162,10 @@ class Axi4Adapter(wiring.Component):
         """Offer bursts on an address channel."""
         m.submodules[f"{name}_bursts"] = queue = Queue(burst_request(LONGEST), depth=2)
         wiring.connect(m, bursts=bursts, queue=queue.i)
-        size = (self._memory_bytes - 1).bit_length()
+        size = (self._config.memory_bytes - 1).bit_length()
         values = {
             "valid": queue.o.valid,
-            "addr": (queue.o.p.address << size) + self._base,
+            "addr": (queue.o.p.address << size) + self._config.base,
             "len": queue.o.p.more,
             "size": Const(size, 3),
             "burst": Const(INCREMENT, 2),
@@ -177,7 +192,7 @@ class Axi4Adapter(wiring.Component):
 
     def _write(self, m, pending):
         """Send a word when it is known whether it is the last of its burst."""
-        bus, size = self.m_axi, self._memory_bytes
+        bus, size = self.m_axi, self._config.memory_bytes
         m.submodules.writes = writes = Coalesce(longest=LONGEST)
         word = data.StructLayout({"data": 8 * size, "strb": size, "last": 1})
         # A part may wait for a burst's address before it takes the first word, and the address

@@ -9,6 +9,7 @@ from gcnloom_hw.memory.port import ADDRESS_BITS
 
 __all__ = ["Coalesce", "burst_request"]
 
+
 def burst_request(longest):
     """Layout of a burst: its first word, and how many follow."""
     return data.StructLayout({"address": ADDRESS_BITS, "more": range(longest)})
@@ -58,9 +59,7 @@ class Coalesce(wiring.Component):
         continues = Signal()
         m.d.comb += [
             continues.eq(
-                self.i.valid
-                & (self.i.payload == following)
-                & (following % self._longest != 0)
+                self.i.valid & (self.i.payload == following) & (following % self._longest != 0)
             ),
             self.extends.eq(self.holds & continues),
             self.o.valid.eq(self.holds & ~continues),
