@@ -5,8 +5,10 @@ import random
 from dataclasses import replace
 
 import pytest
+from amaranth.sim import Simulator
 
 from gcnloom_hw.dram.config import SdramConfig
+from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.dram.part import PARTS, SdramPart, sdram_part
 from tests.hw.sdram_chip import DATA_SHEETS, BrokenRule, SdramChip
 from tests.hw.sdram_traffic import Traffic
@@ -144,6 +146,36 @@ def test_rows_of_different_banks_in_turn_cost_nothing():
     run = traffic("MT48LC16M16A2", 100, 16, [64 * (n % 4) for n in range(200)], [])
     run.run()
     assert bytes_a_clock(run, 16) >= 1.95
+
+
+@pytest.mark.parametrize(("memory_bytes", "input_delay"), [(2, 0), (16, 1), (64, 0)])
+def test_a_read_of_an_open_row_takes_as_long_as_is_said(memory_bytes, input_delay):
+    run = traffic("MT48LC16M16A2", 100, memory_bytes, [], [], input_delay=input_delay)
+    undisturbed = replace(run.config, clocks=replace(run.config.clocks, interval=9999))
+    controller = SdramController(undisturbed)
+    addresses, answers = controller.addresses, controller.answers
+    waits = []
+
+    async def bench(ctx):
+        ctx.set(answers.ready, 1)
+        # The first one opens the row.
+        for address in range(3):
+            await ctx.tick().repeat(300)
+            ctx.set(addresses.valid, 1)
+            ctx.set(addresses.payload, address)
+            await ctx.tick().until(addresses.ready)
+            ctx.set(addresses.valid, 0)
+            waits.append(1)
+            while not ctx.get(answers.valid):
+                await ctx.tick()
+                waits[-1] += 1
+
+    simulator = Simulator(controller)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    least = 5 + run.config.clocks.cas_latency + run.config.transfers - 1 + input_delay
+    assert waits[1:] == [least, least]
 
 
 def test_a_part_comes_from_a_table_or_by_name():
