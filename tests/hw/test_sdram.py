@@ -5,11 +5,16 @@ import random
 from dataclasses import replace
 
 import pytest
+from amaranth import Module
+from amaranth.back import rtlil
+from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
+from gcnloom_hw.accelerator import Accelerator
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.dram.part import PARTS, SdramPart, sdram_part
+from gcnloom_spec.config import AcceleratorConfig
 from tests.hw.sdram_chip import DATA_SHEETS, BrokenRule, SdramChip
 from tests.hw.sdram_traffic import Traffic
 
@@ -176,6 +181,21 @@ def test_a_read_of_an_open_row_takes_as_long_as_is_said(memory_bytes, input_dela
     simulator.run()
     least = 5 + run.config.clocks.cas_latency + run.config.transfers - 1 + input_delay
     assert waits[1:] == [least, least]
+
+
+def test_an_accelerator_connects_to_it():
+    config = AcceleratorConfig.from_toml("smallest")
+    part = PARTS["MT48LC16M16A2"]
+    m = Module()
+    m.submodules.accelerator = accelerator = Accelerator(config)
+    m.submodules.memory = memory = SdramController(
+        SdramConfig(part=part, clocks=part.clocks(100e6), memory_bytes=config.memory_bytes)
+    )
+    for name in ("addresses", "answers", "writes"):
+        ours, theirs = getattr(accelerator, name), getattr(memory, name)
+        wiring.connect(m, accelerator=ours, memory=theirs)
+        assert ours.payload.shape() == theirs.payload.shape()
+    rtlil.convert(m, ports=[memory.pins.dq_i, memory.pins.dq_o, memory.pins.a], emit_src=False)
 
 
 def test_a_part_comes_from_a_table_or_by_name():
