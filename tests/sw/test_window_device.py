@@ -13,6 +13,7 @@ from gcnloom.errors import ProgramError
 from gcnloom.programs.encoding import decode, encode
 from gcnloom.programs.program import Program
 from gcnloom.programs.records import lend_records
+from gcnloom.programs.repeating import Sequencer
 from gcnloom.programs.routine import Part, Routine
 from gcnloom.training.device_trainer import DeviceTrainer
 from gcnloom.training.options import Options
@@ -72,6 +73,8 @@ def test_a_training_leaves_the_same_through_a_window(config, classes, part, fram
     found, narrow = train(graph, Model(config, whole.memory.used // part))
     assert narrow.window.moved.runs > OPTIONS.epochs + whole.window.moved.runs
     assert found == expected
+    assert [epoch.val is not None for epoch in expected["history"]] == 4 * [False, True] + [False]
+    assert all(epoch.val_loss for epoch in expected["history"] if epoch.val is not None)
     # Each epoch leaves a record, and each judgement one.
     trained, judged = expected["records"]
     assert np.flatnonzero(trained["train_loss"]).tolist() == list(range(9))
@@ -98,38 +101,40 @@ def test_the_gateware_keeps_statistics_from_one_segment_to_the_next():
     assert found == expected
 
 
-@pytest.mark.parametrize("presses", [(60,), (60, 61, 75)], ids=["once", "thrice"])
+@pytest.mark.parametrize("part", [1, 4], ids=["enough memory", "a quarter"])
 def test_an_interruption_ends_the_epoch_and_the_training_goes_on_to_the_same_bits(
-    presses, monkeypatch
+    part, monkeypatch
 ):
-    graph, options = block_model(80, 3), replace(OPTIONS, validate_every=0)
+    """Whether the epoch is one that is judged, the one after it, or the last."""
+    graph = block_model(80, 3)
+    options = replace(OPTIONS, epochs=8, patience=6)
     expected, whole = train(graph, Model(ODD, ENOUGH), options)
-    model = Model(ODD, whole.memory.used // 4)
-    calls, run = [], model.run
+    model = Model(ODD, whole.memory.used // part + (part == 1) * ENOUGH)
+    pressed, repeat = [], Sequencer.follow
 
-    def pressed(*arguments, **options):
-        calls.append(1)
-        if len(calls) in presses:
+    def follow(sequencer, command, **state):
+        """Press Ctrl-C as one of some epochs ends."""
+        if command.advance and sequencer.step + 1 in (2, 5, 8) and sequencer.step not in pressed:
+            pressed.append(sequencer.step)
+            state["finish"] = True
             os.kill(os.getpid(), signal.SIGINT)
-        return run(*arguments, **options)
+        repeat(sequencer, command, **state)
 
-    monkeypatch.setattr(model, "run", pressed)
+    monkeypatch.setattr(Sequencer, "follow", follow)
     with Device(model) as device:
         trainer = DeviceTrainer(graph, options, device)
-        stopped = []
-        for _ in range(1 + len(presses)):
-            try:
+        for stop in (2, 5, 8):
+            with pytest.raises(KeyboardInterrupt):
                 trainer.run()
-                break
-            except KeyboardInterrupt:
-                stopped.append(len(trainer.history))
-                trainer.restore(trainer.checkpoint())
-        assert stopped
-        assert 0 < stopped[0] < OPTIONS.epochs
+            assert [len(trainer.history), trainer._training.step] == [stop, stop]
+            checkpoint = trainer.checkpoint()
+            trainer = DeviceTrainer(graph, options, device)
+            trainer.restore(checkpoint)
+        trainer.run()
         left = outcome(trainer)
-        # Clipped results are those of the last run.
-        for name in ("masters", "state", "scales", "history"):
-            assert left[name] == expected[name], name
+    # Records and clipped results are those of the last run.
+    for name in ("masters", "state", "history"):
+        assert left[name] == expected[name], name
 
 
 def test_a_routine_of_loops_in_loops_does_as_many_steps_as_on_the_device():
