@@ -9,8 +9,8 @@ from gcnloom.device import Device
 from gcnloom.errors import DeviceError
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
-from gcnloom.training.options import Options
 from gcnloom.training.epoch import Epoch
+from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Watch, configuration
 from gcnloom.transport.link import Moved
