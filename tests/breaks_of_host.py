@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of scheduler, lowering and training that `mutations.py` breaks."""
+"""The lines of scheduler, lowering, streaming and training that `mutations.py` breaks."""
 
 from tests.breaks import Mutation
 
@@ -11,6 +11,7 @@ SAMPLED = ("tests/sw/test_sampled.py", "tests/sw/test_receptive.py", "-m", "not 
 GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
 CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
 MODES = ("tests/sw/test_lower_modes.py",)
+WINDOW = ("tests/sw/test_segments.py", "tests/sw/test_window.py", "-m", "not sim")
 
 HOST = [
     Mutation(
@@ -146,4 +147,41 @@ HOST = [
         MODES,
     ),
     Mutation(f"{SW}/lower/making.py", "self._reached = self._rows", "pass", MODES),
+    Mutation(
+        f"{SW}/programs/crossing.py",
+        "parts[signals[:pairs]] != parts[waits[:pairs]]",
+        "parts[signals[:pairs]] < 0",
+        WINDOW,
+    ),
+    Mutation(
+        f"{SW}/programs/segments.py",
+        "fetched[part][overwritten[part] != number] = number",
+        "pass",
+        WINDOW,
+    ),
+    Mutation(
+        f"{SW}/transport/streaming.py",
+        "self._table.changed[frames[segment.written]] = True",
+        "pass",
+        WINDOW,
+    ),
+    Mutation(
+        f"{SW}/transport/streaming.py",
+        "self._read_back(pages[changed & np.isin(pages, pages[[0, -1]])])",
+        "pass",
+        WINDOW,
+    ),
+    Mutation(
+        f"{SW}/transport/streaming.py",
+        "self.envelopes |= envelopes",
+        "self.envelopes[:] = envelopes",
+        WINDOW,
+    ),
+    Mutation(f"{SW}/transport/pages.py", "cost[blocked > 0] = np.inf", "pass", WINDOW),
+    Mutation(
+        f"{SW}/transport/forecast.py",
+        "= start + each.first[touched]",
+        "= NEVER",
+        WINDOW,
+    ),
 ]

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tests.breaks import GATEWARE, Mutation
 from tests.breaks_of_host import HOST
+from tests.breaks_of_step import STEP
 
-MUTATIONS = [*GATEWARE, *HOST]
+MUTATIONS = [*GATEWARE, *STEP, *HOST]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240

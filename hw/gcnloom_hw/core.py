@@ -208,8 +208,10 @@ class Core(wiring.Component):
     def _gates(self, m, resets, sequencer, tokens):
         """One queue and gate a unit."""
         commands = Shapes(self.config).commands
-        shapes = {unit: commands[Opcode[unit.name]] for unit in Unit if unit != Unit.UPDATE}
-        shapes[Unit.UPDATE] = update_command()
+        shapes = {
+            unit: update_command() if unit == Unit.UPDATE else commands[Opcode[unit.name]]
+            for unit in Unit
+        }
         gates = {}
         for unit, shape in shapes.items():
             gate = Gate(shape, depth=self.config.command_depth)

@@ -8,6 +8,7 @@ from gcnloom_spec.isa import Destination, Opcode, Unit
 
 __all__ = [
     "COMMANDS",
+    "UNITS",
     "Aggregate",
     "Command",
     "Drain",
@@ -382,3 +383,7 @@ COMMANDS: dict[Opcode, type[Command] | type[Repeat]] = {
     Opcode.SCALE: Scale,
     Opcode.REPEAT: Repeat,
 }
+UNITS: dict[Opcode, Unit] = {
+    opcode: command.unit for opcode, command in COMMANDS.items() if not issubclass(command, Repeat)
+}
+"""Who executes what; the sequencer itself executes repeats."""

@@ -80,7 +80,8 @@ def requantise(
     elif noise is None:
         addend = ((1 << (shift - 1)) - 1) + ((sums >> shift) & 1)
     else:
-        addend = (noise << shift) >> NOISE_BITS
+        below = NOISE_BITS - shift
+        addend = noise >> below if below > 0 else noise << -below
     rounded = (sums + addend) >> shift
     low, high = limits(width)
     clipped = np.clip(rounded, low, high)

@@ -15,9 +15,10 @@ from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.lower.multiply import Multiplication, lower_gemm, lower_spmm
 from gcnloom.programs.program import Program
 from gcnloom.programs.routine import Routine
-from gcnloom.tensors.memory import Allocator, TensorLayout
+from gcnloom.tensors.memory import ADDRESSABLE, Allocator, TensorLayout
 from gcnloom.tensors.quantised import quantised
 from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Transport, Watch, connect
+from gcnloom.transport.window import Window
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION
 
@@ -49,6 +50,8 @@ class RunResult:
 class Device:
     """An accelerator with its memory.
 
+    More may be placed than its memory holds: the host then keeps it and streams.
+
     Parameters
     ----------
     transport : Transport
@@ -59,6 +62,8 @@ class Device:
         Sizes of the accelerator.
     memory : Allocator
         Regions of its device memory; tensors are placed with ``memory.allocate``.
+    window : Window
+        Says whether the host streams, and what goes over the link.
 
     Examples
     --------
@@ -80,7 +85,8 @@ class Device:
                 f"{identity.config.digest}; try opening it with its own configuration"
             )
         self.config: AcceleratorConfig = identity.config
-        self.memory = Allocator(identity.memory_words, self.config.memory_bytes)
+        self.window = Window(transport)
+        self.memory = self._whole_memory()
         self._loaded: tuple[int, Program | Routine] | None = None
         self._total: Counter[str] = Counter()
 
@@ -97,12 +103,13 @@ class Device:
 
     def clear(self) -> None:
         """Forget every region and program, so that another model can be placed."""
-        self.memory = Allocator(self.memory.words, self.config.memory_bytes)
+        self.memory = self._whole_memory()
+        self.window.forget()
         self._loaded = None
 
     def close(self) -> None:
         """Give the device back."""
-        self._transport.close()
+        self.window.close()
 
     def load(self, program: Program | Routine) -> int:
         """Write a program to device memory, unless it is there already; return its address.
@@ -117,21 +124,22 @@ class Device:
         else:
             words = -(-len(program) * COMMAND_BYTES // self.config.memory_bytes)
         address = self._program_region(words)
+        self.window.cover(self.memory.used)
         data = program.to_bytes()
         self._loaded = None  # should the writing be interrupted, neither program is there
-        self._transport.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
+        self.window.write(address, data + bytes(words * self.config.memory_bytes - len(data)))
         self._loaded = (address, program)
         return address
 
     def write(self, layout: TensorLayout, array: NDArray[np.integer]) -> None:
         """Write a tensor's mantissas or sums."""
         self._check_layout(layout)
-        self._transport.write(layout.address, layout.pack(array))
+        self.window.write(layout.address, layout.pack(array))
 
     def read(self, layout: TensorLayout) -> NDArray[np.int64]:
         """Read a tensor's mantissas or sums."""
         self._check_layout(layout)
-        return layout.unpack(self._transport.read(layout.address, layout.words))
+        return layout.unpack(self.window.read(layout.address, layout.words))
 
     def write_bytes(self, address: int, data: bytes) -> None:
         """Write whole words of packed items: edge beats, drain orders."""
@@ -141,12 +149,12 @@ class Device:
                 "try padding them"
             )
         self._check_words(address, len(data) // self.config.memory_bytes)
-        self._transport.write(address, data)
+        self.window.write(address, data)
 
     def read_bytes(self, address: int, words: int) -> bytes:
         """Read whole words."""
         self._check_words(address, words)
-        return self._transport.read(address, words)
+        return self.window.read(address, words)
 
     def run(
         self, program: Program | Routine, seed: int = 0, step: int = 0, *,
@@ -159,10 +167,10 @@ class Device:
         """
         address = self.load(program)
         count = program.first_commands if isinstance(program, Routine) else len(program)
-        ended = self._transport.run(address, count, seed, step, judged=judged, watch=watch)
-        envelopes, saturations = self._transport.statistics()
+        ended = self.window.run(address, count, seed, step, judged=judged, watch=watch)
+        envelopes, saturations = self.window.statistics()
         result = RunResult(
-            counters=self._transport.counters(), envelopes=envelopes, saturations=saturations,
+            counters=self.window.counters(), envelopes=envelopes, saturations=saturations,
             ended=ended,
         )  # fmt: skip
         self._total.update(result.counters)
@@ -170,7 +178,7 @@ class Device:
 
     def scales(self) -> NDArray[np.int64]:
         """Return exponents, wanted exponents and shifts, a row each, by tensor id."""
-        return self._transport.scales()
+        return self.window.scales()
 
     def spmm(self, sparse: Any, dense: Any) -> NDArray[np.float64]:
         """``sparse @ dense`` on the sparse engine.
@@ -218,6 +226,9 @@ class Device:
         self._loaded = None
         return np.ldexp(sums, left[1] + exponent)
 
+    def _whole_memory(self) -> Allocator:
+        return Allocator(self.window.words, self.config.memory_bytes, ADDRESSABLE)
+
     def _program_region(self, words: int) -> int:
         names = [name for name in self.memory.regions if name.startswith("program ")]
         for name in names:
@@ -250,11 +261,13 @@ class Device:
         self._check_words(layout.address, layout.words)
 
     def _check_words(self, address: int, words: int) -> None:
-        if address < 0 or address + words > self.memory.words:
+        there = max(self.memory.words, self.memory.used)
+        if address < 0 or address + words > there:
             raise DeviceError(
                 f"words {address}..{address + words - 1} are outside the device memory of "
-                f"{self.memory.words} words; try an address from memory.allocate"
+                f"{there} words; try an address from memory.allocate"
             )
+        self.window.cover(self.memory.used)
 
 
 def open(spec: str, config: AcceleratorConfig | None = None, **options: Any) -> Device:

@@ -14,6 +14,7 @@ from gcnloom.device import Device, open
 from gcnloom.errors import DataError, LoomError
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.inference import Inference
 from gcnloom.training.options import Options
 from gcnloom.training.result import result
@@ -102,7 +103,7 @@ class GCN:
         graph = self._graph(adjacency, features, labels, train=train, val=val)
         device = self._open()
         try:
-            trainer = Trainer(graph, self.options, device)
+            trainer = trainer_for(graph, self.options, device)
             if resume is not None:
                 trainer.restore(load_checkpoint(resume))
             build = time.perf_counter() - begin

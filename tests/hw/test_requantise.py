@@ -9,7 +9,8 @@ from gcnloom_hw.arithmetic.requantise import Requantise
 from gcnloom_spec.number import limits, requantise
 
 WIDTHS = [(8, 32), (4, 32), (8, 36), (16, 48)]
-LARGEST_SHIFT = 47
+# The definition has the noise of a larger shift in 64 bits no more.
+LARGEST_SHIFTS = [(0, 63), (1, 55)]
 
 
 def run(dut, cases):
@@ -47,7 +48,14 @@ def edge_cases(width, sum_width, shift, rng):
     low, high = limits(width)
     floor, ceiling = limits(sum_width)
     unit = 1 << shift
-    points = [floor, ceiling, 0, low * unit, high * unit, *(rng.integers(low, high, 4) * unit)]
+    points = [
+        floor,
+        ceiling,
+        0,
+        low * unit,
+        high * unit,
+        *(int(point) * unit for point in rng.integers(low, high, 4)),
+    ]
     points += [int(point) + unit // 2 for point in points]
     anywhere = rng.integers(floor, ceiling, 6) >> rng.integers(0, sum_width, 6)
     points += anywhere.tolist()
@@ -56,12 +64,14 @@ def edge_cases(width, sum_width, shift, rng):
 
 
 @pytest.mark.parametrize(("width", "sum_width"), WIDTHS)
-@pytest.mark.parametrize("stochastic", [0, 1])
-def test_results_and_clipping_equal_the_definition_at_every_shift(width, sum_width, stochastic):
+@pytest.mark.parametrize(("stochastic", "largest_shift"), LARGEST_SHIFTS)
+def test_results_and_clipping_equal_the_definition_at_every_shift(
+    width, sum_width, stochastic, largest_shift
+):
     rng = np.random.default_rng(11)
     cases = [
         (total, shift, stochastic, int(rng.choice([0, 1, 127, 128, 255, rng.integers(256)])), 0)
-        for shift in range(LARGEST_SHIFT + 1)
+        for shift in range(largest_shift + 1)
         for total in edge_cases(width, sum_width, shift, rng)
     ]
     results = run(Requantise(operand_width=width, sum_width=sum_width), cases)

@@ -6,6 +6,7 @@ import gc
 import numpy as np
 import pytest
 
+from gcnloom_hw.update.masters import WORDS_AHEAD
 from gcnloom_hw.update.step import StepEngine
 from gcnloom_spec.config import AcceleratorConfig
 from tests.hw.step_bench import StepBench, execute, random_work
@@ -67,9 +68,16 @@ def test_words_of_the_next_command_are_read_before_gradients_come():
     config = AcceleratorConfig.from_toml("demo")
     works, memory = random_work(config, np.random.default_rng(6), [4, 4, 4])
     bench = StepBench(config, memory, works, gradients_from=100)
-    assert bench.reads_before_gradients == sum(
-        config.masters.words(work.command["count"]) for work in works
-    )
+    assert bench.reads_before_gradients == 3 * config.masters.words(4)
+
+
+def test_only_words_that_there_is_room_for_are_read_ahead():
+    config = AcceleratorConfig.from_toml("demo")
+    works, memory = random_work(config, np.random.default_rng(7), [40])
+    bench = StepBench(config, memory, works, gradients_from=150)
+    assert WORDS_AHEAD <= bench.reads_before_gradients < config.masters.words(40)
+    execute(config, memory, works[0])
+    assert bench.memory == memory
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

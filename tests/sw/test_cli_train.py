@@ -16,6 +16,8 @@ from gcnloom.cli.progress import Progress
 from gcnloom.device import Device
 from gcnloom.training.checkpoint import load_checkpoint
 from gcnloom.training.trainer import Epoch
+from gcnloom_sim import model
+from gcnloom_sim.model import Model
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model, write_npz
 
@@ -89,7 +91,7 @@ def test_without_sampling_the_weights_are_the_same_and_the_work_is_more(capsys):
     train = [*TRAIN, "--epochs", 3, "--force", "--json"]
     sampled, whole = (run(capsys, *train, "-", *more).json() for more in ([], ["--no-sampled"]))
     differing = {name for name in sampled if sampled[name] != whole[name]}
-    assert differing == {"options", "macs", "bytes", "seconds"}
+    assert differing == {"options", "macs", "bytes", "link", "seconds"}
     assert sampled["macs"]["executed"] < whole["macs"]["executed"]
     assert whole["macs"]["necessary"] == whole["macs"]["unsampled"]
     assert sampled["macs"]["unsampled"] == whole["macs"]["unsampled"]
@@ -98,6 +100,21 @@ def test_without_sampling_the_weights_are_the_same_and_the_work_is_more(capsys):
         ["--no-sampled"], f"sampling     off: .*; the loss sees {nodes} nodes"
     ):  # fmt: skip
         assert re.search(words, run(capsys, *train, "a.json", "--report", *more).out)
+
+
+def test_a_graph_larger_than_the_memory_is_streamed_to_the_same_weights(capsys, monkeypatch):
+    train = [*TRAIN, "--epochs", 4, "--force", "--json", "-"]
+    whole = run(capsys, *train)
+    monkeypatch.setattr(model, "open_model", lambda config, **_: Model(config, 512))
+    narrow = run(capsys, *train)
+    assert narrow.code == 0, narrow.err
+    assert narrow.json()["weights_sha256"] == whole.json()["weights_sha256"]
+    said = r"larger than the device memory: streaming [\d.]+ MiB through 0.00 MiB, ([\d.]+) MiB an"
+    assert float(re.findall(said, narrow.err)[0]) > 0
+    assert "streaming" not in whole.err
+    links = [done.json()["link"] for done in (whole, narrow)]
+    assert [link["streamed"] for link in links] == [False, True]
+    assert links[1]["runs"] > 2 * links[0]["runs"]
 
 
 def test_quiet_prints_nothing_and_verbose_every_epoch(capsys):

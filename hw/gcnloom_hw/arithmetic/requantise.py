@@ -27,7 +27,7 @@ class Requantise(wiring.Component):
     The addition that the definition does before the shift is done after it: only
     :data:`~gcnloom_spec.number.NOISE_BITS` bits of the remainder, and whether any below them is
     set, can decide the carry, so that no adder is wider than an operand. Accepts one sum a cycle;
-    the result leaves :attr:`latency` cycles later. Shifts 0 to 47.
+    the result leaves :attr:`latency` cycles later. Shifts 0 to 63.
 
     Parameters
     ----------

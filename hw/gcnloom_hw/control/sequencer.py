@@ -10,7 +10,7 @@ from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
-from gcnloom_spec.commands import COMMANDS
+from gcnloom_spec.commands import UNITS
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, HEADER, WORDS, Opcode, Unit
 
@@ -146,12 +146,12 @@ class Sequencer(wiring.Component):
         known, ends = Signal(len(Unit)), Signal()
         item = unpack.items.payload
         with m.Switch(item[: HEADER["opcode"]]):
-            for code, command in COMMANDS.items():
-                with m.Case(code):
-                    if code == Opcode.REPEAT:
-                        m.d.comb += ends.eq(1)
-                    elif command.unit != Unit.UPDATE or self.config.master_width:
-                        m.d.comb += known.eq(1 << command.unit)
+            with m.Case(Opcode.REPEAT):
+                m.d.comb += ends.eq(1)
+            for code, unit in UNITS.items():
+                if unit != Unit.UPDATE or self.config.master_width:
+                    with m.Case(code):
+                        m.d.comb += known.eq(1 << unit)
         decoded_command = data.StructLayout(
             {"command": len(item), "unit": len(Unit), "ends": 1, "final": 1}
         )

@@ -10,7 +10,7 @@ from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 
-__all__ = ["Masters", "masters_item"]
+__all__ = ["WORDS_AHEAD", "Masters", "masters_item"]
 
 WORDS_AHEAD = 32
 """Words asked for before they are needed; half as many where one holds several items."""
@@ -42,8 +42,6 @@ class Masters(wiring.Component):
     requests : Out(stream.Signature(read_request()))
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
     items : Out(stream.Signature(masters_item(config)))
-    idle : Out(1)
-        No words are still to come, no items are inside.
     """
 
     transfer = data.StructLayout({"address": ADDRESS_BITS, "count": LOCAL_BITS})
@@ -61,7 +59,6 @@ class Masters(wiring.Component):
                 "requests": Out(stream.Signature(read_request())),
                 "words": In(stream.Signature(unpacked_word(config.memory_bytes))),
                 "items": Out(stream.Signature(masters_item(config))),
-                "idle": Out(1),
             }
         )
 
@@ -75,9 +72,8 @@ class Masters(wiring.Component):
         m.submodules.leaving = leaving = Queue(self.items.payload.shape(), depth=2)
         wiring.connect(m, outer=wiring.flipped(self.words), inner=ahead.i)
         wiring.connect(m, inner=leaving.o, outer=wiring.flipped(self.items))
-        asking = self._ask(m, counts.i, ahead)
-        unpacking = self._unpack(m, counts.o, ahead.o, leaving.i)
-        m.d.comb += self.idle.eq(~(asking | counts.o.valid | unpacking | leaving.o.valid))
+        self._ask(m, counts.i, ahead)
+        self._unpack(m, counts.o, ahead.o, leaving.i)
         return m
 
     def _ask(self, m, counts, ahead):
@@ -113,7 +109,6 @@ class Masters(wiring.Component):
             m.d.sync += [address.eq(address + 1), part.eq(part + 1)]
             with m.If(part_last):
                 m.d.sync += [part.eq(0), left.eq(left - 1), asking.eq(left != 0)]
-        return asking
 
     def _unpack(self, m, counts, words, leaving):
         """Give as many items as a transfer has, then drop the rest of its last word."""
@@ -127,19 +122,18 @@ class Masters(wiring.Component):
             unpack.items.ready.eq(leaving.ready & unpacking),
             given.eq(leaving.valid & leaving.ready),
             unpack.flush.eq(given & final),
-            counts.ready.eq(~unpacking | unpack.flush),
+            counts.ready.eq(~unpacking),
         ]
         octets = 8 * self.config.master_bytes
         for index in range(self.config.lanes):
             for place, name in enumerate(("weights", "momenta")):
                 part = unpack.items.payload.word_select(index + place * self.config.lanes, octets)
                 m.d.comb += leaving.p[name][index].eq(part.as_signed())
-        with m.If(counts.ready):
+        with m.If(~unpacking):
             m.d.sync += [
                 unpacking.eq(counts.valid),
                 left.eq(counts.payload - 1),
                 final.eq(counts.payload == 1),
             ]
         with m.Elif(given):
-            m.d.sync += [left.eq(left - 1), final.eq(left == 1)]
-        return unpacking
+            m.d.sync += [left.eq(left - 1), final.eq(left == 1), unpacking.eq(~final)]

@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.store import extended, write_request
 from gcnloom_hw.streams.gearbox import Packer
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_hw.update.coalesce import Coalesce, placed_item
@@ -145,7 +145,7 @@ class Results(wiring.Component):
         m.d.comb += [
             pack.items.valid.eq(self.masters.valid),
             pack.items.p.data.eq(
-                _extended((*masters.weights, *masters.momenta), config.master_bytes)
+                extended((*masters.weights, *masters.momenta), 8 * config.master_bytes)
             ),
             pack.items.p.last.eq(self.masters.p.last),
             self.masters.ready.eq(pack.items.ready),
@@ -159,14 +159,9 @@ class Results(wiring.Component):
         item, operands = coalesce.items.p, self.operands.p
         m.d.comb += [
             coalesce.items.valid.eq(self.operands.valid),
-            item.data.eq(_extended(operands.operands, config.operand_bytes)),
+            item.data.eq(extended(operands.operands, 8 * config.operand_bytes)),
             item.slot.eq(operands.slot),
             item.last.eq(operands.last),
             self.operands.ready.eq(coalesce.items.ready),
         ]
         return coalesce.words
-
-
-def _extended(values, octets):
-    """Signed values of so many bytes each, side by side."""
-    return Cat(Cat(value, value[-1].replicate(8 * octets - len(value))) for value in values)

@@ -13,6 +13,7 @@ from gcnloom_hw.epilogue.random_bytes import RandomBytes
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.update.lane import CONTROLS, StepLane
@@ -20,7 +21,6 @@ from gcnloom_hw.update.masters import Masters
 from gcnloom_hw.update.order import StepOrder
 from gcnloom_hw.update.results import Results, operands_item, stepped_item
 from gcnloom_hw.update.ring import Ring
-from gcnloom_hw.update.take import Take
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import TENSOR_BITS, Unit
 
@@ -31,7 +31,7 @@ class StepEngine(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Step` commands.
 
     Weights and momenta of up to two commands are read ahead of the gradients. Steps a vector a
-    cycle where memory gives and takes its words in that time; between two commands are five
+    cycle where memory gives and takes its words in that time; between two commands are four
     cycles. Figures of a vector appear a cycle after the lanes are done, those of two commands
     four cycles or more from each other. The first result leaves :attr:`latency` cycles after its
     gradient is taken, at the earliest. Signals fire with a command's last write.
@@ -42,7 +42,7 @@ class StepEngine(wiring.Component):
 
     Attributes
     ----------
-    commands : In(stream.Signature(StepEngine.command))
+    commands : In(stream.Signature(StepOrder.command))
         A command of one vector or more with the shifts of its gradient (`shift0`) and of its
         operands (`shift1`).
     aggregate, transform : In(stream.Signature(Shapes.sums))

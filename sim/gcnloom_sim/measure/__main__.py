@@ -8,15 +8,18 @@ from itertools import chain
 
 from gcnloom.errors import LoomError
 from gcnloom.training.options import Options
+from gcnloom.transport import configuration
 from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
+from gcnloom_sim.measure.window import streamed
 
 __all__ = ["main"]
 
+MIB = 1 << 20
 Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 
 
@@ -41,21 +44,24 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, measure: Callable[[argparse.Namespace], Table], purpose: str) -> None:
         added = measurements.add_parser(name, help=purpose, description=purpose)
         added.set_defaults(measure=measure)
-        if name in ("commands", "speed"):
+        if name in ("commands", "speed", "window"):
             added.add_argument("--config", default="demo", help="name or .toml file (demo)")
         if name in ("commands", "passes", "speed"):
             added.add_argument("--memory", default="ideal", help="memory model (ideal)")
         if name == "commands":
             added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
-        if name in ("accuracy", "executors"):
+        if name in ("accuracy", "executors", "window"):
             added.add_argument("--data", default="digits", help="as `gcnloom train` takes it")
-            added.add_argument("--epochs", type=int, default=Options().epochs)
+            epochs = 4 if name == "window" else Options().epochs
+            added.add_argument("--epochs", type=int, default=epochs)
         if name == "accuracy":
             added.add_argument("--device", default="model:demo")
             added.add_argument("--seeds", type=int, default=3)
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
+        if name == "window":
+            added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
         if name == "schedules":
             added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
             added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
@@ -66,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("speed", _speed, "simulated cycles a second, on one core")
     add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
     add("executors", _executors, "the same training on several executors")
+    add("window", _window, "training through a part of the device memory that is needed")
     return parser
 
 
@@ -113,6 +120,26 @@ def _executors(options: argparse.Namespace) -> Table:
             f"{row.seconds:.0f}",
         )
         for row in executions(options.data, options.devices, settings, _say)
+    )
+
+
+def _window(options: argparse.Namespace) -> Table:
+    rows = streamed(
+        options.data, options.config, options.parts, Options(epochs=options.epochs), _say
+    )
+    header = ("memory", "of need", "sent", "received", "runs", "seconds", "not running")
+    size = configuration(options.config).memory_bytes
+    return header, (
+        (
+            f"{size * min(row.words, row.need) / MIB:.2f} MiB",
+            f"{100 * min(1, row.words / row.need):.3g} %",
+            f"{row.moved.sent / MIB:.2f} MiB",
+            f"{row.moved.received / MIB:.2f} MiB",
+            row.moved.runs,
+            f"{row.seconds:.2f}",
+            f"{100 * (1 - row.running / row.seconds):.0f} %",
+        )
+        for row in rows
     )
 
 

@@ -53,6 +53,8 @@ def _run(options: argparse.Namespace) -> int:
         inference = Inference(graph, checkpoint, device, serial=options.serial)
         logits = inference.logits()
         cycles = inference.cycles
+        if device.window.streaming:
+            progress.streams(device.window, device.window.moved, "in all")
     progress.close()
     classes = logits.argmax(axis=1)
     document = {

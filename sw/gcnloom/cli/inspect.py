@@ -18,9 +18,9 @@ from gcnloom.cli.options import (
 from gcnloom.doctor import checks
 from gcnloom.doctor import listing as checks_listing
 from gcnloom.errors import ConfigError, ProgramError
-from gcnloom.lower.graph import ADDRESSABLE, lower_graph
+from gcnloom.lower.graph import lower_graph
 from gcnloom.programs.program import Program
-from gcnloom.tensors.memory import Allocator
+from gcnloom.tensors.memory import ADDRESSABLE, Allocator
 from gcnloom.training.engine import PASSES
 from gcnloom.training.options import Options
 from gcnloom.transport import DEFAULT_CONFIG, configuration

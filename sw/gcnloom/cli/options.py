@@ -76,7 +76,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--memory-megabytes", type=int, default=64, metavar="N",
-        help="size of the device memory in MiB; default 64",
+        help="size of the device memory in MiB, through which more is streamed; default 64",
     )  # fmt: skip
 
 

@@ -4,12 +4,15 @@
 import time
 from typing import TextIO
 
-from gcnloom.training.trainer import Epoch
+from gcnloom.training.epoch import Epoch
+from gcnloom.transport.link import Moved
+from gcnloom.transport.window import Window
 
 __all__ = ["Progress", "bar"]
 
 WIDTH = 20
 CLEAR = "\r\x1b[K"
+MIB = 1 << 20
 
 
 def bar(fraction: float, width: int = WIDTH) -> str:
@@ -65,6 +68,14 @@ class Progress:
             left = (self._epochs - epoch.epoch) * (now - self._begin[0]) / max(1, done)
             line += f"  {left:.0f} s left"
         self._show(line, last=last or not self._live)
+
+    def streams(self, window: Window, moved: Moved, unit: str) -> None:
+        """Say that device memory is streamed, and what `unit`, an epoch for example, moves."""
+        self._show(
+            f"the graph is larger than the device memory: streaming {window.need / MIB:.2f} MiB "
+            f"through {window.size / MIB:.2f} MiB, {moved.bytes / MIB:.2f} MiB {unit}",
+            last=True,
+        )
 
     def close(self) -> None:
         """Remove the live line, so that something else can be printed."""

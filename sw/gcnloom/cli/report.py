@@ -17,6 +17,9 @@ def report(document: dict[str, Any], *, full: bool, json: str | None) -> str:
     lines += _accuracy(document, full=full)
     if full:
         lines += _work(document)
+    if document["host_bytes_per_epoch"] is not None:
+        moved = document["host_bytes_per_epoch"]
+        lines.append(f"update       on the device: {moved:.0f} bytes an epoch to the host")
     if document["cycles"]["total"]:
         lines += _cycles(document)
         if full:
@@ -130,7 +133,14 @@ def _time(document: dict[str, Any], *, full: bool) -> list[str]:
     clipped = f"rounding     {document['saturations']:,} results clipped"
     if document["lost_edges"]:
         clipped += f", {document['lost_edges']:,} edges too light for the operand width"
-    return [line, clipped]
+    lines = [line, clipped]
+    for name, count in document["clipped_weights"].items():
+        lines.append(
+            f"overflow     {count:,} steps of {name} did not fit their {document['master_width']} "
+            "bits; try a smaller --lr, more --weight-decay or a configuration with a larger "
+            "master_width"
+        )
+    return lines
 
 
 def _files(document: dict[str, Any], json: str | None) -> list[str]:

@@ -5,6 +5,7 @@ import argparse
 import shlex
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,16 @@ from gcnloom.cli.report import report
 from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.training.baseline import logistic_regression
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
-from gcnloom.training.options import OPTIMISERS, Options
+from gcnloom.training.device_trainer import trainer_for
+from gcnloom.training.epoch import Epoch
+from gcnloom.training.options import OPTIMISERS, UPDATES, Options
 from gcnloom.training.result import result
-from gcnloom.training.trainer import Epoch, Trainer
+from gcnloom.training.trainer import Trainer
 
 __all__ = ["add_commands"]
 
+SETTLED = 3
+"""Epoch whose bytes are told: the first ones repeat passes, and the graph is sent."""
 PLAIN = str.maketrans(":/", "--")
 EXAMPLE = """examples:
   gcnloom train --data digits --epochs 100
@@ -50,7 +55,15 @@ def add_commands(commands: Any) -> None:
     add_data(parser)
     add_device(parser)
     add_network(parser)
-    parser.add_argument("--optimiser", default=DEFAULTS.optimiser, choices=OPTIMISERS)
+    parser.add_argument(
+        "--update", default=DEFAULTS.update, choices=UPDATES,
+        help="where loss and weight step are computed, the device's many epochs a run; "
+        f"default {DEFAULTS.update}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--optimiser", default=DEFAULTS.optimiser, choices=OPTIMISERS,
+        help=f"adam is the host's only; default {DEFAULTS.optimiser}",
+    )  # fmt: skip
     add_numbers(
         parser,
         epochs="full-batch steps",
@@ -58,6 +71,8 @@ def add_commands(commands: Any) -> None:
         momentum="of sgd",
         weight_decay="of the first layer",
         patience="stop after so many epochs without smaller validation loss, 0 never",
+        validate_every="epochs between looks at validation nodes, 0 at the end; --update device",
+        halve_every="epochs, a power of two, that halve lr, 0 never; --update device",
     )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE",
@@ -90,7 +105,7 @@ def _run(options: argparse.Namespace) -> int:
     graph = load_graph(options, options.seed)
     with open_device(options, progress) as device:
         progress.stage("partitioning, scheduling and lowering")
-        trainer = Trainer(graph, settings, device)
+        trainer = trainer_for(graph, settings, device)
         if earlier is not None:
             trainer.restore(earlier)
         build = time.perf_counter() - begin
@@ -103,8 +118,9 @@ def _run(options: argparse.Namespace) -> int:
         document = result(
             trainer, device=options.device, config=options.config, begin=begin, build=build
         )
+        link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
     progress.close()
-    document |= {"memory": options.memory, "checkpoint": str(path)}
+    document |= {"memory": options.memory, "link": link, "checkpoint": str(path)}
     if options.report:
         document["baseline"] = {"logistic_regression": logistic_regression(graph)}
     write_json(options, document)
@@ -126,7 +142,14 @@ def _checkpoint_path(options: argparse.Namespace) -> Path:
 
 
 def _watcher(trainer: Trainer, path: Path, every: int, progress: Progress) -> Any:
+    window = trainer.engine.device.window
+    moved = [window.moved]
+    told = min(len(trainer.history) + SETTLED, trainer.options.epochs)
+
     def watch(epoch: Epoch) -> None:
+        moved[:] = [*moved[-1:], window.moved]
+        if window.streaming and epoch.epoch == told:
+            progress.streams(window, moved[1] - moved[0], "an epoch")
         progress.epoch(epoch)
         if every and epoch.epoch % every == 0:
             save_checkpoint(path, trainer.checkpoint())

@@ -14,15 +14,13 @@ from gcnloom.graphs.partition import node_order
 from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
 from gcnloom.lower.network import LoweredNetwork, lower_network
-from gcnloom.tensors.memory import Allocator
+from gcnloom.tensors.memory import ADDRESSABLE, Allocator
 from gcnloom.tensors.quantised import quantised
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES
 
-__all__ = ["ADDRESSABLE", "LoweredGraph", "lower_graph"]
+__all__ = ["LoweredGraph", "lower_graph"]
 
-ADDRESSABLE = 1 << 32
-"""Words of the largest device memory that commands can address."""
 MIB = 1 << 20
 ORDERED_FROM = 4096
 """Nodes up to which the order of the nodes is left as it is."""
@@ -132,7 +130,7 @@ def _too_large(
     endless = Allocator(ADDRESSABLE, config.memory_bytes)
     lowered = lower(endless)
     need = (endless.words - endless.free + _program_words(lowered)) * config.memory_bytes
-    there = allocator.words * config.memory_bytes
+    there = allocator.most * config.memory_bytes
     return MemoryFullError(
         f"{graph.name}: {graph.nodes:,} nodes and {graph.adjacency.nnz:,} edges need "
         f"{need / MIB:.2f} MiB of device memory and {there / MIB:.2f} MiB are there, enough for "

@@ -14,8 +14,10 @@ from gcnloom.tensors.items import pack_elements, unpack_elements
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.number import limits
 
-__all__ = ["Allocator", "TensorLayout"]
+__all__ = ["ADDRESSABLE", "Allocator", "TensorLayout"]
 
+ADDRESSABLE = 1 << 32
+"""Words of the largest device memory that commands can address."""
 KINDS = ("operand", "sums", "masters")
 
 
@@ -28,18 +30,27 @@ class Allocator:
         Words the device memory has.
     memory_bytes : int
         Bytes of a word.
+    most : int, optional
+        Words that are handed out at most, where the host keeps those that the device has no room
+        for; as many as the device has if left out.
     """
 
-    def __init__(self, words: int, memory_bytes: int) -> None:
+    def __init__(self, words: int, memory_bytes: int, most: int | None = None) -> None:
         self.words = words
         self.memory_bytes = memory_bytes
+        self.most = words if most is None else most
         self.regions: dict[str, range] = {}
         self._next = 0
 
     @property
     def free(self) -> int:
         """Words not handed out yet."""
-        return self.words - self._next
+        return self.most - self._next
+
+    @property
+    def used(self) -> int:
+        """Words handed out."""
+        return self._next
 
     def allocate(self, name: str, words: int) -> int:
         """Reserve `words` words under `name`; return the first one's address.
@@ -58,7 +69,7 @@ class Allocator:
         if words > self.free:
             raise MemoryFullError(
                 f"{name!r} needs {words} words ({words * self.memory_bytes:,} bytes), "
-                f"but {self.free} of {self.words} words are free; "
+                f"but {self.free} of {self.most} words are free; "
                 "try a device with more memory or a smaller graph"
             )
         address = self._next

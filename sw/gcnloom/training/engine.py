@@ -57,6 +57,10 @@ class Engine:
         Clipped results of the last run of each pass.
     seconds : float
         Time the device took for all runs.
+    link_bytes : int
+        What host and device memory exchanged while routines ran.
+    saturations : int
+        Results that routines clipped.
     """
 
     def __init__(
@@ -80,6 +84,8 @@ class Engine:
         self.runs: Counter[str] = Counter()
         self.clipped = dict.fromkeys(PASSES, 0)
         self.seconds = 0.0
+        self.link_bytes = 0
+        self.saturations = 0
         self._settled: set[str] = set()
         self._hidden_exponents: list[int] = []
         self._weight_exponents: list[int] = []
@@ -159,10 +165,15 @@ class Engine:
         self, routine: Routine, *, step: int, judged: Judged, watch: Watch
     ) -> RunResult:  # fmt: skip
         """Run a routine of epochs from a step on; counts as many forward and backward passes."""
+        self.device.load(routine)
+        before = self.device.window.moved
         begin = time.perf_counter()
         result = self.device.run(routine, seed=self.seed, step=step, judged=judged, watch=watch)
         self.seconds += time.perf_counter() - begin
+        self.link_bytes += (self.device.window.moved - before).bytes
         self.counters["training"].update(result.counters)
+        names = self.network.tensor_names()
+        self.saturations += int(result.saturations[list(names)].sum())
         done = result.ended.step - step
         self.runs.update(forward=done, backward=done, training=done)
         return result

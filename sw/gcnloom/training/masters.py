@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ConfigError
-from gcnloom.layers import Network
 from gcnloom.lower.routine import Coefficients
 from gcnloom.tensors.memory import TensorLayout
 from gcnloom.training.options import Options
@@ -81,6 +80,13 @@ class Masters:
         real: NDArray[np.float64] = np.ldexp(self.weights.astype(np.float64), self.exponent)
         return real * self.scale
 
+    def exponents(self) -> dict[str, float]:
+        """Everything but the mantissas, by name."""
+        return {
+            "exponent": self.exponent, "momentum_exponent": self.momentum_exponent,
+            "scale": self.scale,
+        }  # fmt: skip
+
     @property
     def gradient_wanted(self) -> int:
         """Wanted exponent of the gradient's scale, by which its sums come to a momentum's bits."""
@@ -96,6 +102,7 @@ class Masters:
                 rate=Coefficient.of(rate * 2.0 ** (2 * NOISE_BITS - apart)),
                 decay=Coefficient.of(decay * 2.0**apart),
                 momentum=min(255, round(options.momentum * 256)),
+                halving=max(0, options.halve_every.bit_length() - 1),
             )
         except ValueError as error:
             raise ConfigError(

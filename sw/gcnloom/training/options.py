@@ -11,9 +11,10 @@ from gcnloom.errors import ConfigError
 from gcnloom.layers import Network
 from gcnloom.training.optimiser import SGD, Adam, Optimiser
 
-__all__ = ["OPTIMISERS", "ROUNDINGS", "Options"]
+__all__ = ["OPTIMISERS", "ROUNDINGS", "UPDATES", "Options"]
 
 OPTIMISERS = ("adam", "sgd")
+UPDATES = ("device", "host")
 ROUNDINGS = ("nearest", "stochastic")
 
 
@@ -23,6 +24,9 @@ class Options:
 
     Parameters
     ----------
+    update : {"device", "host"}
+        Where loss and weight step are computed: on the device, many epochs a run, by SGD on
+        integers; or on the host, in float64.
     hidden : int
         Features of every hidden layer.
     layers : int
@@ -42,6 +46,12 @@ class Options:
         How the device rounds the gradients it requantises.
     patience : int
         Stop after so many epochs without a smaller validation loss; 0 never stops early.
+    validate_every : int
+        Epochs between looks at the validation nodes where the device updates the weights; 0: only
+        at the end.
+    halve_every : int
+        Epochs, a power of two, after which the learning rate is halved, again and again, where
+        the device updates the weights; 0: never.
     seed : int
         Of the first weights and of every draw on the device.
     sampled : bool
@@ -58,8 +68,8 @@ class Options:
     hidden: int = 16
     layers: int = 2
     epochs: int = 200
-    optimiser: str = "adam"
-    lr: float = 0.02
+    optimiser: str = "sgd"
+    lr: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-3
     dropout: float = 0.25
@@ -71,13 +81,16 @@ class Options:
     mixture: bool = True
     update: str = "device"
     validate_every: int = 0
+    halve_every: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, np.generic):  # which no checkpoint's JSON could hold
                 object.__setattr__(self, field.name, value.item())
-        for name, least in (("hidden", 1), ("layers", 1), ("epochs", 1), ("patience", 0)):
+        least_of = {"hidden": 1, "layers": 1, "epochs": 1}
+        least_of |= dict.fromkeys(("patience", "validate_every", "halve_every"), 0)
+        for name, least in least_of.items():
             self._at_least(name, least)
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
             raise ConfigError(f"seed={self.seed!r} is outside 0..2**32-1; try 0")
@@ -89,6 +102,8 @@ class Options:
                 )
         self._among("optimiser", OPTIMISERS)
         self._among("rounding", ROUNDINGS)
+        self._among("update", UPDATES)
+        self._check_update()
         for name in ("lr", "momentum", "weight_decay", "dropout"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not isfinite(value):
@@ -97,6 +112,27 @@ class Options:
             raise ConfigError(f"lr={self.lr} does not learn; try 0.02")
         self.make_optimiser()
         self.network(1, 1)
+
+    def _check_update(self) -> None:
+        """Refuse what only the host, or only the device, can do."""
+        if self.update == "host":
+            for name in ("validate_every", "halve_every"):
+                if getattr(self, name):
+                    raise ConfigError(
+                        f"{name}={getattr(self, name)} is for weights that the device updates; "
+                        'try 0, or update="device"'
+                    )
+            return
+        if self.optimiser != "sgd":
+            raise ConfigError(
+                f"optimiser={self.optimiser!r} is the host's; try 'sgd', or update='host'"
+            )
+        if self.patience and not self.validate_every:
+            raise ConfigError(
+                f"patience={self.patience} needs validation on the device; try validate_every=10"
+            )
+        if self.halve_every & (self.halve_every - 1) or self.halve_every == 1:
+            raise ConfigError(f"halve_every={self.halve_every} is no power of two from 2; try 64")
 
     def make_optimiser(self) -> Optimiser:
         """Return the optimiser these options name, at its start."""

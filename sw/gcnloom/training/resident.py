@@ -61,10 +61,13 @@ class Resident:
     Attributes
     ----------
     losses : Losses
+    clipped : dict[str, int]
+        Weights and momenta that runs clipped, by layer.
     """
 
     def __init__(self, engine: Engine, graph: Graph, options: Options) -> None:
         self._engine, self._graph, self._options = engine, graph, options
+        self.clipped: dict[str, int] = {}
         device = engine.device
         self.losses = Losses.place(
             graph, engine.graph.order, engine.network, device.config, device.memory,
@@ -125,10 +128,15 @@ class Resident:
         )  # fmt: skip
         self._write(state)
         result = engine.run_routine(routine, step=state.step, judged=state.judged, watch=watch)
+        for layer in range(1, engine.network.layers + 1):
+            clipped = result.saturations[engine.network.identifier(f"weight_gradient{layer}")]
+            if clipped:
+                name = f"weights{layer}"
+                self.clipped[name] = self.clipped.get(name, 0) + int(clipped)
         return self._read(state, result), result
 
     def records(self, steps: range, *, inference: bool) -> dict[str, NDArray[np.int64]]:
-        """What the losses left of some steps."""
+        """Read what the losses left of some steps."""
         losses, packing = self.losses, self._engine.device.config.record
         region = losses.inference_records if inference else losses.training_records
         first = steps.start // packing.items_per_word

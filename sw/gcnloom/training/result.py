@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from gcnloom.training.engine import Engine
+from gcnloom.training.engine import PASSES, Engine
 from gcnloom.training.loss import accuracy
 from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
@@ -34,7 +34,10 @@ def result(
     -------
     dict
         ``accuracy`` is that of the weights kept, by split; ``cycles.per_epoch`` that of one
-        forward and one backward pass; ``macs.necessary`` counts multiplications no exact engine
+        forward and one backward pass, or where the device updates the weights, of all that it
+        does for an epoch; ``clipped_weights`` counts weights and momenta that did not fit;
+        ``host_bytes_per_epoch`` is what host and device exchange while the device trains;
+        ``macs.necessary`` counts multiplications no exact engine
         could leave out, ``macs.unsampled`` those were every pass to compute all rows, and
         ``macs.per_epoch`` both for one forward and one backward pass;
         ``effective_utilisation`` is the share of the necessary ones in what all multipliers
@@ -47,6 +50,7 @@ def result(
     logits = engine.logits(trainer.best)
     splits = {"train": graph.train, "val": graph.val, "test": graph.test}
     total: Counter[str] = sum(engine.counters.values(), Counter())
+    epochs = engine.runs["training"]
     macs = _macs(engine, total, sizes)
     cycles = total["cycles"]
     capacity = cycles * sizes.multipliers
@@ -62,6 +66,7 @@ def result(
         "config": config,
         "config_digest": sizes.digest,
         "multipliers": sizes.multipliers,
+        "master_width": sizes.master_width,
         "epochs": len(trainer.history),
         "stopped_early": trainer.stopped_early,
         "seed": options.seed,
@@ -74,7 +79,9 @@ def result(
         "effective_utilisation": macs["necessary"] / capacity if capacity else None,
         "receptive_field": list(engine.graph.seen),
         "lost_edges": engine.graph.lost_edges,
-        "saturations": sum(epoch.saturations for epoch in trainer.history),
+        "saturations": sum(epoch.saturations for epoch in trainer.history) + engine.saturations,
+        "clipped_weights": trainer.clipped,
+        "host_bytes_per_epoch": engine.link_bytes / epochs if epochs else None,
         "bytes": _bytes(total, sizes),
         "units": _units(total),
         "weights_sha256": weights_sha256(trainer.weights),
@@ -96,7 +103,7 @@ def _macs(engine: Engine, total: Counter[str], sizes: AcceleratorConfig) -> dict
     }
     return {
         **{
-            name: sum(macs[part] * runs for part, runs in engine.runs.items())
+            name: sum(macs[part] * engine.runs[part] for part in PASSES)
             for name, macs in counts.items()
         },
         "executed": total["edges"] * sizes.lanes
@@ -107,6 +114,8 @@ def _macs(engine: Engine, total: Counter[str], sizes: AcceleratorConfig) -> dict
 
 def _per_epoch(trainer: Trainer) -> int:
     engine = trainer.engine
+    if engine.runs["training"]:
+        return round(engine.counters["training"]["cycles"] / engine.runs["training"])
     return sum(
         round(engine.counters[name]["cycles"] / max(1, engine.runs[name]))
         for name in ("forward", "backward")

@@ -3,7 +3,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -16,47 +16,19 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.engine import MOST_REPEATS, PASSES, Engine
+from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import accuracy, cross_entropy
 from gcnloom.training.options import Options
 
-__all__ = ["Epoch", "Trainer", "first_weights", "weights_sha256"]
+__all__ = ["Trainer", "first_weights", "weights_sha256"]
 
 Array = NDArray[np.float64]
 MAY_CHANGE = ("epochs", "patience", "sampled", "serial", "mixture")
 """Options that a resumed training may have otherwise."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """What one epoch showed, at the weights it began with.
-
-    Attributes
-    ----------
-    epoch : int
-        From 1 on.
-    loss : float
-        Mean cross-entropy of the training nodes.
-    train, val : float or None
-        Accuracy; None of an empty split.
-    val_loss : float or None
-    cycles : int
-        Device cycles of the forward and the backward pass, in the first epoch of their
-        repetitions until shifts fit; 0 on a device without a clock.
-    saturations : int
-        Results that were clipped in the passes that counted.
-    """
-
-    epoch: int
-    loss: float
-    train: float | None
-    val: float | None
-    val_loss: float | None
-    cycles: int
-    saturations: int
-
-
 class Trainer:
-    """Train a GCN on a device.
+    """Train a GCN, every product on a device, loss and optimiser on the host.
 
     The weights kept at the end are those with the best validation accuracy, the smaller
     validation loss deciding ties; without validation nodes, the last.
@@ -76,6 +48,8 @@ class Trainer:
     best : list of NDArray[np.float64]
         Weights kept.
     history : list of Epoch
+    clipped : dict[str, int]
+        Weights and momenta that did not fit, by layer, where the device updates them.
     """
 
     def __init__(self, graph: Graph, options: Options, device: Device) -> None:
@@ -91,12 +65,13 @@ class Trainer:
         self.engine = Engine(
             graph, network, device, seed=options.seed, sampled=options.sampled,
             serial=options.serial,
-            mixture=options.mixture,
+            mixture=options.mixture, descends=options.update == "device",
         )  # fmt: skip
         self.optimiser = options.make_optimiser()
         self.weights = first_weights(network, options.seed)
         self.best = self.weights
         self.history: list[Epoch] = []
+        self.clipped: dict[str, int] = {}
         self._best_rank: tuple[float, float] | None = None
         self._graph_digest = graph_digest(graph)
         self._state = self._snapshot()
@@ -139,11 +114,6 @@ class Trainer:
         """
         meta = checkpoint.meta
         self._require_same(meta)
-        if len(meta["history"]) > self.options.epochs:
-            raise CheckpointError(
-                f"the checkpoint has {len(meta['history'])} epochs already, more than "
-                f"{self.options.epochs}; try more epochs or another checkpoint"
-            )
         self.weights, self.best = checkpoint.group("weights"), checkpoint.group("best")
         self.optimiser.restore(checkpoint.prefixed("optimiser."))
         self.history = [Epoch(**entry) for entry in meta["history"]]
@@ -222,6 +192,11 @@ class Trainer:
         )
 
     def _require_same(self, meta: Mapping[str, Any]) -> None:
+        if len(meta["history"]) > self.options.epochs:
+            raise CheckpointError(
+                f"the checkpoint has {len(meta['history'])} epochs already, more than "
+                f"{self.options.epochs}; try more epochs or another checkpoint"
+            )
         if meta["graph"] != self._graph_digest:
             raise CheckpointError(
                 f"the checkpoint is of graph {meta['data']!r} ({meta['graph']}), this is "

@@ -30,6 +30,8 @@ class Take(wiring.Component):
     count : In(16)
     aggregate, transform : In(stream.Signature(Shapes.sums))
     vectors : Out(stream.Signature(Take.vector))
+    taken : Out(1)
+        A vector was taken.
     """
 
     aggregate: stream.Interface
@@ -47,13 +49,14 @@ class Take(wiring.Component):
                 "aggregate": In(stream.Signature(sums)),
                 "transform": In(stream.Signature(sums)),
                 "vectors": Out(stream.Signature(self.vector)),
+                "taken": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.taken = taken = Queue(self.vector, depth=2)
-        wiring.connect(m, inner=taken.o, outer=wiring.flipped(self.vectors))
+        m.submodules.queue = queue = Queue(self.vector, depth=2)
+        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
         # One flip-flop a source, so that its `ready` does not wait for a comparison.
         wanted = Signal(len(Source))
         remaining = Signal(LOCAL_BITS, reset_less=True)
@@ -61,20 +64,23 @@ class Take(wiring.Component):
             (Source.AGGREGATE, self.aggregate),
             (Source.TRANSFORM, self.transform),
         ):
-            m.d.comb += vectors.ready.eq(wanted[choice] & taken.i.ready)
+            m.d.comb += vectors.ready.eq(wanted[choice] & queue.i.ready)
             with m.If(wanted[choice]):
                 m.d.comb += [
-                    taken.i.valid.eq(vectors.valid),
-                    taken.i.p.sums.eq(vectors.payload),
+                    queue.i.valid.eq(vectors.valid),
+                    queue.i.p.sums.eq(vectors.payload),
                 ]
-        m.d.comb += taken.i.p.last.eq(remaining == 1)
+        m.d.comb += [
+            queue.i.p.last.eq(remaining == 1),
+            self.taken.eq(queue.i.valid & queue.i.ready),
+        ]
         with m.If(self.begin):
             m.d.sync += [
                 remaining.eq(self.count),
                 wanted.eq(Mux(self.count != 0, Const(1, len(Source)) << self.source, 0)),
             ]
-        with m.Elif(taken.i.valid & taken.i.ready):
+        with m.Elif(self.taken):
             m.d.sync += remaining.eq(remaining - 1)
-            with m.If(taken.i.p.last):
+            with m.If(queue.i.p.last):
                 m.d.sync += wanted.eq(0)
         return m

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Full-batch training that stays on the device: products, loss, weight step and early stopping."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from math import log
+
+import numpy as np
+
+from gcnloom.device import Device
+from gcnloom.errors import CheckpointError, ConfigError
+from gcnloom.graphs.graph import Graph
+from gcnloom.training.checkpoint import Checkpoint
+from gcnloom.training.epoch import Epoch
+from gcnloom.training.masters import Masters
+from gcnloom.training.options import Options
+from gcnloom.training.resident import Resident, State
+from gcnloom.training.trainer import Trainer
+from gcnloom.transport import Judged
+from gcnloom_spec.softmax import LOSS_FRACTION
+
+__all__ = ["DeviceTrainer", "trainer_for"]
+
+NATS = log(2) / (1 << LOSS_FRACTION)
+
+
+def trainer_for(graph: Graph, options: Options, device: Device) -> Trainer:
+    """Return the trainer that the option `update` names."""
+    kind = DeviceTrainer if options.update == "device" else Trainer
+    return kind(graph, options, device)
+
+
+class DeviceTrainer(Trainer):
+    """Train a GCN in runs of many epochs, of which the host reads records of 32 bytes each.
+
+    The weights kept are the last ones. Validation nodes are looked at every `validate_every`
+    epochs; the first state, with which passes are repeated until their shifts fit, is the host's.
+
+    Parameters
+    ----------
+    graph : Graph
+    options : Options
+    device : Device
+        Its memory is cleared.
+    """
+
+    def __init__(self, graph: Graph, options: Options, device: Device) -> None:
+        if not device.config.master_width:
+            raise ConfigError(
+                f"configuration {device.config.digest} has no update unit (master_width = 0); "
+                "try --update host, or a configuration with master_width = 16"
+            )
+        super().__init__(graph, options, device)
+        self._resident = Resident(self.engine, graph, options)
+        self._training: State | None = None
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether judged losses have not fallen for `patience` epochs."""
+        every, state = self.options.validate_every, self._training
+        patience = -(-self.options.patience // every) if every else 0
+        return patience > 0 and state is not None and state.judged.worse >= patience
+
+    def run(self, progress: Callable[[Epoch], None] = lambda _: None) -> None:
+        """Train to the last epoch or until stopped early; `progress` sees every epoch.
+
+        An interruption ends the run after the epoch under way, and is raised then.
+        """
+        if self._training is None:
+            self._training = self._resident.first(self.weights)
+            self._take(self._training)
+        left = self.options.epochs - self._training.step
+        if left <= 0 or self.stopped_early:
+            return
+
+        def watch(step: int) -> None:
+            self._read_history(step, progress)
+
+        state, result = self._resident.run(self._training, left, watch)
+        self._read_history(state.step, progress)
+        self._training = state
+        self.clipped = self._resident.clipped
+        self._take(state)
+        if result.ended.interrupted:
+            raise KeyboardInterrupt
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue where another trainer of the same graph and options was, on any device."""
+        meta = checkpoint.meta
+        self._require_same(meta)
+        width = self.engine.device.config.master_width
+        if meta["master_width"] != width:
+            raise CheckpointError(
+                f"the checkpoint's weights have {meta['master_width']} bits, this device's {width};"
+                f" try a configuration with master_width = {meta['master_width']}"
+            )
+        self.history = [Epoch(**entry) for entry in meta["history"]]
+        masters = tuple(
+            Masters(
+                weights=weights.astype(np.int64), momenta=momenta.astype(np.int64), **exponents
+            )
+            for weights, momenta, exponents in zip(
+                checkpoint.group("mantissas"), checkpoint.group("momenta"), meta["masters"],
+                strict=True,
+            )
+        )  # fmt: skip
+        self._training = State(
+            step=meta["step"], masters=masters, used=tuple(meta["used"]), wanted=meta["wanted"],
+            judged=Judged(**meta["judged"]),
+        )  # fmt: skip
+        self._take(self._training)
+
+    def _take(self, state: State) -> None:
+        """Take up the weights of a state, which are the ones kept."""
+        self.weights = [masters.real for masters in state.masters]
+        self.best = self.weights
+        self._state = self._snapshot()
+
+    def _read_history(self, step: int, progress: Callable[[Epoch], None]) -> None:
+        """Read what the losses left of the epochs up to `step`."""
+        done = len(self.history)
+        if step <= done:
+            return
+        graph, every = self.graph, self.options.validate_every
+        trained = self._resident.records(range(done, step), inference=False)
+        after = range(done + 1, step + 1)
+        judged = self._resident.records(after, inference=True) if every else {}
+        for index, number in enumerate(range(done + 1, step + 1)):
+            validated = every and number % every == 0 and len(graph.val)
+            epoch = Epoch(
+                epoch=number,
+                loss=float(trained["train_loss"][index]) * NATS / len(graph.train),
+                train=float(trained["train_correct"][index]) / len(graph.train),
+                val=float(judged["val_correct"][index]) / len(graph.val) if validated else None,
+                val_loss=(
+                    float(judged["val_loss"][index]) * NATS / len(graph.val) if validated else None
+                ),
+                cycles=0, saturations=0,
+            )  # fmt: skip
+            self.history.append(epoch)
+            progress(epoch)
+
+    def _snapshot(self) -> Checkpoint:
+        basis = super()._snapshot()
+        state = getattr(self, "_training", None)
+        if state is None:
+            return basis
+        arrays = dict(basis.arrays)
+        for layer, masters in enumerate(state.masters):
+            arrays[f"mantissas{layer}"] = masters.weights.astype(np.float64)
+            arrays[f"momenta{layer}"] = masters.momenta.astype(np.float64)
+        meta = basis.meta | {
+            "master_width": self.engine.device.config.master_width,
+            "step": state.step,
+            "masters": [masters.exponents() for masters in state.masters],
+            "used": list(state.used),
+            "wanted": state.wanted,
+            "judged": asdict(state.judged),
+        }
+        return Checkpoint(arrays=arrays, meta=meta)
