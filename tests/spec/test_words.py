@@ -46,7 +46,9 @@ def _reference(word, values, index):
     return whole
 
 
-@pytest.mark.parametrize("word", [STRADDLING, LABEL, RECORD, *WORDS.values()], ids=lambda word: word.name)
+@pytest.mark.parametrize(
+    "word", [STRADDLING, LABEL, RECORD, *WORDS.values()], ids=lambda word: word.name
+)
 def test_packed_bits_equal_integer_arithmetic_and_unpack_inverts(word):
     values = _values(word, random.Random(1), 50)
     packed = word.pack(**values)

@@ -29,7 +29,7 @@ def scale_entry():
 class Scales(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Scale` commands; look up shifts for other commands.
 
-    A FIT takes 19 cycles, other rules and lookups less. The table outlives resets.
+    A FIT takes 17 cycles, other rules and lookups less. The table outlives resets.
 
     Parameters
     ----------
