@@ -14,7 +14,7 @@ from gcnloom_spec.registers import MOST_SHIFT
 
 TENSORS = 6
 """So few that commands meet each other."""
-LATENCY = 17
+LATENCY = 14
 """Of a FIT that follows another command, whose write settles first."""
 
 

@@ -46,7 +46,8 @@ class Statistics(wiring.Component):
     read_envelope : Out(sum_width)
     read_saturations : Out(32)
     forget : In(1)
-        Zero the envelope of the entry that is read; only while `busy` is low.
+        Zero the envelope of the entry that is read, of a tensor of which nothing is inside; that
+        stays the one to read for three more cycles.
     """
 
     latency = 4
@@ -98,6 +99,12 @@ class Statistics(wiring.Component):
             ]
 
         forgotten = Signal(self.entry)  # Its envelope is zero.
+        # A merge goes before it.
+        forgetting = Signal()
+        with m.If(self.forget):
+            m.d.sync += forgetting.eq(1)
+        with m.Elif(~stages[3]):
+            m.d.sync += forgetting.eq(0)
         m.d.comb += forgotten.saturations.eq(self.read_saturations)
         clearing = self.clearing
         entry = Signal(range(STATISTICS))
@@ -107,7 +114,7 @@ class Statistics(wiring.Component):
             m.d.sync += clearing.eq(1)
         m.d.comb += [
             self.busy.eq(clearing | self.valid | merge | stages[1] | stages[2] | stages[3]),
-            table.write_enable.eq(clearing | stages[3] | self.forget),
+            table.write_enable.eq(clearing | stages[3] | forgetting),
             table.write_address.eq(Mux(clearing, entry, Mux(stages[3], tensor, self.statistic))),
             table.write_data.eq(
                 Mux(clearing, 0, Mux(stages[3], merged.as_value(), forgotten.as_value()))

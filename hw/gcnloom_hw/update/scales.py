@@ -19,6 +19,8 @@ EXPONENT = signed(-WORDS[Opcode.SCALE].fields["exponent"])
 SHIFT_BITS = MOST_SHIFT.bit_length()
 READ = Statistics.latency + 3
 """Cycles from choosing a tensor to its envelope, registers on the way included."""
+READING = 3
+"""Those in which scales are read meanwhile."""
 
 
 def scale_entry():
@@ -29,7 +31,7 @@ def scale_entry():
 class Scales(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Scale` commands; look up shifts for other commands.
 
-    A FIT takes 17 cycles, other rules and lookups less. The table outlives resets.
+    A FIT takes 15 cycles, other rules and lookups less. The table outlives resets.
 
     Parameters
     ----------
@@ -168,13 +170,13 @@ class Scales(wiring.Component):
     def _fit(self, m, new, found, fits):
         """Want what fits the last results; find the shift to it."""
         own, sums = self._own, self._sums
-        wait = Signal(range(READ))
+        wait = Signal(range(READ - READING))
         unshifted = Signal(signed(EXPONENT.width + 2), reset_less=True)
         apart = Signal(signed(EXPONENT.width + 3), reset_less=True)
         with m.State("Wait for envelope"):
             m.d.sync += [wait.eq(wait + 1), unshifted.eq(own.exponent - own.shift)]
             m.d.sync += new.wanted.eq(own.wanted)
-            with m.If(wait == READ - 1):
+            with m.If(wait == READ - READING - 1):
                 m.d.sync += wait.eq(0)
                 m.d.comb += self.forget.eq(1)
                 m.next = "Want"

@@ -9,17 +9,18 @@ from gcnloom.layers import FORWARD, Network
 from gcnloom.lower.losses import Losses
 from gcnloom.lower.network import LoweredNetwork
 from gcnloom.lower.scales import (
+    fit_backward,
+    fit_forward,
     fit_inference,
-    fit_next_weights,
-    fit_training,
     fit_weights,
     set_scales,
+    use_weights,
 )
 from gcnloom.programs.program import Program
 from gcnloom.programs.routine import Part, Routine
 from gcnloom_spec.commands import Command, Repeat
 from gcnloom_spec.descent import Coefficient
-from gcnloom_spec.isa import Opcode
+from gcnloom_spec.isa import Opcode, Unit
 
 __all__ = ["Coefficients", "Training"]
 
@@ -77,19 +78,22 @@ class Training:
         everywhere |= {
             network.outside(name): SCALED for name in names.values() if name.startswith(FORWARD)
         }
-        self._forward = lowered.forward.with_fields(everywhere)
         steps = {
             number(f"weights{layer}"): each.fields()
             for layer, each in enumerate(coefficients, start=1)
         }
-        descend = lowered.descend.with_fields(everywhere)
-        self._descend = descend.with_fields(steps, (Opcode.STEP,))
-        self._infer = lowered.infer.with_fields(_for_inference(network))
         tensors = lowered.tensors
-        self._loss = self._program(
-            losses.training(tensors["training_logits"], tensors[f"gradient{last}"], rows)
-        )
-        self._judge = self._program([*losses.inference(tensors["logits"]), *fit_inference(network)])
+        loss = losses.training(tensors["training_logits"], tensors[f"gradient{last}"], rows)
+        forward = lowered.forward.with_fields(everywhere)
+        self._forward = forward.beside(Unit.UPDATE, [], loss, [Unit.STORE])
+        # What the forward pass has left is fitted while the update unit has nothing else to do.
+        early = [*use_weights(network), *fit_forward(network)]
+        late = [*fit_backward(network), *fit_weights(network)]
+        descend = lowered.descend.with_fields(everywhere).with_fields(steps, (Opcode.STEP,))
+        self._descend = descend.beside(Unit.UPDATE, early, late, [Unit.DRAIN, Unit.TRANSFORM])
+        infer = lowered.infer.with_fields(_for_inference(network))
+        judge = losses.inference(tensors["logits"])
+        self._infer = infer.beside(Unit.UPDATE, [], judge, [Unit.STORE])
 
     def routine(
         self, exponents: Mapping[str, int], wanted: Mapping[str, int], *, epochs: int,
@@ -110,34 +114,32 @@ class Training:
         network = self._network
         begin = [
             *set_scales(network, exponents, wanted),
-            *fit_next_weights(network),
-            *fit_training(network),
+            *fit_weights(network),
+            *fit_forward(network),
+            *fit_backward(network),
             *fit_inference(network),
         ]
-        scales = self._program([*fit_weights(network), *fit_training(network)])
         rounds, rest = divmod(epochs, every) if every else (0, epochs)
         parts = [Part(program=self._program(begin))]
         if rounds:
-            parts += self._epochs(scales, every, 1)
+            parts += self._epochs(every, 1)
             parts += [
                 Part(program=self._program(fit_inference(network))),
                 Part(program=self._infer),
                 Part(
-                    program=self._judge, back=1,
+                    program=self._program(fit_inference(network)), back=1,
                     repeat=Repeat(passes=rounds, loop=VALIDATIONS, patience=patience),
                 ),
             ]  # fmt: skip
         if rest:
-            parts += self._epochs(scales, rest, len(parts))
+            parts += self._epochs(rest, len(parts))
         return Routine(parts=parts, config=self._lowered.config, names=network.every_name())
 
-    def _epochs(self, scales: Program, passes: int, first: int) -> list[Part]:
+    def _epochs(self, passes: int, first: int) -> list[Part]:
         repeat = Repeat(passes=passes, loop=EPOCHS, advance=1)
         return [
             Part(program=self._forward),
-            Part(program=self._loss),
-            Part(program=self._descend),
-            Part(program=scales, repeat=repeat, back=first),
+            Part(program=self._descend, repeat=repeat, back=first),
         ]
 
     def _program(self, commands: Iterable[Command]) -> Program:

@@ -7,7 +7,14 @@ from gcnloom.layers import Network
 from gcnloom_spec.commands import Scale
 from gcnloom_spec.isa import Rule
 
-__all__ = ["fit_inference", "fit_next_weights", "fit_training", "fit_weights", "set_scales"]
+__all__ = [
+    "fit_backward",
+    "fit_forward",
+    "fit_inference",
+    "fit_weights",
+    "set_scales",
+    "use_weights",
+]
 
 
 def set_scales(
@@ -23,24 +30,16 @@ def set_scales(
     ]  # fmt: skip
 
 
-def fit_weights(network: Network) -> list[Scale]:
-    """After a step: the weights just made are those in use; the next get what fits these."""
+def use_weights(network: Network) -> list[Scale]:
+    """Say that the weights just made are those in use."""
     fit = _Fit(network)
     for layer in range(1, network.layers + 1):
         fit.same(f"used_weights{layer}", f"weights{layer}")
-    return fit.commands + fit_next_weights(network)
-
-
-def fit_next_weights(network: Network) -> list[Scale]:
-    """Fit the weights that the next step makes."""
-    fit = _Fit(network)
-    for layer in range(1, network.layers + 1):
-        fit.of(f"weights{layer}", f"masters{layer}", "one")
     return fit.commands
 
 
-def fit_training(network: Network) -> list[Scale]:
-    """Fit what the next forward and backward pass requantise, after :func:`fit_weights`."""
+def fit_forward(network: Network) -> list[Scale]:
+    """Fit what the next forward pass and its loss requantise."""
     fit, last = _Fit(network), network.layers
     for layer in range(1, last + 1):
         fit.of(f"product{layer}", _hidden(layer), f"used_weights{layer}")
@@ -50,11 +49,25 @@ def fit_training(network: Network) -> list[Scale]:
             fit.same(f"outside_hidden{layer}", f"hidden{layer}")
     fit.of("logits", f"product{last}", "adjacency")
     fit.of(f"gradient{last}", "probability", "one")
-    for layer in range(last, 0, -1):
+    return fit.commands
+
+
+def fit_backward(network: Network) -> list[Scale]:
+    """Fit what the next backward pass requantises, after the forward pass."""
+    fit = _Fit(network)
+    for layer in range(network.layers, 0, -1):
         fit.of(f"aggregate_gradient{layer}", f"gradient{layer}", "adjacency")
         fit.of(f"weight_gradient{layer}", _hidden(layer), f"aggregate_gradient{layer}")
         if layer > 1:
             fit.of(f"gradient{layer - 1}", f"aggregate_gradient{layer}", f"used_weights{layer}")
+    return fit.commands
+
+
+def fit_weights(network: Network) -> list[Scale]:
+    """Fit the weights that the next step makes."""
+    fit = _Fit(network)
+    for layer in range(1, network.layers + 1):
+        fit.of(f"weights{layer}", f"masters{layer}", "one")
     return fit.commands
 
 

@@ -3,7 +3,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from gcnloom.errors import ProgramError
 from gcnloom.programs.encoding import LIMBS, decode, encode, patch, unpack_by_opcode
 from gcnloom.programs.listing import listing
 from gcnloom_spec.commands import Command
-from gcnloom_spec.isa import ISA_VERSION, Opcode
+from gcnloom_spec.isa import ISA_VERSION, Opcode, Unit
 
 __all__ = ["Program", "decode"]
 
@@ -143,6 +143,36 @@ class Program:
             contents=self.contents,
             # Those of another tensor number are elsewhere.
             _sites=[] if any("tensor" in each for each in changes.values()) else self._sites,
+        )
+
+    def beside(
+        self, unit: Unit, before: Sequence[Command], behind: Sequence[Command],
+        givers: Sequence[Unit],
+    ) -> "Program":  # fmt: skip
+        """Program in which a unit has other commands to run.
+
+        Parameters
+        ----------
+        unit : Unit
+        before, behind : sequence of Command
+            Of that unit, without tokens; the former run from the start on, beside the program.
+        givers : sequence of Unit
+            The latter begin when the last command of each of these is complete.
+        """
+        words, waits = self.words.copy(), 0
+        for giver in givers:
+            where = [index for index, command in enumerate(self.commands) if command.unit == giver]
+            if where and behind:
+                last = self.commands[where[-1]]
+                place = np.array(where[-1:])
+                patch(words, place, last.opcode, "signals", last.signals | 1 << unit)
+                waits |= 1 << giver
+        first = [replace(command, waits=waits) for command in behind[:1]]
+        return Program(
+            words=np.vstack([encode(before), words, encode([*first, *behind[1:]])]),
+            config_digest=self.config_digest,
+            isa_version=self.isa_version,
+            contents={len(before) + index: each for index, each in self.contents.items()},
         )
 
     def save(self, path: str | Path) -> None:
