@@ -326,7 +326,8 @@ class Scale:
             scales[tensor] = exponent, wanted, 0              # the shift
 
     A scale has the exponent that a tensor's mantissas have, the exponent that they are wanted to
-    have, and the shift that the requantising needs. Scales outlive programs.
+    have, and the shift that the requantising needs. Exponents wrap modulo ``2 ** 12``. Scales
+    outlive programs.
     """
 
     opcode: ClassVar[Opcode] = Opcode.SCALE

@@ -9,13 +9,13 @@ import pytest
 from gcnloom.programs import dependence
 from gcnloom.programs.access import Access, Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
-from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
+from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Scale, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit
 
 IN_FLIGHT = 3
 UNITS = len(Unit)
-OWN = "abcde"
+OWN = "abcdef"
 """The memory that each unit writes."""
 MAKERS = [
     lambda: Load(target=0, base=0, count=1, address=0),
@@ -23,6 +23,7 @@ MAKERS = [
     lambda: Drain(order_base=0, count=1, emission=Emission(vectors=1)),
     lambda: Transform(mode=0, count=1),
     lambda: Store(source=0, count=1, address=0),
+    lambda: Scale(rule=0, tensor=1),
 ]
 
 
