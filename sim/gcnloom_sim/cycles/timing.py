@@ -38,6 +38,7 @@ __all__ = [
     "REQUESTS",
     "RESTART",
     "TRANSFERS",
+    "TURN",
     "Issue",
     "Timing",
 ]
@@ -60,6 +61,8 @@ PREPARE = 3
 """Cycles from taking an emission to its first vector; none issues in them."""
 RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
+TURN = 1
+"""Cycles until the memory port takes words of another that writes."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
 FETCH_TO_ASK = 3
