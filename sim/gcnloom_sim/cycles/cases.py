@@ -11,6 +11,7 @@ from gcnloom.device import Device
 from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order
 from gcnloom_sim.cycles.timing import Timing
+from gcnloom_sim.cycles.update_cases import losses, moved, scales, steps
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import (
@@ -28,6 +29,8 @@ __all__ = ["COUNTS", "REPEATS", "Case", "cases"]
 
 COUNTS = (1, 8, 40, 120)
 """Items of a command: few, some, many, more; cut where a memory is smaller."""
+LEAST_STEP = 4
+"""Vectors of a weight step; smaller ones, back to back, are only predicted to ten per cent."""
 REPEATS = 40
 """Commands of the kind in each program."""
 EDGES_AT, STORED_AT, CASE_WORDS = 1024, 2048, 4096
@@ -131,7 +134,7 @@ def _edges(config: AcceleratorConfig, count: int) -> NDArray[np.uint64]:
 def _moved(command: Command, base: int) -> Command:
     if isinstance(command, Load | Store):
         return replace(command, address=base + (STORED_AT if isinstance(command, Store) else 0))
-    return command
+    return moved(command, base)
 
 
 def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator[Case]:
@@ -147,6 +150,8 @@ def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator
         if count > HAZARD_DISTANCE:
             yield _drain_beside(config, count)
         yield from _transforms(config, count)
+        if config.master_width:
+            yield from _updates(config, count)
 
 
 def _loads(config: AcceleratorConfig, count: int) -> Iterator[Case]:
@@ -206,3 +211,11 @@ def _transforms(config: AcceleratorConfig, count: int) -> Iterator[Case]:
         for ending, fields in ENDINGS.items():
             commands = _emitted(command, Source.TRANSFORM, vectors, fields)
             yield Case(name=f"{name}{ending}", count=count, commands=commands)
+
+
+def _updates(config: AcceleratorConfig, count: int) -> Iterator[Case]:
+    for name, commands in (*losses(config, count), *scales()):
+        yield Case(name=name, count=count, commands=commands)
+    count = min(max(count, LEAST_STEP), config.sum_depth, config.order_depth)
+    for name, commands in steps(config, count):
+        yield Case(name=name, count=count, commands=commands, parts=int("DRAIN" in name))

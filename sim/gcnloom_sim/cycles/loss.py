@@ -7,29 +7,14 @@ from dataclasses import dataclass
 from math import ceil
 
 from gcnloom_hw.epilogue.statistics import Statistics
-from gcnloom_hw.update.exponential import Exponential
-from gcnloom_hw.update.gradient import Gradient
-from gcnloom_hw.update.lanes import Mark, Sum
-from gcnloom_hw.update.normalise import Normalise
-from gcnloom_hw.update.rows import ROW_VECTORS, RowBuffer
+from gcnloom_hw.update.rows import ROW_VECTORS
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import LOSS, Port
-from gcnloom_sim.cycles.timing import QUEUE, TURN, Timing
+from gcnloom_sim.cycles.timing import QUEUE, RESULTS, Timing
 from gcnloom_spec.commands import Loss
 from gcnloom_spec.config import Packing
 
 __all__ = ["LossUnit"]
-
-GATHERED = 1
-"""Cycles from a vector's last word to the vector."""
-PEAKED = 2
-"""Cycles to a row's largest logit, beyond those of the tree over the lanes."""
-ADDED = 1
-"""Cycles to the sum of a row, beyond those of the tree over the lanes."""
-KNOWN = 1
-"""Cycles from what a row had to wait for until its vectors go on."""
-RESULTS = RowBuffer.latency + Gradient.latency
-"""Cycles from the third pass over a vector to its gradients."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +57,7 @@ class LossUnit:
     """
 
     def __init__(self, timing: Timing, port: Port) -> None:
-        self._config, self._port = timing.config, port
-        levels = Sum(lanes=timing.config.lanes).levels
-        # Of a row: from its last word to the second pass, from there to the third.
-        self._to_powers = GATHERED + Mark.latency + PEAKED + levels + KNOWN
-        self._to_gradients = RowBuffer.latency + Exponential.latency + levels + ADDED
-        self._to_gradients += Normalise.latency + KNOWN
+        self._timing, self._config, self._port = timing, timing.config, port
         self.command = Loss(
             count=0, classes=0, panels=0, address=0, labels=0, record=0, multiplier=0, logits=0
         )
@@ -89,14 +69,13 @@ class LossUnit:
         self._raised, self._divided = NEVER, deque([NEVER] * ROW_VECTORS, maxlen=ROW_VECTORS)
         self._left = deque([NEVER] * (RESULTS + 4), maxlen=RESULTS + 4)
         self._start = 0.0
-        self._turn = 0
         self.busy = False
         self.active = self.stalled = 0.0
 
     def begin(self, command: Loss, start: float) -> None:
         """Accept a command."""
         self.busy, self.command, self._start = True, command, start
-        self._rows, self._turn = 0, TURN
+        self._rows = 0
         self._words = _words(command, self._config.sums, self._config.label)
         self._next = next(self._words)
 
@@ -130,9 +109,9 @@ class LossUnit:
         panels = self.command.panels
         for panel in range(panels):
             room = self._divided[panel] + 1
-            self._raised = max(came + self._to_powers + panel, self._raised + 1, room)
+            self._raised = max(came + self._timing.to_powers + panel, self._raised + 1, room)
             self._leaving.append(self._raised)
-        ready = self._raised + self._to_gradients
+        ready = self._raised + self._timing.to_gradients
         for panel in range(panels):
             divided = max(ready + panel, self._divided[-1] + 1, self._left[0] + 1)
             self._divided.append(divided)
@@ -150,7 +129,7 @@ class LossUnit:
 
     def _write(self, address: int, words: int, first: float) -> float:
         """Write words from `first` on; return when the last one is taken."""
-        first, self._turn = first + self._turn, 0
+        first += self._port.turn(LOSS)
         last = first + words - 1
         return last + self._port.store(address, words, first, last)[-1]
 

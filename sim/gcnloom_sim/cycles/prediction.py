@@ -12,7 +12,7 @@ from gcnloom_spec.isa import Unit
 
 __all__ = ["Prediction", "predict", "predict_part"]
 
-STARTING = 1
+STARTING = 2
 """Cycles from the start of the count to that of all units."""
 ENDING = QUIET_CYCLES
 """Cycles from the one after the last movement to the end of the count."""

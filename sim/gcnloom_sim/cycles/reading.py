@@ -15,15 +15,16 @@ from gcnloom_sim.cycles.timing import (
     OUTSTANDING,
     QUEUE,
     TRANSFERS,
+    TURN,
     Timing,
 )
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import Packing
 
-__all__ = ["FETCH", "LOAD", "LOSS", "STEP", "Fetch", "LoadUnit", "Port", "Unpacking"]
+__all__ = ["FETCH", "LOAD", "LOSS", "STEP", "STORE", "Fetch", "LoadUnit", "Port", "Unpacking"]
 
-FETCH, LOAD, LOSS, STEP = range(4)
-"""Clients of the memory port, those first that go before others."""
+FETCH, LOAD, LOSS, STEP, STORE = range(5)
+"""Clients of the memory port, those first whose reads go before others'; the last only writes."""
 
 
 class Unpacking:
@@ -78,6 +79,8 @@ class Port:
         self._flight: deque[tuple[int, int]] = deque()
         self.waiting = [0] * (STEP + 1)
 
+    writer = STORE
+    """Who writes: a turn passes on in a cycle without a word."""
     written = 0
     """When a word was written last, as far as that is not the store unit's affair."""
     writing = 0
@@ -89,6 +92,12 @@ class Port:
     def store(self, address: int, words: int, first: float, last: float) -> list[float]:
         """Write words that are there from `first` to `last`; return how late each is taken."""
         return [0.0] * words
+
+    def turn(self, writer: int) -> int:
+        """Let a unit write; return the cycles until its first word is taken."""
+        changes = writer != self.writer
+        self.writer = writer
+        return TURN if changes else 0
 
     def answer(self, now: int) -> int | None:
         """Return the client whose word has come, if there is one."""

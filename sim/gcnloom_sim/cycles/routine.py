@@ -3,12 +3,14 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 
 from gcnloom.programs.routine import Routine
 from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_sim.cycles.prediction import Prediction, predict_part
 from gcnloom_sim.memory import IDEAL, Memory, memory_model
-from gcnloom_spec.isa import LOOPS
+from gcnloom_spec.config import Packing
+from gcnloom_spec.isa import COMMAND_BYTES, LOOPS
 
 __all__ = ["passes", "predict_routine"]
 
@@ -54,9 +56,12 @@ def predict_routine(
     for index, number in enumerate(passes(routine)):
         ran[number, index == 0] += 1
     totals: dict[str, Counter[str]] = {name: Counter() for name in ("active", "waiting", "stalled")}
+    packing = Packing.of(COMMAND_BYTES, routine.config.memory_bytes)
+    sizes = (packing.words(len(part.program) + 1) for part in routine.parts)
+    starts = list(accumulate(sizes, initial=0))
     cycles = (ran.total() - 1) * BARRIER + QUIET_CYCLES
     for (number, first), times in ran.items():
-        place = None if address is None else address + routine.start(number)
+        place = None if address is None else address + starts[number]
         part = predict_part(
             routine.parts[number].program, routine.config, model, place, first=first
         )

@@ -11,8 +11,8 @@ from gcnloom_hw.update.lane import StepLane
 from gcnloom_hw.update.order import WAITING
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.masters import MastersReader
-from gcnloom_sim.cycles.reading import Port
-from gcnloom_sim.cycles.timing import QUEUE, TURN, Timing
+from gcnloom_sim.cycles.reading import STEP, Port
+from gcnloom_sim.cycles.timing import BETWEEN_STEPS, BETWEEN_WRITES, QUEUE, Timing
 from gcnloom_spec.commands import Step
 from gcnloom_spec.isa import Source
 
@@ -22,12 +22,8 @@ TAKEN = 2
 """Gradients that wait to be stepped."""
 BEGIN_TO_TAKE = 2
 """Cycles from a step's beginning to the first in which a gradient can be taken."""
-BEGIN_TO_RUN = 4
-"""Cycles from a step's beginning to the first in which a gradient can be stepped."""
 COALESCED = 1
 """Cycles from the last vector of operands to their word."""
-BETWEEN = 1
-"""Cycles without a write between two steps."""
 
 
 @dataclass
@@ -133,7 +129,7 @@ class StepUnit:
         step.taken = max(came, step.begun + BEGIN_TO_TAKE, step.taken + 1, step.issued[0] + 1)
         issued = max(
             step.taken + QUEUE,
-            step.begun + BEGIN_TO_RUN,
+            step.begun + BETWEEN_STEPS,
             step.drawn,
             step.issued[-1] + 1,
             self._stepped[0] + 1,
@@ -152,7 +148,8 @@ class StepUnit:
         done = command.count - step.remaining
         last = step.remaining == 1
         if not done:
-            self._free = max(self._free, issued + StepLane.stepped + QUEUE + TURN)
+            turn = self._port.turn(STEP)
+            self._free = max(self._free, issued + StepLane.stepped + QUEUE + turn)
         there = issued + StepLane.stepped + QUEUE + (masters.words_per_item == 1)
         if last or (done + 1) % masters.items_per_word == 0:
             words = masters.words_per_item
@@ -178,7 +175,7 @@ class StepUnit:
         self._last = step.issued[-1]
         self.stalled += self._last - step.begun - step.command.count
         end = max(self._free - 1, self._operands)
-        self._free = end + 1 + BETWEEN
+        self._free = end + 1 + BETWEEN_WRITES
         self.counted = self._last + StepLane.latency + 1 + Statistics.latency
         self.ended.append((step.command, end))
         if self._pending:

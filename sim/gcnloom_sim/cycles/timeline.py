@@ -15,7 +15,7 @@ from gcnloom_sim.cycles.reading import FETCH, LOAD, LOSS, STEP, Fetch, LoadUnit
 from gcnloom_sim.cycles.sharing import memory_port
 from gcnloom_sim.cycles.sparse import AggregateUnit
 from gcnloom_sim.cycles.store import StoreUnit
-from gcnloom_sim.cycles.timing import GATE_READ, QUEUE, REQUESTS, Timing
+from gcnloom_sim.cycles.timing import CLEARING, GATE_READ, QUEUE, REQUESTS, Timing
 from gcnloom_sim.cycles.update import UpdateUnit
 from gcnloom_sim.memory import Memory
 from gcnloom_spec.commands import (
@@ -31,9 +31,9 @@ from gcnloom_spec.commands import (
 )
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
-from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Timeline", "UnitTimes"]
+
 
 class UnitTimes(Protocol):
     """What is counted of a unit: cycles in which it moved data, or executed without."""
@@ -104,7 +104,7 @@ class Timeline:
         self.unexpected: deque[Store] = deque()
         self._repeats = repeats
         self.now = 0
-        self.end = float(STATISTICS) if first else 0.0
+        self.end = CLEARING - 1.0 if first else 0.0
 
     def run(self) -> None:
         """Let the program come to its end."""
@@ -224,9 +224,6 @@ class Timeline:
             return False
         steps = self.update.steps
         if emission.step and not steps.covers(source, emission.vectors):
-            return False
-        # A transform is timed as a whole, and so when what its steps read has come.
-        if emission.step and source == Source.TRANSFORM and not steps.masters.has(emission.vectors):
             return False
         self.store.promise(source, emission.vectors if emission.store else 0)
         steps.promise(source, emission.vectors if emission.step else 0)

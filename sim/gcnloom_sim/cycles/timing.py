@@ -16,19 +16,39 @@ from gcnloom_hw.transform.accumulate import Accumulator
 from gcnloom_hw.transform.array import array_latency
 from gcnloom_hw.transform.control import command_cycles
 from gcnloom_hw.transform.operands import OperandMemory
-from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
+from gcnloom_hw.update.exponential import Exponential
+from gcnloom_hw.update.gradient import Gradient
+from gcnloom_hw.update.lanes import Mark, Sum
+from gcnloom_hw.update.normalise import Normalise
+from gcnloom_hw.update.rows import RowBuffer
+from gcnloom_hw.update.scales import READ
+from gcnloom_sim.memory import LATENCY
+from gcnloom_spec.commands import (
+    Aggregate,
+    Command,
+    Drain,
+    Load,
+    Loss,
+    Scale,
+    Step,
+    Store,
+    Transform,
+)
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target, load_group, load_packing
+from gcnloom_spec.isa import COMMAND_BYTES, Mode, Rule, Target, load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
     "ALLOWED",
     "ARRIVED",
     "ASK_TO_READ",
+    "BETWEEN_STEPS",
+    "BETWEEN_WRITES",
     "CLEARING",
     "DECODED",
     "FETCH_TO_ASK",
     "GATE_READ",
+    "HELD",
     "OUTSTANDING",
     "PENDING",
     "PLACES",
@@ -37,6 +57,7 @@ __all__ = [
     "READ_TO_TAKEN",
     "REQUESTS",
     "RESTART",
+    "RESULTS",
     "TRANSFERS",
     "TURN",
     "Issue",
@@ -73,8 +94,28 @@ PLACES = ProcessingElement.depth - 2
 """Words that an element is asked for ahead; for two more there is room, in case."""
 READ_TO_TAKEN = 4
 """Cycles from the beat in which a word is read to its taking."""
-CLEARING = STATISTICS + 1
-"""Cycles after the start in which the epilogues clear their statistics."""
+GATHERED = 1
+"""Cycles from a vector's last word to the vector, in a loss."""
+PEAKED = 2
+"""Cycles to a row's largest logit, beyond those of the tree over the lanes."""
+ADDED = 1
+"""Cycles to the sum of a row, beyond those of the tree over the lanes."""
+KNOWN = 1
+"""Cycles from what a row had to wait for until its vectors go on."""
+RESULTS = RowBuffer.latency + Gradient.latency
+"""Cycles from the third pass over a vector to its gradients."""
+BETWEEN_STEPS = 4
+"""Cycles between two steps in which none takes a vector."""
+BETWEEN_WRITES = 1
+"""Cycles between two steps in which none writes."""
+HELD = 1
+"""Cycles from accepting a command of the update unit to what is done with it first."""
+CHOSEN = 4
+"""Cycles from the first of a scale to its writing, where nothing has to be fitted."""
+FITTED = READ + 4
+"""Cycles that fitting takes besides."""
+CLEARING = STATISTICS
+"""Cycles after the start of all units in which the epilogues clear their statistics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +183,22 @@ class Timing:
         return OperandMemory.latency + array_latency(self.config) + Accumulator.latency
 
     @cached_property
+    def to_powers(self) -> int:
+        """Cycles from a row's last word to its second pass, in a loss."""
+        return GATHERED + Mark.latency + PEAKED + self._levels + KNOWN
+
+    @cached_property
+    def to_gradients(self) -> int:
+        """Cycles from the second pass over a row's last vector to the third pass."""
+        raised = RowBuffer.latency + Exponential.latency
+        return raised + self._levels + ADDED + Normalise.latency + KNOWN
+
+    @cached_property
+    def _levels(self) -> int:
+        levels: int = Sum(lanes=self.config.lanes).levels
+        return levels
+
+    @cached_property
     def epilogue_depth(self) -> int:
         """Vectors between an epilogue's issue and the fabric."""
         return max(self.config.fabric_depth, Epilogue.pipeline + 4)
@@ -193,7 +250,8 @@ class Timing:
     def interval(self, command: Command) -> int:
         """Cycles from one command to the next of its kind, if no other unit holds them up.
 
-        A load's include the fetch of the command itself, which the memory port serves too.
+        Those of what reads memory include the fetch of the command, which the port serves too; a
+        loss waits for the answers of the ideal memory.
         """
         match command:
             case Load():
@@ -209,6 +267,28 @@ class Timing:
                 packing = self.stored(command.raw)
                 packed = packing.words_per_item * command.count
                 return packed + self.packing_latency(packing) + RESTART
+            case Loss():
+                return self._loss_interval(command)
+            case Step():
+                masters = self.config.masters.words(command.count)
+                operands = self.config.vector.words(command.count)
+                # What emits to the step is fetched as the step is.
+                read = masters + self.command_packing.words(2) + 1
+                written = masters + operands + BETWEEN_WRITES
+                return max(command.count + BETWEEN_STEPS, read, written)
+            case Scale():
+                return max(HELD + self.scale(command) + 1, self.command_packing.words(1))
+
+    def scale(self, command: Scale) -> int:
+        """Cycles from a scale's first to its writing."""
+        return CHOSEN + (FITTED if command.rule == Rule.FIT else 0)
+
+    def _loss_interval(self, command: Loss) -> int:
+        vectors = command.count * command.panels
+        asked = vectors * self.config.sums.words_per_item + self.config.label.words(command.count)
+        answered = asked + QUEUE + QUEUE + LATENCY + self.command_packing.words(1)
+        passes = self.to_powers + self.to_gradients + 2 * (command.panels - 1)
+        return answered + passes + RESULTS + QUEUE + self.config.record.words_per_item + 1
 
     def _load_interval(self, command: Load) -> int:
         packing = self.packing(command.target)

@@ -4,25 +4,17 @@
 from collections.abc import Iterator, Sequence
 from math import ceil, inf
 
-from gcnloom_hw.update.scales import READ
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.loss import LossUnit
 from gcnloom_sim.cycles.reading import LOSS, STEP, Port
 from gcnloom_sim.cycles.step import StepUnit
-from gcnloom_sim.cycles.timing import Timing
+from gcnloom_sim.cycles.timing import HELD, Timing
 from gcnloom_spec.commands import Loss, Scale, Step
-from gcnloom_spec.isa import Rule
 
 __all__ = ["UpdateUnit"]
 
-HELD = 1
-"""Cycles from accepting a command to what is done with it first."""
 LOOK_UP = 4
 """Cycles that looking up two shifts takes."""
-CHOSEN = 4
-"""Cycles from the first of a scale to its writing, where nothing has to be fitted."""
-FITTED = READ + 4
-"""Cycles that fitting takes besides."""
 SETTLED = 2
 """Cycles in which a scale still moves: that of its writing and the next."""
 SEEN = 2
@@ -47,7 +39,7 @@ class UpdateUnit:
     """
 
     def __init__(self, timing: Timing, port: Port) -> None:
-        self._port = port
+        self._timing, self._port = timing, port
         self._loss, self.steps = LossUnit(timing, port), StepUnit(timing, port)
         self._held: Update | None = None
         self._offered = self._free = 0.0
@@ -120,7 +112,7 @@ class UpdateUnit:
                 self._scaled += LOOK_UP
                 self.steps.accept(command, now)
             case Scale():
-                written = now + CHOSEN + (FITTED if command.rule == Rule.FIT else 0)
+                written = now + self._timing.scale(command)
                 self._scaled += written - now + SETTLED
                 self._free = written + 1
                 self.end = max(self.end, written + SETTLED - 1)
