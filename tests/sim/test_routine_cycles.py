@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses, weight steps and whole routines take as many cycles as predicted, within a per cent."""
 
+from itertools import pairwise
+
 import pytest
 
 from gcnloom import device as devices
@@ -104,7 +106,7 @@ def test_each_further_pass_adds_as_many_cycles():
     for count in range(2, 6):
         part = Part(program=scale, repeat=Repeat(passes=count, loop=0))
         cycles.append(predict_routine(Routine(parts=[part], config=config)).cycles)
-    each = {after - before for before, after in zip(cycles, cycles[1:], strict=False)}
+    each = {after - before for before, after in pairwise(cycles)}
     assert len(each) == 1 and 17 < each.pop() < 60
 
 

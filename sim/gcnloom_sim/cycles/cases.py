@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gcnloom.device import Device
 from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order
+from gcnloom_sim.cycles.closed import interval
 from gcnloom_sim.cycles.timing import Timing
 from gcnloom_sim.cycles.update_cases import losses, moved, scales, steps
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
@@ -75,7 +76,7 @@ class Case:
         """Cycles from one command to the next; None if there is no closed form."""
         if self.edges:
             return None
-        return max(timing.interval(command) for command in self.commands)
+        return max(interval(command, timing) for command in self.commands)
 
     def program(self, config: AcceleratorConfig, base: int, repeats: int = REPEATS) -> Program:
         """Program whose data lie from memory word `base` on."""

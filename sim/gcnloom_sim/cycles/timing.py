@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closed forms: how long each command keeps its unit, read off the gateware's structure."""
+"""How long commands keep their units, read off the gateware's structure."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,18 +22,7 @@ from gcnloom_hw.update.lanes import Mark, Sum
 from gcnloom_hw.update.normalise import Normalise
 from gcnloom_hw.update.rows import RowBuffer
 from gcnloom_hw.update.scales import READ
-from gcnloom_sim.memory import LATENCY
-from gcnloom_spec.commands import (
-    Aggregate,
-    Command,
-    Drain,
-    Load,
-    Loss,
-    Scale,
-    Step,
-    Store,
-    Transform,
-)
+from gcnloom_spec.commands import Load, Scale, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, Mode, Rule, Target, load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
@@ -220,15 +209,6 @@ class Timing:
             words_per_item=packing.words_per_item,
         )
 
-    def fetch_stall(self, packing: Packing) -> int:
-        """Cycles that a fetched command costs a load, of whose groups one is written a cycle.
-
-        The words of a command arrive together; the groups of the loaded words that are there
-        already, one of them being unpacked, hide that only as long as they last.
-        """
-        hidden = (1 + ARRIVED) * (packing.items_per_word - 1)
-        return max(0, self.command_packing.words_per_item - hidden)
-
     def stored(self, raw: int) -> Packing:
         """Packing of what a store moves."""
         return self.config.sums if raw else self.config.vector
@@ -247,55 +227,6 @@ class Timing:
         """Cycles from packing a vector to its word, beyond those that words of it take."""
         return 1 if packing.words_per_item == 1 else 0
 
-    def interval(self, command: Command) -> int:
-        """Cycles from one command to the next of its kind, if no other unit holds them up.
-
-        Those of what reads memory include the fetch of the command, which the port serves too; a
-        loss waits for the answers of the ideal memory.
-        """
-        match command:
-            case Load():
-                return self._load_interval(command)
-            case Aggregate():
-                return max(command.count, 1)
-            case Drain():
-                return max(command.count, command.emission.vectors + PREPARE, 1 + PREPARE)
-            case Transform():
-                issue = self.transform(command)
-                return max(issue.cycles, issue.beats + PREPARE)
-            case Store():
-                packing = self.stored(command.raw)
-                packed = packing.words_per_item * command.count
-                return packed + self.packing_latency(packing) + RESTART
-            case Loss():
-                return self._loss_interval(command)
-            case Step():
-                masters = self.config.masters.words(command.count)
-                operands = self.config.vector.words(command.count)
-                # What emits to the step is fetched as the step is.
-                read = masters + self.command_packing.words(2) + 1
-                written = masters + operands + BETWEEN_WRITES
-                return max(command.count + BETWEEN_STEPS, read, written)
-            case Scale():
-                return max(HELD + self.scale(command) + 1, self.command_packing.words(1))
-
     def scale(self, command: Scale) -> int:
         """Cycles from a scale's first to its writing."""
         return CHOSEN + (FITTED if command.rule == Rule.FIT else 0)
-
-    def _loss_interval(self, command: Loss) -> int:
-        vectors = command.count * command.panels
-        asked = vectors * self.config.sums.words_per_item + self.config.label.words(command.count)
-        answered = asked + QUEUE + QUEUE + LATENCY + self.command_packing.words(1)
-        passes = self.to_powers + self.to_gradients + 2 * (command.panels - 1)
-        return answered + passes + RESULTS + QUEUE + self.config.record.words_per_item + 1
-
-    def _load_interval(self, command: Load) -> int:
-        packing = self.packing(command.target)
-        words = packing.words(command.count)
-        asking = words + 1 + self.command_packing.words(1)
-        if packing.words_per_item > 1:
-            return asking
-        return max(
-            asking, 1 + self.groups(command) + self.fetch_stall(self.grouped(command.target))
-        )

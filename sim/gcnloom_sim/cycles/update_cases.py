@@ -25,13 +25,14 @@ def moved(command: Command, base: int) -> Command:
     """Let a command's data lie from memory word `base` on."""
     match command:
         case Loss():
-            places = ("address", "labels", "gradients", "record")
+            return replace(
+                command, address=base + command.address, labels=base + command.labels,
+                gradients=base + command.gradients, record=base + command.record,
+            )  # fmt: skip
         case Step():
-            places = ("address", "operands")
-        case _:
-            return command
-    changes: dict[str, int] = {place: base + getattr(command, place) for place in places}
-    return replace(command, **changes)
+            places = base + command.address, base + command.operands
+            return replace(command, address=places[0], operands=places[1])
+    return command
 
 
 def losses(config: AcceleratorConfig, count: int) -> Iterator[Named]:
@@ -48,7 +49,7 @@ def losses(config: AcceleratorConfig, count: int) -> Iterator[Named]:
 def steps(config: AcceleratorConfig, count: int) -> Iterator[Named]:
     """Weight steps of `count` vectors that come from either engine."""
     emission = Emission(vectors=count, **RAW)
-    engines = {
+    engines: dict[Source, Drain | Transform] = {
         Source.AGGREGATE: Drain(order_base=0, count=count, emission=emission),
         Source.TRANSFORM: Transform(mode=Mode.PASS, count=count, emission=emission),
     }
