@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--seed", type=int, default=0)
         if name == "window":
             added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
+            added.add_argument("--update", choices=UPDATES, default=Options().update)
         if name == "schedules":
             added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
             added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
@@ -131,9 +132,8 @@ def _executors(options: argparse.Namespace) -> Table:
 
 
 def _window(options: argparse.Namespace) -> Table:
-    rows = streamed(
-        options.data, options.config, options.parts, Options(epochs=options.epochs), _say
-    )
+    settings = Options(epochs=options.epochs, update=options.update)
+    rows = streamed(options.data, options.config, options.parts, settings, _say)
     header = ("memory", "of need", "sent", "received", "runs", "seconds", "not running")
     size = configuration(options.config).memory_bytes
     return header, (
@@ -144,7 +144,7 @@ def _window(options: argparse.Namespace) -> Table:
             f"{row.moved.received / MIB:.2f} MiB",
             row.moved.runs,
             f"{row.seconds:.2f}",
-            f"{100 * (1 - row.running / row.seconds):.0f} %",
+            f"{100 * max(0.0, 1 - row.running / row.seconds):.0f} %",
         )
         for row in rows
     )
