@@ -15,15 +15,8 @@ from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, tou
 from gcnloom_sim.random_updates import Updates, counted
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    HAZARD_DISTANCE,
-    Destination,
-    Mode,
-    Source,
-    Target,
-    load_group,
-    load_packing,
-)
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target
+from gcnloom_spec.items import load_group, load_packing
 from gcnloom_spec.number import limits
 
 __all__ = ["MEMORY_BYTES", "random_program"]

@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 from amaranth.sim import Simulator
 
+from gcnloom.programs.repeating import Sequencer
 from gcnloom_hw.control.repeats import Repeats
-from gcnloom_sim.model.sequencer import Sequencer
 from gcnloom_spec.commands import Repeat
 from gcnloom_spec.isa import LOOPS
 

@@ -15,16 +15,8 @@ from gcnloom_sim.cycles.timing import Timing
 from gcnloom_sim.cycles.update_cases import losses, moved, scales, steps
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    HAZARD_DISTANCE,
-    Destination,
-    Mode,
-    Source,
-    Target,
-    Unit,
-    edge_word,
-    order_word,
-)
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target, Unit
+from gcnloom_spec.items import edge_word, order_word
 
 __all__ = ["COUNTS", "REPEATS", "Case", "cases"]
 
