@@ -123,13 +123,13 @@ GATEWARE = [
         ("tests/system/test_transport_faults.py",),
     ),
     Mutation(
-        f"{HW}/core.py",
-        "aggregate_epilogue.saturations + transform_epilogue.saturations",
-        "aggregate_epilogue.saturations | transform_epilogue.saturations",
+        f"{HW}/update/sharing.py",
+        "sum(part.saturations for part in parts)",
+        "parts[0].saturations | parts[1].saturations",
         SMALLEST,
     ),
     Mutation(
-        f"{HW}/core.py",
+        f"{HW}/control/running.py",
         "self.hazard.eq(1)",
         "self.hazard.eq(0)",
         ("tests/system/test_transport_faults.py", "-k", "too_soon"),

@@ -98,7 +98,7 @@ HOST = [
         GRADIENTS,
     ),
     Mutation(
-        f"{SW}/lower/passes.py",
+        f"{SW}/lower/forward.py",
         "counted=self.seen[layer] if self.seen else None",
         "counted=None",
         SAMPLED,

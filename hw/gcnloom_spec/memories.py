@@ -4,16 +4,23 @@
 from dataclasses import dataclass
 
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.registers import STATISTICS
+from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.registers import MOST_SHIFT, STATISTICS
+from gcnloom_spec.softmax import PROBABILITY_FRACTION, TABLE_BITS
 
 __all__ = ["OnChipMemory", "buffer_bytes", "on_chip_memories"]
 
 EPILOGUES = 2
+TABLE = 1 << TABLE_BITS
+SCALE_BITS = 2 * -WORDS[Opcode.SCALE].fields["exponent"] + MOST_SHIFT.bit_length()
+LOSS_ROWS, TOTAL_BITS = 64, 21
+"""Vectors of logits and of exponentials that the loss unit keeps, and bits of what it
+knows of a row of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnChipMemory:
-    """Memories of one kind, each with one read and one write port.
+    """Memories of one kind, each with one read and one write port; a table with two read ports.
 
     Parameters
     ----------
@@ -40,7 +47,7 @@ class OnChipMemory:
 def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     """Every memory of an accelerator that is addressed; the queues between units are none."""
     vector = config.lanes * config.operand_width
-    sums = config.lanes * config.sum_width
+    sums, entry = config.lanes * config.sum_width, config.sum_width + 32
 
     def memory(name: str, width: int, depth: int, copies: int = 1, group: int = 1) -> OnChipMemory:
         return OnChipMemory(name=name, width=width, depth=-(-depth // group), copies=copies * group)
@@ -59,8 +66,29 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
         memory("right", vector, config.right_depth, config.right_banks, vectors),
         memory("sum", config.columns * config.sum_width, config.sum_depth),
         memory("mask", config.lanes, config.mask_depth, EPILOGUES, vectors),
-        # Of every tensor, the envelope and a count of 32 bits.
-        memory("statistics", config.sum_width + 32, STATISTICS, EPILOGUES),
+        # Of every tensor, the envelope and a count of 32 bits; of operands and of masters each.
+        memory("statistics", entry, STATISTICS, EPILOGUES + (2 if config.master_width else 0)),
+        *(_update_memories(config) if config.master_width else ()),
+    )
+
+
+def _update_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
+    """Memories of the update unit but for its statistics."""
+    logit, exponential = config.sum_width + 3, PROBABILITY_FRACTION + 2
+    sizes = (
+        ("scales", SCALE_BITS, STATISTICS, 1),
+        ("logits", config.lanes * logit, LOSS_ROWS, 1),
+        ("peaks", logit, LOSS_ROWS, 1),
+        ("exponentials", config.lanes * exponential, LOSS_ROWS, 1),
+        ("totals", TOTAL_BITS, LOSS_ROWS, 1),
+        # Two lanes share the two ports of a table.
+        ("exponential_table", PROBABILITY_FRACTION + 1, TABLE, -(-config.lanes // 2)),
+        ("reciprocal_table", PROBABILITY_FRACTION, TABLE, 1),
+        ("logarithm_table", TABLE_BITS + 1, TABLE, 1),
+    )
+    return tuple(
+        OnChipMemory(name=name, width=width, depth=depth, copies=copies)
+        for name, width, depth, copies in sizes
     )
 
 

@@ -12,17 +12,11 @@ from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
 from gcnloom_sim.random_choices import Dice
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
-from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
+from gcnloom_sim.random_updates import Updates, counted
+from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    HAZARD_DISTANCE,
-    Destination,
-    Mode,
-    Source,
-    Target,
-    load_group,
-    load_packing,
-)
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target
+from gcnloom_spec.items import load_group, load_packing
 from gcnloom_spec.number import limits
 
 __all__ = ["MEMORY_BYTES", "random_program"]
@@ -34,7 +28,7 @@ UNKNOWN = -1
 
 
 def random_program(
-    config: AcceleratorConfig, rng: Generator, commands: int = 40
+    config: AcceleratorConfig, rng: Generator, commands: int = 40, *, updates_in: int | None = None
 ) -> tuple[bytes, Program]:
     """Write a random program.
 
@@ -45,6 +39,8 @@ def random_program(
         The only source of randomness.
     commands : int
         Least number of commands.
+    updates_in : int, optional
+        The step in which the program will run; there are losses, weight steps and scales if given.
 
     Returns
     -------
@@ -53,7 +49,8 @@ def random_program(
         which is all the program reads and writes. On-chip memories may hold anything.
     program : Program
     """
-    author = _Author(config, rng)
+    updates = None if updates_in is None else Updates(config, rng, updates_in)
+    author = _Author(config, rng, updates)
     author.fill()
     while len(author.commands) < commands:
         author.write_some()
@@ -64,8 +61,10 @@ def random_program(
 class _Author:
     """Writes legal commands one after the other, remembering what makes the next ones legal."""
 
-    def __init__(self, config: AcceleratorConfig, rng: Generator) -> None:
-        self.config, self.rng = config, rng
+    def __init__(
+        self, config: AcceleratorConfig, rng: Generator, updates: Updates | None
+    ) -> None:  # fmt: skip
+        self.config, self.rng, self._updates = config, rng, updates
         self._dice = Dice(config, rng)
         self.commands: list[Command] = []
         self.accesses: list[list[Access]] = []
@@ -75,7 +74,11 @@ class _Author:
         self._plain_address = len(edges) // config.memory_bytes
         edges += pack_plain_beats(config, self._beats)
         self._order_address = len(edges) // config.memory_bytes
+        order += updates.labels if updates else b""
         self._data_address = self._order_address + len(order) // config.memory_bytes
+        self._labels_address = self._data_address - (
+            len(updates.labels) // config.memory_bytes if updates else 0
+        )
         self._end = MEMORY_BYTES // config.memory_bytes
         self._room = (self._end - self._data_address) // config.sums.words(1)
         self.memory = edges + order + rng.bytes(MEMORY_BYTES - len(edges) - len(order))
@@ -97,9 +100,19 @@ class _Author:
 
     def write_some(self) -> None:
         """Write one command, or a few that belong together."""
+        if self._updates and self._dice.flag(0.3):
+            self._update(self._updates)
+            return
         makers = [self._load, self._aggregate, self._drain, self._stationary, self._outputs]
         makers.append(self._pass)
         makers[self.rng.choice(len(makers), p=[0.35, 0.15, 0.15, 0.15, 0.1, 0.1])]()
+
+    def _update(self, updates: Updates) -> None:
+        if self._dice.flag(0.6):
+            self._append(updates.scale())
+        elif loss := updates.loss(self._data, self._labels_address):
+            self.commands.append(loss[0])
+            self.accesses.append(loss[1])
 
     def _append(self, command: Command, reach: Reach | None = None) -> None:
         self.commands.append(command)
@@ -279,15 +292,42 @@ class _Author:
         self._emit(emitting, Source.TRANSFORM)
 
     def _emit(self, command: Drain | Transform, source: Source) -> None:
-        """Append an emitting command, with its store before it."""
-        emission = command.emission
+        """Append an emitting command, with its store and its step before it."""
+        if self._updates and command.emission.vectors:
+            self._emit_for(self._updates, command, source)
+            return
+        self._store(command.emission, source)
+        self._append(command)
+
+    def _emit_for(
+        self, updates: Updates, command: Drain | Transform, source: Source
+    ) -> None:  # fmt: skip
+        """Append an emitting command that counts for a scale, may have one, and may be stepped."""
+        emission = replace(
+            command.emission, tensor=updates.tensor(), scaled=self._dice.flag(0.4)
+        )  # fmt: skip
+        self._store(emission, source)
+        stored = self.accesses[-1] if emission.store else []
+        step = None
+        if emission.raw or (not emission.store and self._dice.flag(0.4)):
+            step = updates.steps(source, emission.vectors, self._data, stored)
+        if step:
+            emission = replace(
+                emission, step=1, raw=1, destination=Destination.NONE, destination_base=0,
+                destination_bank=0,
+            )  # fmt: skip
+            self.commands.append(step[0])
+            self.accesses.append(step[1])
+        self._append(replace(command, emission=emission))
+        self.accesses[-1].append(counted(emission.tensor))
+
+    def _store(self, emission: Emission, source: Source) -> None:
         if emission.store:
             packing = self.config.sums if emission.raw else self.config.vector
             address = self._data(packing.words(emission.vectors))
             self._append(
                 Store(source=source, count=emission.vectors, address=address, raw=emission.raw)
             )
-        self._append(command)
 
 
 def _conflict(one: Access, other: Access) -> bool:

@@ -8,9 +8,12 @@ from amaranth.sim import Simulator
 
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_spec.commands import Emission
+from gcnloom_spec.registers import STATISTICS
 from tests.hw.group_writes import group_writes
 
 SEED, STEP = 0xDEADBEEF, 41
+SHIFTS = {0: 3, 5: 0, 63: 11, 127: 17}
+"""Of the scales of some tensors."""
 
 
 @dataclass
@@ -68,6 +71,10 @@ class Bench:
     async def emit(self, ctx):
         ctx.set(self.dut.seed, SEED)
         ctx.set(self.dut.step, STEP)
+        for tensor, shift in SHIFTS.items():
+            ctx.set(self.dut.shift, {"enable": 1, "tensor": tensor, "shift": shift})
+            await ctx.tick()
+        ctx.set(self.dut.shift.enable, 0)
         for write in mask_writes(self.config, self.masks, self.rng):
             await self.put(ctx, self.dut.mask_writes, write)
         for command in self.commands:
@@ -115,7 +122,7 @@ class Bench:
 
     async def read_statistics(self, ctx):
         self.outcome.statistics = {}
-        for tensor in range(64):
+        for tensor in range(STATISTICS):
             ctx.set(self.dut.statistic, tensor)
             await ctx.tick().repeat(3)
             figures = ctx.get(self.dut.envelope), ctx.get(self.dut.saturations)

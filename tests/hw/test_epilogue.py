@@ -12,19 +12,26 @@ from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.random import DROPOUT, ROUNDING, draw
-from tests.hw.tb_epilogue import SEED, STEP, Bench, Command, Outcome
+from tests.hw.tb_epilogue import SEED, SHIFTS, STEP, Bench, Command, Outcome
 
 MASKS = 64
 CONFIGS = {
     "smallest": AcceleratorConfig(
-        pes=1, lanes=1, rows=1, columns=1, memory_bytes=4, mask_depth=MASKS
+        pes=1, lanes=1, rows=1, columns=1, memory_bytes=4, mask_depth=MASKS, master_width=16
     ),
     "odd": AcceleratorConfig(pes=2, lanes=3, rows=3, columns=3, sum_width=36, mask_depth=MASKS),
     "short": AcceleratorConfig(
         pes=2, lanes=4, rows=4, columns=4, operand_width=4, mask_depth=MASKS, fabric_depth=4
     ),
     "wide": AcceleratorConfig(
-        pes=1, lanes=2, rows=2, columns=2, operand_width=16, sum_width=48, mask_depth=MASKS
+        pes=1,
+        lanes=2,
+        rows=2,
+        columns=2,
+        operand_width=16,
+        sum_width=48,
+        mask_depth=MASKS,
+        master_width=24,
     ),
     "twelve": AcceleratorConfig(pes=1, lanes=12, rows=12, columns=12, mask_depth=MASKS),
 }
@@ -39,7 +46,8 @@ def expected(config, commands, masks):
             gated, noise = gate(config, emission, command.sums, masks)
             results, clipped = gated, 0
             if not emission.raw:
-                results, clipped = requantise(gated, emission.shift, config.operand_width, noise)
+                shift = SHIFTS[emission.tensor] if emission.scaled else emission.shift
+                results, clipped = requantise(gated, shift, config.operand_width, noise)
             old = outcome.statistics.get(emission.tensor, (0, 0))
             outcome.statistics[emission.tensor] = (old[0] | envelope(gated), old[1] + clipped)
             outcome.saturated += clipped
@@ -84,6 +92,7 @@ def beats(command, results):
             "raw": emission.raw,
             "signals": command.signals if index == last else 0,
             "store": emission.store,
+            "step": emission.step,
             "destination": emission.destination,
             "bank": emission.destination_bank,
             "address": emission.destination_base + index,
@@ -101,14 +110,15 @@ def random_commands(config, rng, count):
         wide = rng.integers(-(1 << (config.sum_width - 1)), 1 << (config.sum_width - 1), bits.shape)
         flags = {
             name: int(rng.integers(2))
-            for name in ("raw", "stochastic", "relu", "mask", "dropout", "store")
+            for name in ("raw", "stochastic", "relu", "mask", "dropout", "store", "step")
         }
+        flags["scaled"] = int(rng.integers(2)) if config.master_width else 0
         emission = Emission(
             vectors=vectors,
             shift=int(rng.integers(0, config.sum_width)),
             mask_base=int(rng.integers(0, MASKS - vectors + 1)),
             threshold=int(rng.choice([1, 128, 255])),
-            tensor=int(rng.choice([0, 5, 63])),
+            tensor=int(rng.choice(list(SHIFTS))),
             row=int(rng.choice([0, 77, 0xFFFFFFF0])),
             feature=int(rng.integers(0, 60)) * config.lanes,
             destination=int(rng.integers(4)),

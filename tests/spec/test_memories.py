@@ -15,6 +15,7 @@ from gcnloom_spec.memories import OnChipMemory, buffer_bytes, on_chip_memories
 
 REPORTS = sorted((Path(__file__).parents[2] / "docs" / "results").glob("ecp5-*/report.json"))
 MEMORY = re.compile(r"no_rw_check 1\n\s+memory width (\d+) size (\d+)")
+TABLE = re.compile(r"(?<!no_rw_check 1)\n\s+memory width (\d+) size (1024)\b")
 
 
 @pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest", "banked"])
@@ -24,7 +25,8 @@ def test_memories_are_those_of_the_generated_gateware(name):
 
     config = AcceleratorConfig.from_toml(name)
     text = rtlil.convert(Top(config), emit_src=False)
-    generated = Counter((int(width), int(size)) for width, size in MEMORY.findall(text))
+    found = [*MEMORY.findall(text), *TABLE.findall(text)]
+    generated = Counter((int(width), int(size)) for width, size in found)
     listed = Counter()
     for memory in on_chip_memories(config):
         listed[memory.width, memory.depth] += memory.copies

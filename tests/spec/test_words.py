@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from gcnloom_spec.commands import COMMANDS
-from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode, Unit
+from gcnloom_spec.config import LABEL_BYTES, RECORD_BYTES
+from gcnloom_spec.isa import COMMAND_BYTES, HEADER, LOOPS, WORDS, Opcode, Unit
+from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.words import Word
 
 STRADDLING = Word("w", {"a": 60, "b": -10, "c": 63, "d": 1, "e": -63, "f": 63, "g": -1})
@@ -35,7 +37,9 @@ def _reference(word, values, index):
     return whole
 
 
-@pytest.mark.parametrize("word", [STRADDLING, *WORDS.values()], ids=lambda word: word.name)
+@pytest.mark.parametrize(
+    "word", [STRADDLING, LABEL, RECORD, *WORDS.values()], ids=lambda word: word.name
+)
 def test_packed_bits_equal_integer_arithmetic_and_unpack_inverts(word):
     values = _values(word, random.Random(1), 50)
     packed = word.pack(**values)
@@ -96,12 +100,31 @@ def test_every_command_fits_and_begins_with_the_same_header():
     assert set(WORDS) == set(COMMANDS) == set(Opcode)
     for opcode, word in WORDS.items():
         assert word.width <= 8 * COMMAND_BYTES
-        assert list(word.fields.items())[:3] == [("opcode", 4), ("waits", 5), ("signals", 5)]
-        assert int(word.pack(opcode=opcode, waits=3, signals=25)[0]) == opcode | 3 << 4 | 25 << 9
+        assert int(word.pack(opcode=opcode)[0]) == opcode
+    for opcode in set(WORDS) - {Opcode.REPEAT}:
+        word = WORDS[opcode]
+        assert list(word.fields.items())[:3] == [("opcode", 4), ("waits", 6), ("signals", 6)]
+        assert int(word.pack(opcode=opcode, waits=3, signals=57)[0]) == opcode | 3 << 4 | 57 << 10
+    assert all(width == len(Unit) for name, width in HEADER.items() if name != "opcode")
 
 
-def test_each_opcode_has_a_unit_of_its_own():
-    assert sorted(command.unit for command in COMMANDS.values()) == list(Unit)
+def test_every_unit_has_opcodes_and_a_repeat_is_of_none():
+    units = {opcode: COMMANDS[opcode].unit for opcode in set(Opcode) - {Opcode.REPEAT}}
+    assert set(units.values()) == set(Unit)
+    update = {opcode for opcode, unit in units.items() if unit == Unit.UPDATE}
+    assert update == {Opcode.LOSS, Opcode.STEP, Opcode.SCALE}
+    assert len(units) - len(update) == len(Unit) - 1
+    assert not hasattr(COMMANDS[Opcode.REPEAT], "unit")
+    assert LOOPS == 1 << WORDS[Opcode.REPEAT].fields["loop"]
+
+
+def test_labels_and_records_fit_their_items_and_hold_their_largest_values():
+    assert LABEL.width <= 8 * LABEL_BYTES
+    assert RECORD.width <= 8 * RECORD_BYTES
+    assert max(Split) < 1 << LABEL.fields["split"]
+    assert LABEL.fields["label"] == WORDS[Opcode.LOSS].fields["classes"]
+    # Losses of 2 ** 24 nodes: none is beyond 32 nats and a bit for each of a class number.
+    assert 59 * 1024 << RECORD.fields["val_correct"] < 1 << RECORD.fields["val_loss"]
 
 
 def test_nothing_packs_to_nothing():

@@ -23,7 +23,7 @@ MAKERS = [
     lambda: Drain(order_base=0, count=1, emission=Emission(vectors=1)),
     lambda: Transform(mode=0, count=1),
     lambda: Store(source=0, count=1, address=0),
-    lambda: Scale(rule=0, tensor=0),
+    lambda: Scale(rule=0, tensor=1),
 ]
 
 

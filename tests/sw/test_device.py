@@ -12,10 +12,11 @@ from gcnloom.device import Device
 from gcnloom.errors import ConfigError, DeviceError, ProgramError
 from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import TensorLayout
-from gcnloom.transport import Identity, connect
+from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, connect
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import ISA_VERSION
+from gcnloom_spec.registers import STATISTICS
 
 SMALLEST = AcceleratorConfig.from_toml("smallest")
 ODD = AcceleratorConfig.from_toml("odd")
@@ -47,14 +48,15 @@ class Recorder:
         start = address * self.config.memory_bytes
         return bytes(self.memory[start : start + words * self.config.memory_bytes])
 
-    def run(self, program_address, commands, seed, step):
+    def run(self, program_address, commands, seed, step, *, judged=NOTHING_JUDGED, watch=None):
         self.runs.append((program_address, commands, seed, step))
+        return Ended(step=step, judged=judged)
 
     def counters(self):
         return {"commands": self.runs[-1][1]}
 
     def statistics(self):
-        return np.zeros(64, dtype=np.int64), np.zeros(64, dtype=np.int64)
+        return np.zeros((2, STATISTICS), dtype=np.int64)
 
     def close(self):
         self.memory = None

@@ -18,6 +18,7 @@ from gcnloom.training.trainer import Trainer
 from gcnloom_sim.cycles import predict
 from gcnloom_spec.commands import Drain, Emission, Store, Transform
 from gcnloom_spec.isa import Mode, Source, Unit
+from gcnloom_spec.registers import STATISTICS
 from tests.sw.cli import MODEL, run
 from tests.sw.host import host_options
 from tests.sw.test_dependence import MAKERS, random_accesses, run_freely, violations
@@ -153,7 +154,7 @@ def digests(monkeypatch):
     seen, run_program = set(), Device.run
 
     def watching(self, program, **key):
-        unshifted = program.with_shifts(dict.fromkeys(range(64), 0))
+        unshifted = program.with_shifts(dict.fromkeys(range(STATISTICS), 0))
         seen.add(unshifted.digest)
         return run_program(self, program, **key)
 

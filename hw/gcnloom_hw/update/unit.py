@@ -15,7 +15,8 @@ from gcnloom_hw.update.loss import LossEngine
 from gcnloom_hw.update.scales import Scales, scale_entry
 from gcnloom_hw.update.step import StepEngine
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import COMMAND_BYTES, HEADER, RECORD, TENSOR_BITS, WORDS, Opcode, Unit
+from gcnloom_spec.isa import COMMAND_BYTES, HEADER, TENSOR_BITS, WORDS, Opcode, Unit
+from gcnloom_spec.items import RECORD
 
 __all__ = ["UpdateUnit", "update_command"]
 
@@ -46,7 +47,7 @@ class UpdateUnit(wiring.Component):
     loss_writes, step_writes : Out(stream.Signature(write_request(config.memory_bytes)))
     seed, step : In(32)
     clear : In(1)
-        Zero the statistics; only while `idle`.
+        Zero the statistics; only while `idle`. Commands wait until it is done.
     statistic : In(7)
         Tensor whose statistics and scale the host reads.
     envelope, saturations, scale : Out
@@ -114,8 +115,8 @@ class UpdateUnit(wiring.Component):
                 )
         wiring.connect(m, outer=outer.aggregate, inner=step.aggregate)
         wiring.connect(m, outer=outer.transform, inner=step.transform)
-        held = self._deal(m, loss, step, scales)
-        busy = self._count(m, loss, step)
+        clearing, busy = self._count(m, loss, step)
+        held = self._deal(m, loss, step, scales, clearing)
         m.d.comb += [
             loss.step.eq(self.step),
             step.step.eq(self.step),
@@ -136,7 +137,7 @@ class UpdateUnit(wiring.Component):
         ]
         return m
 
-    def _deal(self, m, loss, step, scales):
+    def _deal(self, m, loss, step, scales, clearing):
         """Look up a command's shifts and hand it to its engine; return whether one is held."""
         words = {opcode: layout(WORDS[opcode]) for opcode in (Opcode.LOSS, Opcode.STEP)}
         raw = self.commands.payload.as_value()
@@ -151,11 +152,16 @@ class UpdateUnit(wiring.Component):
         loss_idle, step_idle = Signal(), Signal()
         m.d.sync += [loss_idle.eq(loss.idle), step_idle.eq(step.idle)]
         m.d.comb += [
-            self.commands.ready.eq(~held),
+            # Envelopes of the run before are not fitted to, nor is any of this one zeroed.
+            self.commands.ready.eq(~held & ~self.clear & ~clearing),
             scales.commands.payload.eq(data.View(scale, command.as_value()[: scale.size])),
         ]
         with m.If(~held):
-            m.d.sync += [command.as_value().eq(raw), held.eq(self.commands.valid), known.eq(0)]
+            m.d.sync += [
+                command.as_value().eq(raw),
+                held.eq(self.commands.valid & self.commands.ready),
+                known.eq(0),
+            ]
         for engine, view in ((loss, views[Opcode.LOSS]), (step, views[Opcode.STEP])):
             m.d.comb += [
                 engine.commands.p.command.eq(view),
@@ -190,7 +196,10 @@ class UpdateUnit(wiring.Component):
             m.d.sync += held.eq(0)
 
     def _count(self, m, loss, step):
-        """Statistics of gradients and weights, and those of clipped masters."""
+        """Statistics of gradients and weights, and those of clipped masters.
+
+        Returns whether they are being zeroed, and whether they are busy at all.
+        """
         m.submodules.statistics = statistics = Statistics(self.config)
         m.submodules.masters = masters = Statistics(self.config, most=2 * self.config.lanes)
         for name in ("valid", "last", "tensor", "envelope", "saturations"):
@@ -209,4 +218,4 @@ class UpdateUnit(wiring.Component):
             self.envelope.eq(statistics.read_envelope),
             self.saturations.eq(statistics.read_saturations + masters.read_saturations),
         ]
-        return statistics.busy | masters.busy
+        return statistics.clearing, statistics.busy | masters.busy

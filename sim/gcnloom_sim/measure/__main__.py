@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "accuracy":
             added.add_argument("--device", default="model:demo")
             added.add_argument("--seeds", type=int, default=3)
+            added.add_argument("--update", choices=UPDATES, default=Options().update)
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
@@ -97,15 +98,21 @@ def _speed(options: argparse.Namespace) -> Table:
 
 
 def _accuracy(options: argparse.Namespace) -> Table:
-    rows = compare(
-        options.data, options.device, options.seeds, Options(epochs=options.epochs), _say
-    )
-    cells = [(row.seed, f"{100 * row.device:.2f} %", f"{100 * row.float32:.2f} %") for row in rows]
+    settings = Options(epochs=options.epochs, update=options.update)
+    rows = compare(options.data, options.device, options.seeds, settings, _say)
+    cells = [
+        (
+            row.seed, f"{100 * row.device:.2f} %", f"{100 * row.float32:.2f} %",
+            *(f"{loss:.4f}" for loss in row.last_losses), f"{row.divergence:.4f}",
+        )
+        for row in rows
+    ]  # fmt: skip
     device, float32 = (
         sum(getattr(row, name) for row in rows) / len(rows) for name in ("device", "float32")
     )
-    mean = ("mean", f"{100 * device:.2f} %", f"{100 * float32:.2f} %")
-    return ("seed", options.device, "float32"), [*cells, mean]
+    mean = ("mean", f"{100 * device:.2f} %", f"{100 * float32:.2f} %", "", "", "")
+    header = ("seed", options.device, "float32", "last losses", "float32", "most apart")
+    return header, [*cells, mean]
 
 
 def _executors(options: argparse.Namespace) -> Table:

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from gcnloom.errors import ProgramError
 from gcnloom_spec.commands import Scale
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Rule
-from gcnloom_spec.number import shift_for
+from gcnloom_spec.isa import WORDS, Opcode, Rule
+from gcnloom_spec.number import shift_for, wrap
 from gcnloom_spec.registers import MOST_SHIFT, STATISTICS
 
 __all__ = ["Scales"]
 
 EXPONENT, WANTED, SHIFT = range(3)
+EXPONENT_BITS = -WORDS[Opcode.SCALE].fields["exponent"]
 
 
 class Scales:
@@ -33,6 +34,11 @@ class Scales:
         """Shift of a tensor."""
         return int(self.table[SHIFT, tensor])
 
+    @staticmethod
+    def _wrapped(exponent: int) -> int:
+        """Return what the table's bits hold of an exponent."""
+        return int(wrap(np.array(exponent, dtype=np.int64), EXPONENT_BITS))
+
     def execute(self, command: Scale, envelopes: NDArray[np.int64]) -> None:
         """Execute a :class:`Scale`; a tensor that is fitted loses its envelope."""
         table, tensor = self.table, command.tensor
@@ -44,10 +50,10 @@ class Scales:
             exponent, wanted, shift = table[:, tensor].tolist()
             peak = int(envelopes[tensor])
             if peak:
-                wanted = exponent - shift + shift_for(peak, self._width)
+                wanted = self._wrapped(exponent - shift + shift_for(peak, self._width))
             envelopes[tensor] = 0
             sums = int(table[EXPONENT, command.left] + table[EXPONENT, command.right])
             shift = min(MOST_SHIFT, max(0, wanted - sums))
-            table[:, tensor] = sums + shift, wanted, shift
+            table[:, tensor] = self._wrapped(sums + shift), wanted, shift
         else:
             raise ProgramError(f"rule {command.rule} is unknown; try one of isa.Rule")
