@@ -275,17 +275,16 @@ class Core(wiring.Component):
             sequencer.finish.eq(self.finish),
             sequencer.worse.eq(self.worse),
             sequencer.quiet.eq(run.quiet),
-            run.start.eq(self.start),
-            run.reset.eq(self.reset),
             run.idle.eq(idle),
             run.waits.eq(sequencer.ends),
             run.ended.eq(sequencer.idle),
             run.advance.eq(sequencer.advance),
-            run.step.eq(self.step),
             run.hazard_now.eq(hazard),
-            self.running.eq(run.running),
-            self.progress.eq(run.progress),
-            self.hazard.eq(run.hazard),
+            *(getattr(run, name).eq(getattr(self, name)) for name in ("start", "reset", "step")),
+            *(
+                getattr(self, name).eq(getattr(run, name))
+                for name in ("running", "progress", "hazard")
+            ),
             self.fault.eq(sequencer.fault),
         ]
 
