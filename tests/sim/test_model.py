@@ -137,7 +137,9 @@ BREACHES = {
         replace(OUTPUTS, first=0),
     ],
     r"a pass without `last`": [replace(EMIT, last=0)],
-    r"raw sums go to a store or a step; try without a dest": [replace(EMIT, emission=replace(TO_LEFT, raw=1))],
+    r"raw sums go to a store or a step; try without a dest": [
+        replace(EMIT, emission=replace(TO_LEFT, raw=1))
+    ],
     r"reads and writes rows 1..2 of left.0": [
         Transform(mode=Mode.WEIGHT_STATIONARY, count=2, left_base=1, emission=TO_LEFT)
     ],
