@@ -79,7 +79,8 @@ class Accelerator(wiring.Component):
             status.saturations.eq(core.saturations),
         ]
         for name in (
-            "program_address", "program_count", "seed", "step", "statistic", "finish", "worse",
+            "keep", "program_address", "program_count", "seed", "step", "statistic", "finish",
+            "worse",
         ):  # fmt: skip
             m.d.comb += getattr(core, name).eq(getattr(status, name))
         for name in ("scale", "progress", "train_loss", "judge", "val_loss"):

@@ -50,6 +50,8 @@ class Core(wiring.Component):
         Starts every unit afresh if held for longer than :data:`RESET_STAGES` cycles, and lets
         go of the last so many cycles after it falls. No `start` before that.
     start : In(1)
+    keep : In(1)
+        Go on with the statistics that there are.
     program_address, program_count, seed, step : In(32)
     finish : In(1)
         End the run when its step advances.
@@ -83,6 +85,7 @@ class Core(wiring.Component):
                 "writes": Out(stream.Signature(write_request(config.memory_bytes))),
                 "reset": In(1),
                 "start": In(1),
+                "keep": In(1),
                 "program_address": In(32),
                 "program_count": In(32),
                 "seed": In(32),
@@ -167,7 +170,7 @@ class Core(wiring.Component):
             m.d.comb += [
                 epilogue.seed.eq(self.seed),
                 epilogue.step.eq(self.progress),
-                epilogue.clear.eq(self.start),
+                epilogue.clear.eq(self.start & ~self.keep),
             ]
         idle = Cat(
             *(part.idle for part in (load, store, transform, *epilogues)),
@@ -262,7 +265,7 @@ class Core(wiring.Component):
             getattr(tokens, f"signals{Unit.UPDATE}").eq(update.signals),
             update.seed.eq(self.seed),
             update.step.eq(self.progress),
-            update.clear.eq(self.start),
+            update.clear.eq(self.start & ~self.keep),
             update.statistic.eq(self.statistic),
             update.envelopes.eq(self.envelope),
             self.scale.eq(update.scale),

@@ -6,10 +6,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.accelerator import Accelerator
+from gcnloom_hw.memory.axi import Axi4Adapter, Axi4Config, Axi4Signature
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["Top"]
+__all__ = ["Axi4Top", "Top"]
 
 
 class Top(wiring.Component):
@@ -74,5 +75,61 @@ class Top(wiring.Component):
             inner.register_write_data.eq(self.register_write_data),
             self.register_read_data.eq(inner.register_read_data),
             self.running.eq(inner.running),
+        ]
+        return m
+
+
+class Axi4Top(wiring.Component):
+    """:class:`~gcnloom_hw.accelerator.Accelerator` as an AXI4 manager.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    memory : Axi4Config
+        Of words of ``config.memory_bytes``.
+
+    Attributes
+    ----------
+    m_axi_awaddr, m_axi_wdata, ... : see :class:`~gcnloom_hw.memory.axi.Axi4Signature`
+    register_address, register_write, register_write_data, register_read_data : register bus
+    running : Out(1)
+        Also until the last write has its response.
+    memory_error : Out(1)
+        An access to memory failed since reset.
+    """
+
+    def __init__(self, config: AcceleratorConfig, memory: Axi4Config) -> None:
+        self.config = config
+        self.memory = memory
+        bus = Axi4Signature(memory)
+        super().__init__(
+            {
+                **{f"m_axi_{name}": member for name, member in bus.members.items()},
+                "register_address": In(8),
+                "register_write": In(1),
+                "register_write_data": In(32),
+                "register_read_data": Out(32),
+                "running": Out(1),
+                "memory_error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.accelerator = inner = Accelerator(self.config)
+        m.submodules.adapter = adapter = Axi4Adapter(self.memory)
+        for name in ("addresses", "answers", "writes"):
+            sides = {"inner": getattr(inner, name), "adapter": getattr(adapter, name)}
+            wiring.connect(m, **sides)
+        for name, member in adapter.m_axi.signature.members.items():
+            outer, port = getattr(self, f"m_axi_{name}"), getattr(adapter.m_axi, name)
+            m.d.comb += outer.eq(port) if member.flow == Out else port.eq(outer)
+        m.d.comb += [
+            inner.register_address.eq(self.register_address),
+            inner.register_write.eq(self.register_write),
+            inner.register_write_data.eq(self.register_write_data),
+            self.register_read_data.eq(inner.register_read_data),
+            self.running.eq(inner.running | ~adapter.idle),
+            self.memory_error.eq(adapter.error),
         ]
         return m

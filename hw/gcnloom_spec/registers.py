@@ -50,6 +50,7 @@ class Control(IntFlag):
     RUN = 1
     ABANDON = 2
     FINISH = 4
+    KEEP = 8
 
 
 class Status(IntFlag):
@@ -71,7 +72,7 @@ REGISTERS = {
         Access.WRITE,
         "bit 0: run the program, counters and statistics start at zero; bit 1: abandon it, "
         "after which it still runs until its last read is answered; bit 2: end it at the next "
-        "repeat that advances the step",
+        "repeat that advances the step; bit 3, with bit 0: statistics go on from what they are",
     ),
     "status": Register(
         5,

@@ -157,7 +157,7 @@ class RtlTransport:
 
     def run(
         self, address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Run a program to its end.
 
@@ -176,7 +176,7 @@ class RtlTransport:
             ("best_low", judged.best & 0xFFFFFFFF),
             ("best_high", judged.best >> 32),
             ("watchdog", CHUNK),
-            ("control", Control.RUN),
+            ("control", Control.RUN | (Control.KEEP if keep else 0)),
         ):
             self._set(name, value)
         interrupted = False

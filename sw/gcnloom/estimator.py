@@ -129,9 +129,9 @@ class GCN:
             features = features if issparse(features) else np.asarray(features)
             nodes = features.shape[0] if features.ndim else 0
             graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
-        device = self._open()
+        weights, device = self._checkpoint.group("model"), self._open()
         try:
-            return Inference(graph, self._checkpoint, device, serial=self.options.serial).logits()
+            return Inference(graph, weights, device, serial=self.options.serial).logits()
         finally:
             self._close(device)
 

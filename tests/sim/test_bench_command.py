@@ -12,7 +12,6 @@ from gcnloom import device as devices
 from gcnloom.cli import plugins
 from gcnloom.graphs import datasets
 from gcnloom.training.engine import Engine
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer
 from gcnloom_sim.workloads import command
 from gcnloom_sim.workloads.measurement import measure
@@ -23,6 +22,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 from tests.sw.cli import run
 from tests.sw.graphs import block_model, write_npz
+from tests.sw.host import host_options
 
 DATA = "sbm:40,2"
 SMALL = ["--data", DATA, "--config", "smallest", "--set", "hidden=4"]
@@ -92,7 +92,7 @@ def test_a_row_has_the_counters_of_one_settled_run(work):
 
 def _repeated(row, graph, device):
     """Cycles and bytes of the device's last runs of a training or an inference of one's own."""
-    options = Options(hidden=4, epochs=1)
+    options = host_options(hidden=4, epochs=1)
     if row.work == "epoch":
         trainer = Trainer(graph, options, device)
         trainer.run()

@@ -12,10 +12,10 @@ from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import gcn_norm
 from gcnloom.lower.mixture import Load, block_rows, deal
 from gcnloom.training.engine import Engine
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, first_weights
 from gcnloom_sim.cycles import predict
 from gcnloom_spec.config import AcceleratorConfig
+from tests.sw.host import host_options
 
 # A PE holds sums of so few rows that the adjacency comes in row blocks, its operand in tiles.
 BLOCKS = AcceleratorConfig(
@@ -66,7 +66,7 @@ def test_nothing_is_shared_that_gains_nothing():
 
 def trained(data, config, **options):
     with open_device("model", config, memory_megabytes=16) as device:
-        trainer = Trainer(datasets.load(data, seed=0), Options(epochs=2, **options), device)
+        trainer = Trainer(datasets.load(data, seed=0), host_options(epochs=2, **options), device)
         trainer.run()
         return trainer
 
@@ -103,7 +103,7 @@ def real_logits(graph, weights):
 def test_logits_are_those_of_the_real_network(name, layers, mixture):
     """Sums of a product must not get lost when another one runs beside it."""
     graph = datasets.load("community:300,8,40,5", seed=0)
-    network = Options(hidden=24, layers=layers).network(40, graph.classes)
+    network = host_options(hidden=24, layers=layers).network(40, graph.classes)
     weights = first_weights(network, 0)
     with open_device("model", CONFIGS[name], memory_megabytes=16) as device:
         logits = Engine(graph, network, device, mixture=mixture).logits(weights)
@@ -113,7 +113,7 @@ def test_logits_are_those_of_the_real_network(name, layers, mixture):
 
 def test_sharing_takes_fewer_cycles():
     graph = datasets.load("community:300,8,40,5", seed=0)
-    network = Options(hidden=32).network(40, graph.classes)
+    network = host_options(hidden=32).network(40, graph.classes)
     cycles = {}
     for mixture in (False, True):
         with open_device("model", BLOCKS, memory_megabytes=16) as device:

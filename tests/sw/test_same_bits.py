@@ -8,8 +8,8 @@ import pytest
 
 from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, weights_sha256
+from tests.sw.host import host_options
 
 CONFIGS = ["smallest", "odd", "tall", "banked", "demo", "mul144-wide", "mul16"]
 """Of eight bits; some keep everything on chip, some cut the graph into many tiles."""
@@ -17,7 +17,7 @@ CONFIGS = ["smallest", "odd", "tall", "banked", "demo", "mul144-wide", "mul16"]
 
 def weights(graph, config, **options):
     with open_device(f"model:{config}", memory_megabytes=16) as device:
-        trainer = Trainer(graph, Options(epochs=3, hidden=12, seed=5, **options), device)
+        trainer = Trainer(graph, host_options(epochs=3, hidden=12, seed=5, **options), device)
         trainer.run()
     return weights_sha256(trainer.weights)
 

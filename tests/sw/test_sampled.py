@@ -14,9 +14,9 @@ from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.engine import Engine
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer
 from tests.sw.graphs import AWKWARD, block_model, changed
+from tests.sw.host import host_options
 
 CORA = Path(__file__).parents[3] / "shared" / "datasets" / "cora.npz"
 STEPS = {"hidden": 5, "epochs": 3, "lr": 0.05}
@@ -54,7 +54,7 @@ def graph_of(name):
 
 def trained(graph, device, options):
     with open_device(device, memory_megabytes=16) as opened:
-        trainer = Trainer(graph, Options(**options), opened)
+        trainer = Trainer(graph, host_options(**options), opened)
         trainer.run()
     return trainer
 
@@ -162,7 +162,7 @@ def test_a_training_resumes_with_the_other_setting_to_the_same_bits(first):
     graph, options = directed(loud=True), STEPS | {"epochs": 4, "sampled": first}
     half = trained(graph, "model:odd", options | {"epochs": 2}).checkpoint()
     with open_device("model:odd", memory_megabytes=16) as device:
-        trainer = Trainer(graph, Options(**options | {"sampled": not first}), device)
+        trainer = Trainer(graph, host_options(**options | {"sampled": not first}), device)
         trainer.restore(half)
         trainer.run()
     assert traces(trainer)[:3] == traces(trained(graph, "model:odd", options))[:3]

@@ -14,13 +14,13 @@ from gcnloom.layers import Network
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.steps import steps
 from gcnloom.training.engine import Engine
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer
 from gcnloom_sim.cycles import predict
 from gcnloom_spec.commands import Drain, Emission, Store, Transform
 from gcnloom_spec.isa import Mode, Source, Unit
 from gcnloom_spec.registers import STATISTICS
 from tests.sw.cli import MODEL, run
+from tests.sw.host import host_options
 from tests.sw.test_dependence import MAKERS, random_accesses, run_freely, violations
 from tests.sw.test_sampled import STEPS, graph_of, traces, trained
 
@@ -115,7 +115,7 @@ def test_a_training_resumes_serially_and_otherwise_to_the_same_bits(first):
     graph, options = graph_of("directed"), STEPS | {"epochs": 4, "serial": first}
     half = trained(graph, "model:odd", options | {"epochs": 2}).checkpoint()
     with open_device("model:odd", memory_megabytes=16) as device:
-        trainer = Trainer(graph, Options(**options | {"serial": not first}), device)
+        trainer = Trainer(graph, host_options(**options | {"serial": not first}), device)
         trainer.restore(half)
         trainer.run()
     assert traces(trainer)[:3] == traces(trained(graph, "model:odd", options))[:3]

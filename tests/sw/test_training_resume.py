@@ -10,10 +10,10 @@ from gcnloom.device import Device
 from gcnloom.device import open as open_device
 from gcnloom.errors import CheckpointError
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from tests.sw.graphs import block_model, changed
+from tests.sw.host import host_options
 
 EPOCHS = 6
 BASE = {"hidden": 4, "epochs": EPOCHS, "dropout": 0.25, "rounding": "stochastic", "seed": 9}
@@ -39,7 +39,7 @@ def ends(trainer):
 
 def train(options, device="model:odd", *, resume=None, progress=lambda _: None, graph=GRAPH):
     with open_device(device, memory_megabytes=8) as opened:
-        trainer = Trainer(graph, Options(**options), opened)
+        trainer = Trainer(graph, host_options(**options), opened)
         if resume is not None:
             trainer.restore(resume)
         trainer.run(progress)
@@ -56,7 +56,7 @@ def uninterrupted(request):
     """Options, the end of a training with them, and its checkpoint after each epoch."""
     options, checkpoints = CASES[request.param], []
     with open_device("model:odd", memory_megabytes=8) as device:
-        trainer = Trainer(GRAPH, Options(**options), device)
+        trainer = Trainer(GRAPH, host_options(**options), device)
         checkpoints.append(trainer.checkpoint())
         trainer.run(lambda _: checkpoints.append(trainer.checkpoint()))
         return options, ends(trainer), [*checkpoints, trainer.checkpoint()]
@@ -84,7 +84,7 @@ def test_an_interruption_between_epochs_keeps_the_epoch_that_ended(uninterrupted
             raise KeyboardInterrupt
 
     with open_device("model:odd", memory_megabytes=8) as device:
-        trainer = Trainer(GRAPH, Options(**options), device)
+        trainer = Trainer(GRAPH, host_options(**options), device)
         with pytest.raises(KeyboardInterrupt):
             trainer.run(interrupt)
     assert len(trainer.checkpoint().meta["history"]) == 2
@@ -105,13 +105,13 @@ def test_an_interruption_of_the_device_loses_the_epoch_under_way_only(
         return run(*arguments, **keywords)
 
     with open_device("model:odd", memory_megabytes=8) as device:
-        trainer = Trainer(GRAPH, Options(**options), device)
+        trainer = Trainer(GRAPH, host_options(**options), device)
         with monkeypatch.context() as patch:
             patch.setattr(Device, "run", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 trainer.run()
         # The same device serves on.
-        again = Trainer(GRAPH, Options(**options), device)
+        again = Trainer(GRAPH, host_options(**options), device)
         again.restore(trainer.checkpoint())
         again.run()
     assert ends(again) == expected
@@ -160,7 +160,7 @@ def test_a_checkpoint_of_other_operands_is_refused():
     checkpoint = train(CASES["adam"] | {"epochs": 2}).checkpoint()
     wider = replace(AcceleratorConfig.from_toml("odd"), operand_width=9, memory_bytes=16)
     with open_device("model", wider, memory_megabytes=8) as device:
-        trainer = Trainer(GRAPH, Options(**CASES["adam"]), device)
+        trainer = Trainer(GRAPH, host_options(**CASES["adam"]), device)
         before = weights_sha256(trainer.weights)
         with pytest.raises(CheckpointError, match=r"operands of 8 bits, this device has 9; try"):
             trainer.restore(checkpoint)

@@ -10,17 +10,17 @@ from gcnloom.device import open as open_device
 from gcnloom.errors import DataError, TrainingError
 from gcnloom.graphs.graph import gcn_norm
 from gcnloom.training.loss import accuracy
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer, first_weights, graph_digest
 from gcnloom_sim import golden
 from tests.sw.graphs import AWKWARD, block_model, changed
+from tests.sw.host import host_options
 
 PLAIN = {"hidden": 4, "dropout": 0.0, "weight_decay": 0.0}
 
 
 def trained(graph, device="model:odd", **options):
     with open_device(device, memory_megabytes=8) as opened:
-        trainer = Trainer(graph, Options(**options), opened)
+        trainer = Trainer(graph, host_options(**options), opened)
         trainer.run()
     return trainer
 
@@ -37,7 +37,7 @@ def test_awkward_graphs_start_at_the_textbook_loss_and_learn(name, layers):
     graph = AWKWARD[name]
     trainer = trained(graph, layers=layers, epochs=12, lr=0.03, **PLAIN)
     losses = [epoch.loss for epoch in trainer.history]
-    options = Options(layers=layers, **PLAIN)
+    options = host_options(layers=layers, **PLAIN)
     assert losses[0] == pytest.approx(textbook_loss(graph, options), abs=0.02)
     assert losses[-1] < losses[0] if graph.classes > 1 else losses == [0.0] * 12
     assert [epoch.epoch for epoch in trainer.history] == list(range(1, 13))
@@ -47,7 +47,7 @@ def test_accuracy_is_within_two_points_of_float64():
     graph = block_model(500, 5)
     noise = np.random.default_rng(0).normal(0, 3, graph.features.shape)
     graph = changed(graph, features=graph.features.toarray() + noise)
-    options = Options(epochs=25, hidden=8, dropout=0.0, lr=0.02)
+    options = host_options(epochs=25, hidden=8, dropout=0.0, lr=0.02)
     trainer = trained(graph, "model:demo", **options.as_dict())
     network = options.network(graph.features.shape[1], graph.classes)
     adjacency = gcn_norm(graph.adjacency)
@@ -88,7 +88,7 @@ def test_an_interrupted_training_without_validation_nodes_keeps_the_last_weights
 
     with open_device("model:odd", memory_megabytes=8) as device:
         graph = changed(block_model(), val=[])
-        trainer = Trainer(graph, Options(epochs=3, hidden=4), device)
+        trainer = Trainer(graph, host_options(epochs=3, hidden=4), device)
         with pytest.raises(KeyboardInterrupt):
             trainer.run(interrupt)
     kept = trainer.checkpoint()
@@ -123,7 +123,7 @@ def test_training_stops_when_patience_is_at_an_end():
 )
 def test_weights_that_diverge_end_the_training_with_advice(optimiser, lr, layers, epochs):
     with open_device("model:odd", memory_megabytes=8) as device:
-        options = Options(optimiser=optimiser, lr=lr, layers=layers, hidden=4, epochs=epochs)
+        options = host_options(optimiser=optimiser, lr=lr, layers=layers, hidden=4, epochs=epochs)
         trainer = Trainer(block_model(), options, device)
         with pytest.raises(TrainingError, match=r"no longer finite in epoch \d+; try a smaller lr"):
             trainer.run()
@@ -136,9 +136,9 @@ def test_what_cannot_be_trained_is_refused():
     graph = block_model()
     with open_device("model:odd", memory_megabytes=8) as device:
         with pytest.raises(DataError, match="no training nodes"):
-            Trainer(changed(graph, train=[]), Options(), device)
+            Trainer(changed(graph, train=[]), host_options(), device)
         with pytest.raises(DataError, match="no validation nodes for patience=2"):
-            Trainer(changed(graph, val=[]), Options(patience=2), device)
+            Trainer(changed(graph, val=[]), host_options(patience=2), device)
 
 
 @pytest.mark.parametrize("part", ["adjacency", "features", "labels", "train", "val"])
@@ -153,7 +153,7 @@ def test_the_graph_digest_depends_on_every_part(part):
 
 
 def test_first_weights_fill_the_range_of_glorot_and_bengio():
-    network = Options(hidden=50, layers=3).network(200, 7)
+    network = host_options(hidden=50, layers=3).network(200, 7)
     weights = first_weights(network, 4)
     for (inner, outer), array in zip(pairwise(network.widths), weights, strict=True):
         limit = np.sqrt(6 / (inner + outer))

@@ -15,7 +15,7 @@ from gcnloom.training.trainer import Trainer, weights_sha256
 from gcnloom.transport import connect, streaming
 from gcnloom_sim.model import Model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
-from gcnloom_spec.commands import Load, Repeat, Scale
+from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, Target
 from gcnloom_spec.memories import buffer_bytes
@@ -164,19 +164,6 @@ def test_an_illegal_program_is_told_of_by_the_place_of_its_segment():
         device.memory.allocate("data", 100)
         with pytest.raises(ProgramError, match=r"commands \d+\.\.\d+ of the program: .*no earlier"):
             device.run(Program.of(commands, SMALLEST.digest))
-
-
-@pytest.mark.parametrize("command", [Repeat(), Scale(rule=0, tensor=1)])
-def test_what_needs_a_run_of_one_piece_is_refused_with_what_would_do(command):
-    load = Load(target=Target.OPERAND, base=0, count=8, address=0)
-    with Device(Model(SMALLEST, 64)) as device:
-        device.memory.allocate("data", 100)
-        with pytest.raises(
-            ProgramError, match=r"command 1 \((repeat|scale)\) belongs to"
-        ) as caught:
-            device.run(Program.of([load, command], SMALLEST.digest))
-        assert caught.value.remedy == "more memory_megabytes or the update on the host"
-        assert device.run(Program.of([load], SMALLEST.digest), step=8).ended.step == 8
 
 
 def loads(*addresses):

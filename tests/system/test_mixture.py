@@ -7,16 +7,16 @@ import pytest
 from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
 from gcnloom.training.engine import Engine
-from gcnloom.training.options import Options
 from gcnloom.training.trainer import first_weights
 from gcnloom_sim.cycles import predict
+from tests.sw.host import host_options
 
 pytestmark = pytest.mark.sim
 
 
 def run(device, graph, *, mixture):
     """Logits, edges and cycles of the last run, and cycles predicted for it."""
-    network = Options(hidden=4).network(graph.features.shape[1], graph.classes)
+    network = host_options(hidden=4).network(graph.features.shape[1], graph.classes)
     with open_device(device, memory_megabytes=16) as opened:
         engine = Engine(graph, network, opened, mixture=mixture)
         logits = engine.logits(first_weights(network, 0))

@@ -58,3 +58,23 @@ def test_model_and_gateware_agree_on_random_programs(config, latency, stalls):
                     f"{config}, program seed {seed}, memory {options}: {len(wrong)} {name} differ, "
                     f"first at {wrong[0]}: model {values[wrong[0]]}, rtl {found[name][wrong[0]]}"
                 )
+
+
+def test_statistics_go_on_from_what_they_are_only_if_kept():
+    """Runs of a program as one, two and three; the fourth starts anew."""
+    with opened("model", "smallest") as model, opened("rtl", "smallest") as rtl:
+        left = []
+        for device in (model, rtl):
+            memory, program = random_program(device.config, np.random.default_rng(4), commands=40)
+            device.write_bytes(0, memory)
+            address, found = device.load(program), []
+            for keep in (False, True, True, False):
+                device.window.run(address, len(program), 1, 2, keep=keep)
+                found.append(device.window.statistics())
+            left.append(found)
+        for (envelopes, saturations), twin in zip(*left, strict=True):
+            assert np.array_equal(envelopes, twin[0])
+            assert np.array_equal(saturations, twin[1])
+        clipped = [int(saturations.sum()) for _, saturations in left[1]]
+        assert clipped[0] > 0
+        assert clipped == [clipped[0], 2 * clipped[0], 3 * clipped[0], clipped[0]]

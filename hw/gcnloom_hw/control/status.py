@@ -33,6 +33,8 @@ class Status(wiring.Component):
     write_data : In(32)
     read_data : Out(32)
     start, reset : Out(1)
+    keep : Out(1)
+        The run goes on with the statistics that there are.
     finish : Out(1)
         The run is to end when its step advances.
     running, fault, hazard, expired : In(1)
@@ -62,6 +64,7 @@ class Status(wiring.Component):
                 "write_data": In(32),
                 "read_data": Out(32),
                 "start": Out(1),
+                "keep": Out(1),
                 "reset": Out(1),
                 "finish": Out(1),
                 "running": In(1),
@@ -178,6 +181,9 @@ class Status(wiring.Component):
                                     self.reset.eq(self.write_data[1]),
                                     self.finish.eq(self.write_data[2]),
                                 ]
+                                # A start may wait, and be asked to finish while it does.
+                                with m.If(self.write_data[0]):
+                                    m.d.sync += self.keep.eq(self.write_data[3])
                             elif name in self._best:
                                 m.d.sync += self._best[name].eq(self.write_data)
                             else:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from gcnloom.device import Device
 from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order
+from gcnloom_sim.cycles.closed import interval
 from gcnloom_sim.cycles.timing import Timing
+from gcnloom_sim.cycles.update_cases import losses, moved, scales, steps
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import (
@@ -28,6 +30,8 @@ __all__ = ["COUNTS", "REPEATS", "Case", "cases"]
 
 COUNTS = (1, 8, 40, 120)
 """Items of a command: few, some, many, more; cut where a memory is smaller."""
+LEAST_STEP = 4
+"""Vectors of a weight step; smaller ones, back to back, are only predicted to ten per cent."""
 REPEATS = 40
 """Commands of the kind in each program."""
 EDGES_AT, STORED_AT, CASE_WORDS = 1024, 2048, 4096
@@ -72,7 +76,7 @@ class Case:
         """Cycles from one command to the next; None if there is no closed form."""
         if self.edges:
             return None
-        return max(timing.interval(command) for command in self.commands)
+        return max(interval(command, timing) for command in self.commands)
 
     def program(self, config: AcceleratorConfig, base: int, repeats: int = REPEATS) -> Program:
         """Program whose data lie from memory word `base` on."""
@@ -131,7 +135,7 @@ def _edges(config: AcceleratorConfig, count: int) -> NDArray[np.uint64]:
 def _moved(command: Command, base: int) -> Command:
     if isinstance(command, Load | Store):
         return replace(command, address=base + (STORED_AT if isinstance(command, Store) else 0))
-    return command
+    return moved(command, base)
 
 
 def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator[Case]:
@@ -147,6 +151,8 @@ def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator
         if count > HAZARD_DISTANCE:
             yield _drain_beside(config, count)
         yield from _transforms(config, count)
+        if config.master_width:
+            yield from _updates(config, count)
 
 
 def _loads(config: AcceleratorConfig, count: int) -> Iterator[Case]:
@@ -206,3 +212,11 @@ def _transforms(config: AcceleratorConfig, count: int) -> Iterator[Case]:
         for ending, fields in ENDINGS.items():
             commands = _emitted(command, Source.TRANSFORM, vectors, fields)
             yield Case(name=f"{name}{ending}", count=count, commands=commands)
+
+
+def _updates(config: AcceleratorConfig, count: int) -> Iterator[Case]:
+    for name, commands in (*losses(config, count), *scales()):
+        yield Case(name=name, count=count, commands=commands)
+    count = min(max(count, LEAST_STEP), config.sum_depth, config.order_depth)
+    for name, commands in steps(config, count):
+        yield Case(name=name, count=count, commands=commands, parts=int("DRAIN" in name))

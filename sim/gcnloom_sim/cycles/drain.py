@@ -141,7 +141,7 @@ class DrainUnit:
             least = max(word.asked + ASK_TO_READ, self._read[word.pe] + 1)
             self._aggregates.forget(word.asked)
             self._next = self._aggregates.free(word.pe, least)
-            if self._next > known:
+            if self._next > known or not self._epilogue.ready(len(rows) + 1):
                 break
             moved = True
             self._words.popleft()

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Timeline of an epilogue, and of the fabric and the store unit behind it."""
+"""Timeline of an epilogue, and of the fabric, the store unit and the weight step behind it."""
 
 from collections import deque
 
 from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.flow import Flow
+from gcnloom_sim.cycles.step import StepUnit
 from gcnloom_sim.cycles.store import StoreUnit
 from gcnloom_sim.cycles.timing import CLEARING, PREPARE, Timing
 from gcnloom_spec.commands import Emission, Store
@@ -24,13 +25,19 @@ class EpilogueUnit:
     source : int
         What stores call the engine in front of it.
     stores : StoreUnit
+    steps : StepUnit
     fabric : Fabric
+    clearing : bool
+        The statistics are cleared at first.
     """
 
-    def __init__(self, timing: Timing, *, source: int, stores: StoreUnit, fabric: Fabric) -> None:
+    def __init__(
+        self, timing: Timing, *, source: int, stores: StoreUnit, steps: StepUnit, fabric: Fabric,
+        clearing: bool = True,
+    ) -> None:  # fmt: skip
         self._timing, self._fabric = timing, fabric
-        self.source, self._stores = source, stores
-        self._room, self._random_free = float(CLEARING), 0.0
+        self.source, self._stores, self._steps = source, stores, steps
+        self._room, self._random_free = float(CLEARING) if clearing else 0.0, 0.0
         self._begin = self._ended = self._left = 0.0
         self._emission = Emission(vectors=0)
         self._following: deque[tuple[Emission, float]] = deque()
@@ -67,6 +74,10 @@ class EpilogueUnit:
         emission = self._emission
         return bool((emission.stochastic or emission.dropout) and emission.vectors)
 
+    def ready(self, beats: int) -> bool:
+        """Whether it is known when so many vectors can be passed on."""
+        return not self._emission.step or self._steps.masters.has(beats)
+
     def issue(self, beats: int, first: float, last: float) -> Ended:
         """Pass on vectors that come from `first` to `last`; return the stores that end."""
         emission, latency = self._emission, self._timing.epilogue_latency
@@ -79,6 +90,8 @@ class EpilogueUnit:
             self._left = self._fabric.carry(emission.destination, beats, out, self._left)
             if emission.store:
                 out, self._left, ended = self._stores.take(self.source, beats, out, self._left)
+            if emission.step:
+                out, self._left = self._steps.take(self.source, beats, out, self._left)
         self._out.add(beats, out, self._left)
         end = max(end, self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1)
         self._issued.add(beats, begin, end)

@@ -15,12 +15,16 @@ from gcnloom_sim.cycles.timing import (
     OUTSTANDING,
     QUEUE,
     TRANSFERS,
+    TURN,
     Timing,
 )
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import Packing
 
-__all__ = ["Fetch", "LoadUnit", "Port", "Unpacking"]
+__all__ = ["FETCH", "LOAD", "LOSS", "STEP", "STORE", "Fetch", "LoadUnit", "Port", "Unpacking"]
+
+FETCH, LOAD, LOSS, STEP, STORE = range(5)
+"""Clients of the memory port, those first whose reads go before others'; the last only writes."""
 
 
 class Unpacking:
@@ -52,7 +56,7 @@ class Unpacking:
 
 
 class Port:
-    """Grants one word a cycle, to the fetch first; answers in the order of asking.
+    """Grants one word a cycle, to the first client that asks; answers in the order of asking.
 
     Behind it is a memory that takes a word each way in every cycle.
 
@@ -63,26 +67,37 @@ class Port:
 
     Attributes
     ----------
+    latency : int
+        Cycles from asking for a word to its coming, if nobody else asks.
     waiting : list of int
-        Words that fetch and load unit ask for.
+        Words that each client asks for.
     """
 
     def __init__(self, latency: int) -> None:
         self._latency = QUEUE + latency
+        self.latency = QUEUE + self._latency
         self._flight: deque[tuple[int, int]] = deque()
-        self.waiting = [0, 0]
+        self.waiting = [0] * (STEP + 1)
 
+    writer = STORE
+    """Who writes: a turn passes on in a cycle without a word."""
     written = 0
     """When a word was written last, as far as that is not the store unit's affair."""
     writing = 0
     """Words still to be written."""
 
-    def load(self, address: int, words: int) -> None:
-        """Say where the next words lie that the load unit asks for; here all are alike."""
+    def expect(self, client: int, address: int, words: int) -> None:
+        """Say where the next words lie that a client asks for; here all are alike."""
 
     def store(self, address: int, words: int, first: float, last: float) -> list[float]:
         """Write words that are there from `first` to `last`; return how late each is taken."""
         return [0.0] * words
+
+    def turn(self, writer: int) -> int:
+        """Let a unit write; return the cycles until its first word is taken."""
+        changes = writer != self.writer
+        self.writer = writer
+        return TURN if changes else 0
 
     def answer(self, now: int) -> int | None:
         """Return the client whose word has come, if there is one."""

@@ -5,13 +5,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from heapq import heappop, heappush
+from itertools import chain
 from math import ceil
 
+from gcnloom.programs.access import DEVICE, accesses_of
 from gcnloom_sim.cycles.memory import Clock, clock
-from gcnloom_sim.cycles.reading import Port
+from gcnloom_sim.cycles.reading import FETCH, Port
 from gcnloom_sim.cycles.timing import OUTSTANDING, PENDING, QUEUE, Timing
 from gcnloom_sim.memory import Bus, Memory
-from gcnloom_spec.commands import Command, Load, Store
+from gcnloom_spec.commands import Command
 
 __all__ = ["SharedPort", "memory_port"]
 
@@ -36,7 +38,7 @@ class SharedPort(Port):
         super().__init__(0)
         self._memory = memory
         self._next = program
-        self._ranges: deque[tuple[int, int]] = deque()
+        self._ranges: list[deque[tuple[int, int]]] = [deque() for _ in self.waiting]
         self._clients: deque[int] = deque()
         self._asked: deque[tuple[int, int]] = deque()
         self._due: deque[int] = deque()
@@ -44,10 +46,10 @@ class SharedPort(Port):
         self._stored = 0
         self._now = 0
 
-    def load(self, address: int, words: int) -> None:
-        """Say where the next words lie that the load unit asks for."""
+    def expect(self, client: int, address: int, words: int) -> None:
+        """Say where the next words lie that a client asks for."""
         if words:
-            self._ranges.append((address, words))
+            self._ranges[client].append((address, words))
 
     def store(self, address: int, words: int, first: float, last: float) -> list[float]:
         """Write words that are there from `first` to `last`; return how late each is taken."""
@@ -66,7 +68,7 @@ class SharedPort(Port):
         """Yield when each word that stores have would be taken, if no more reads come."""
         memory, now = deepcopy(self._memory), self._now
         reads = deque(address for _, address in self._asked)
-        for address, words in self._ranges:
+        for address, words in chain(*self._ranges):
             reads.extend(range(address, address + words))
         for write in sorted(self._writes):
             taken = False
@@ -124,13 +126,13 @@ class SharedPort(Port):
         return reads or writes
 
     def _address(self, client: int) -> int:
-        """Return where the client's next word lies: fetch is the first client."""
-        if client == 0:
+        """Return where the client's next word lies."""
+        if client == FETCH:
             self._next += 1
             return self._next - 1
-        address, words = self._ranges.popleft()
+        address, words = self._ranges[client].popleft()
         if words > 1:
-            self._ranges.appendleft((address + 1, words - 1))
+            self._ranges[client].appendleft((address + 1, words - 1))
         return address
 
 
@@ -151,15 +153,11 @@ def memory_port(
     if isinstance(memory, Bus) and memory.bytes_per_cycle is None:
         return Port(memory.latency)
     if address is None:
-        address = max((_end(command, timing) for command in commands), default=0)
+        reached = (
+            access.high
+            for command in commands
+            for access in accesses_of(command, timing.config)
+            if access.space == DEVICE
+        )
+        address = max(reached, default=0)
     return SharedPort(clock(memory, timing.config.memory_bytes), address)
-
-
-def _end(command: Command, timing: Timing) -> int:
-    """Return the first word behind what a command reaches."""
-    match command:
-        case Load():
-            return command.address + timing.packing(command.target).words(command.count)
-        case Store():
-            return command.address + timing.stored(command.raw).words(command.count)
-    return 0

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from gcnloom_sim.cycles.flow import NEVER
-from gcnloom_sim.cycles.reading import Port
+from gcnloom_sim.cycles.reading import STORE, Port
 from gcnloom_sim.cycles.timing import RESTART, Timing
 from gcnloom_spec.commands import Store
 from gcnloom_spec.isa import Source
@@ -119,6 +119,7 @@ class StoreUnit:
         filled = min(start + packing.items_per_word - before % packing.items_per_word, end)
         latency = self._timing.packing_latency(packing)
         address = store.command.address + begin
+        self._port.turn(STORE)
         late = self._port.store(address, words, filled + latency, end + latency)
         waiting = 1 + (2 if packing.items_per_word == 1 else 1) * packing.words_per_item
         return late[-1] if late else 0.0, late[-waiting] if len(late) >= waiting else 0.0

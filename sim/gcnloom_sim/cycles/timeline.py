@@ -1,70 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles of a program: its commands on the timelines of the five units."""
+"""A program's commands on the timelines of the units."""
 
 from collections import deque
-from dataclasses import dataclass
+from typing import Protocol
 
 from gcnloom.programs.program import Program
-from gcnloom_hw.core import QUIET_CYCLES
 from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_sim.cycles.compute import TransformUnit
 from gcnloom_sim.cycles.drain import DrainUnit
 from gcnloom_sim.cycles.epilogue import Ended, EpilogueUnit
 from gcnloom_sim.cycles.fabric import Fabric
 from gcnloom_sim.cycles.gates import Gate, Tokens
-from gcnloom_sim.cycles.reading import Fetch, LoadUnit
+from gcnloom_sim.cycles.reading import FETCH, LOAD, LOSS, STEP, Fetch, LoadUnit
 from gcnloom_sim.cycles.sharing import memory_port
 from gcnloom_sim.cycles.sparse import AggregateUnit
 from gcnloom_sim.cycles.store import StoreUnit
-from gcnloom_sim.cycles.timing import GATE_READ, QUEUE, REQUESTS, Timing
-from gcnloom_sim.memory import IDEAL, Memory, memory_model
-from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
+from gcnloom_sim.cycles.timing import CLEARING, GATE_READ, QUEUE, REQUESTS, Timing
+from gcnloom_sim.cycles.update import UpdateUnit
+from gcnloom_sim.memory import Memory
+from gcnloom_spec.commands import (
+    Aggregate,
+    Command,
+    Drain,
+    Load,
+    Loss,
+    Scale,
+    Step,
+    Store,
+    Transform,
+)
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
-from gcnloom_spec.registers import STATISTICS
 
-__all__ = ["Prediction", "predict"]
-
-FETCH, LOAD = range(2)
-"""Clients of the memory port."""
-STARTING = 1
-"""Cycles from the start of the count to that of all units."""
-ENDING = QUIET_CYCLES
-"""Cycles from the one after the last movement to the end of the count."""
+__all__ = ["Timeline", "UnitTimes"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """Predicted counters of one run.
+class UnitTimes(Protocol):
+    """What is counted of a unit: cycles in which it moved data, or executed without."""
+
+    @property
+    def active(self) -> float:
+        """Cycles in which data moved."""
+
+    @property
+    def stalled(self) -> float:
+        """Cycles in which a command executed and no data moved."""
+
+
+class Timeline:
+    """Fetch, dealing and loads cycle by cycle; between them, engines and stores by command.
+
+    A command of an engine is timed as a whole when it comes to the engine, and a store or a weight
+    step with the command that emits to it.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+    memory : Memory
+    program : Program
+    address : int, optional
+    first : bool
+        The program starts a run, and statistics are cleared meanwhile.
+    repeats : bool
+        A repeat ends the program.
 
     Attributes
     ----------
-    cycles : int
-    active, waiting, stalled : dict[str, int]
-        By unit, as the performance counters: moving data; waiting for tokens; executing
-        without moving data.
-    """
-
-    cycles: int
-    active: dict[str, int]
-    waiting: dict[str, int]
-    stalled: dict[str, int]
-
-
-class _Timeline:
-    """Fetch, dealing and loads cycle by cycle; between them, engines and stores by command.
-
-    A command of an engine is timed as a whole when it comes to the engine, and a store with the
-    command that emits to it.
+    end : float
+        When something moved last.
     """
 
     def __init__(
-        self,
-        config: AcceleratorConfig,
-        memory: Memory,
-        program: Program,
-        address: int | None = None,
-    ) -> None:
+        self, config: AcceleratorConfig, memory: Memory, program: Program,
+        address: int | None = None, *, first: bool = True, repeats: bool = False,
+    ) -> None:  # fmt: skip
         commands = list(program.commands)
         self.timing = timing = Timing(config)
         self.undealt = deque(commands)
@@ -76,20 +85,26 @@ class _Timeline:
             )
             for unit in (Unit.AGGREGATE, Unit.DRAIN)
         }
-        self.fetch = Fetch(timing, len(commands))
+        self.fetch = Fetch(timing, len(commands) + repeats)
         self.port = memory_port(memory, timing, commands, address)
         self.tokens = Tokens(timing.settle)
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
         fabric = Fabric()
         self.load, self.store = LoadUnit(timing, fabric), StoreUnit(timing, self.port)
-        self.aggregate = AggregateUnit(timing)
-        sums = EpilogueUnit(timing, source=Source.AGGREGATE, stores=self.store, fabric=fabric)
+        self.aggregate, self.update = AggregateUnit(timing), UpdateUnit(timing, self.port)
+        sums, products = (
+            EpilogueUnit(
+                timing, source=source, stores=self.store, steps=self.update.steps, fabric=fabric,
+                clearing=first,
+            )
+            for source in (Source.AGGREGATE, Source.TRANSFORM)
+        )  # fmt: skip
         self.drain = DrainUnit(timing, self.aggregate, sums)
-        sums = EpilogueUnit(timing, source=Source.TRANSFORM, stores=self.store, fabric=fabric)
-        self.transform = TransformUnit(timing, sums)
+        self.transform = TransformUnit(timing, products)
         self.unexpected: deque[Store] = deque()
+        self._repeats = repeats
         self.now = 0
-        self.end = 0.0
+        self.end = CLEARING - 1.0 if first else 0.0
 
     def run(self) -> None:
         """Let the program come to its end."""
@@ -98,17 +113,21 @@ class _Timeline:
             if self._step():
                 continue
             later = [time for gate in self.gates for time in gate.events(self.now)]
-            later += [*self.port.events(self.now), *self.drain.events(self.now)]
+            for part in (self.port, self.drain, self.update):
+                later += part.events(self.now)
             if not later:
                 self._refuse()
             self.now = min(later) - 1
-        self.end = max(self.end, self.port.written)
+        self.end = max(self.end, self.port.written, self.update.end)
+        if self._repeats:
+            self.end = max(self.end, self.now)
 
     def _busy(self) -> bool:
         """Whether a command is not at its end, or a word not written."""
-        if self.undealt or not self.load.idle or not self.drain.idle or self.port.writing:
+        if self.undealt or self.port.writing or (self._repeats and not self.fetch.command):
             return True
-        return any(gate.busy for gate in self.gates)
+        idle = self.load.idle and self.drain.idle and self.update.idle
+        return not idle or any(gate.busy for gate in self.gates)
 
     def _step(self) -> bool:
         """Execute one cycle; return whether anything moved or may move in the next."""
@@ -117,7 +136,7 @@ class _Timeline:
         asking = [waiting < REQUESTS for waiting in port.waiting]
         answer, free = port.answer(now), self.load.free
         arrives = answer == LOAD and self.load.room
-        moved = port.step(now, take=answer == FETCH or arrives)
+        moved = port.step(now, take=arrives or answer in (FETCH, LOSS, STEP))
 
         accepted, stirred = self._execute(free)
         moved |= stirred
@@ -138,9 +157,12 @@ class _Timeline:
             now, accept=accepted, arrives=arrives, room=asking[LOAD]
         )
         port.waiting[LOAD] += wants
+        updated, updating = self.update.step(now, answer=answer, room=asking)
+        for update, end in updated:
+            self._done(update, end)
         if ended is not None:
             self._done(ended, now + QUEUE)
-        return moved or changed or asks or wants or loading
+        return moved or changed or asks or wants or loading or updating
 
     def _deal(self, command: Command) -> None:
         """Put a command into its unit's queue."""
@@ -169,7 +191,7 @@ class _Timeline:
                 case Load() if free:
                     accepted = command
                     packing = self.timing.packing(command.target)
-                    self.port.load(command.address, packing.words(command.count))
+                    self.port.expect(LOAD, command.address, packing.words(command.count))
                     gate.leave(self.now)
                 case Aggregate():
                     edges = self.contents[Unit.AGGREGATE].popleft()
@@ -184,6 +206,8 @@ class _Timeline:
                     gate.leave(left)
                     self._ended(stores)
                     self._emitted(command, handed)
+                case Loss() | Step() | Scale() if self.update.free:
+                    gate.leave(self.update.begin(command, gate.since))
         stores, drained = self.drain.step(self.now)
         self._ended(stores)
         for drain, done in drained:
@@ -191,14 +215,18 @@ class _Timeline:
         return accepted, bool(stores or drained)
 
     def _stored(self, command: Drain | Transform) -> bool:
-        """Whether there are stores for what a command emits; they are its then."""
+        """Whether there are stores and steps for what a command emits; they are its then."""
         emission = command.emission
         if isinstance(command, Transform) and not command.last:
             return True
         source = Source.AGGREGATE if isinstance(command, Drain) else Source.TRANSFORM
         if emission.store and not self.store.covers(source, emission.vectors):
             return False
+        steps = self.update.steps
+        if emission.step and not steps.covers(source, emission.vectors):
+            return False
         self.store.promise(source, emission.vectors if emission.store else 0)
+        steps.promise(source, emission.vectors if emission.step else 0)
         return True
 
     def _emitted(self, command: Command, done: float) -> None:
@@ -221,48 +249,17 @@ class _Timeline:
         for gate in self.gates:
             gate.refuse()
         raise ValueError(
-            "the program emits vectors that no store before it takes; "
-            "put the store before the command that emits to it"
+            "the program emits vectors that no store before it takes, or no step; "
+            "put these before the command that emits to them"
         )
 
-    def prediction(self) -> Prediction:
-        """Return the totals, once everything has executed."""
-        units: dict[str, LoadUnit | AggregateUnit | DrainUnit | TransformUnit | StoreUnit] = {
+    def units(self) -> dict[str, UnitTimes]:
+        """Return what counts the cycles of each unit, once everything has executed."""
+        return {
             "load": self.load,
             "aggregate": self.aggregate,
             "drain": self.drain,
             "transform": self.transform,
             "store": self.store,
+            "update": self.update,
         }
-        return Prediction(
-            cycles=round(max(self.end, STATISTICS) + STARTING + ENDING),
-            active={name: round(unit.active) for name, unit in units.items()},
-            waiting={unit.name.lower(): round(self.gates[unit].waited) for unit in Unit},
-            stalled={name: round(unit.stalled) for name, unit in units.items()},
-        )
-
-
-def predict(
-    program: Program,
-    config: AcceleratorConfig,
-    memory: str | Memory = IDEAL,
-    address: int | None = None,
-) -> Prediction:
-    """Predict how many cycles a program takes, without running it.
-
-    Parameters
-    ----------
-    program : Program
-        Beside aggregates whose `contents` it does not know, drains are taken to be held up by
-        nothing; rows of a drain that it does not know to end at even distances.
-    config : AcceleratorConfig
-        Of the accelerator that would run it.
-    memory : str or Memory
-        How long the memory takes, see :func:`gcnloom_sim.memory.memory_model`.
-    address : int, optional
-        Word from which on the program lies in it, which decides whose rows of a DRAM commands
-        close; behind all that the program reaches, if not given.
-    """
-    timeline = _Timeline(config, memory_model(memory), program, address)
-    timeline.run()
-    return timeline.prediction()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closed forms: how long each command keeps its unit, read off the gateware's structure."""
+"""How long commands keep their units, read off the gateware's structure."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,19 +16,28 @@ from gcnloom_hw.transform.accumulate import Accumulator
 from gcnloom_hw.transform.array import array_latency
 from gcnloom_hw.transform.control import command_cycles
 from gcnloom_hw.transform.operands import OperandMemory
-from gcnloom_spec.commands import Aggregate, Command, Drain, Load, Store, Transform
+from gcnloom_hw.update.exponential import Exponential
+from gcnloom_hw.update.gradient import Gradient
+from gcnloom_hw.update.lanes import Mark, Sum
+from gcnloom_hw.update.normalise import Normalise
+from gcnloom_hw.update.rows import RowBuffer
+from gcnloom_hw.update.scales import READ
+from gcnloom_spec.commands import Load, Scale, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, Mode, Target, load_group, load_packing
+from gcnloom_spec.isa import COMMAND_BYTES, Mode, Rule, Target, load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
     "ALLOWED",
     "ARRIVED",
     "ASK_TO_READ",
+    "BETWEEN_STEPS",
+    "BETWEEN_WRITES",
     "CLEARING",
     "DECODED",
     "FETCH_TO_ASK",
     "GATE_READ",
+    "HELD",
     "OUTSTANDING",
     "PENDING",
     "PLACES",
@@ -37,7 +46,9 @@ __all__ = [
     "READ_TO_TAKEN",
     "REQUESTS",
     "RESTART",
+    "RESULTS",
     "TRANSFERS",
+    "TURN",
     "Issue",
     "Timing",
 ]
@@ -60,6 +71,8 @@ PREPARE = 3
 """Cycles from taking an emission to its first vector; none issues in them."""
 RESTART = 2
 """Cycles from a store's last word to the first vector of the next store."""
+TURN = 1
+"""Cycles until the memory port takes words of another that writes."""
 TRANSFERS = 4
 """Loads whose words have been asked for, or are being asked for."""
 FETCH_TO_ASK = 3
@@ -70,8 +83,28 @@ PLACES = ProcessingElement.depth - 2
 """Words that an element is asked for ahead; for two more there is room, in case."""
 READ_TO_TAKEN = 4
 """Cycles from the beat in which a word is read to its taking."""
-CLEARING = STATISTICS + 1
-"""Cycles after the start in which the epilogues clear their statistics."""
+GATHERED = 1
+"""Cycles from a vector's last word to the vector, in a loss."""
+PEAKED = 2
+"""Cycles to a row's largest logit, beyond those of the tree over the lanes."""
+ADDED = 1
+"""Cycles to the sum of a row, beyond those of the tree over the lanes."""
+KNOWN = 1
+"""Cycles from what a row had to wait for until its vectors go on."""
+RESULTS = RowBuffer.latency + Gradient.latency
+"""Cycles from the third pass over a vector to its gradients."""
+BETWEEN_STEPS = 4
+"""Cycles between two steps in which none takes a vector."""
+BETWEEN_WRITES = 1
+"""Cycles between two steps in which none writes."""
+HELD = 1
+"""Cycles from accepting a command of the update unit to what is done with it first."""
+CHOSEN = 4
+"""Cycles from the first of a scale to its writing, where nothing has to be fitted."""
+FITTED = READ + 4
+"""Cycles that fitting takes besides."""
+CLEARING = STATISTICS
+"""Cycles after the start of all units in which the epilogues clear their statistics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +172,22 @@ class Timing:
         return OperandMemory.latency + array_latency(self.config) + Accumulator.latency
 
     @cached_property
+    def to_powers(self) -> int:
+        """Cycles from a row's last word to its second pass, in a loss."""
+        return GATHERED + Mark.latency + PEAKED + self._levels + KNOWN
+
+    @cached_property
+    def to_gradients(self) -> int:
+        """Cycles from the second pass over a row's last vector to the third pass."""
+        raised = RowBuffer.latency + Exponential.latency
+        return raised + self._levels + ADDED + Normalise.latency + KNOWN
+
+    @cached_property
+    def _levels(self) -> int:
+        levels: int = Sum(lanes=self.config.lanes).levels
+        return levels
+
+    @cached_property
     def epilogue_depth(self) -> int:
         """Vectors between an epilogue's issue and the fabric."""
         return max(self.config.fabric_depth, Epilogue.pipeline + 4)
@@ -160,15 +209,6 @@ class Timing:
             words_per_item=packing.words_per_item,
         )
 
-    def fetch_stall(self, packing: Packing) -> int:
-        """Cycles that a fetched command costs a load, of whose groups one is written a cycle.
-
-        The words of a command arrive together; the groups of the loaded words that are there
-        already, one of them being unpacked, hide that only as long as they last.
-        """
-        hidden = (1 + ARRIVED) * (packing.items_per_word - 1)
-        return max(0, self.command_packing.words_per_item - hidden)
-
     def stored(self, raw: int) -> Packing:
         """Packing of what a store moves."""
         return self.config.sums if raw else self.config.vector
@@ -187,32 +227,6 @@ class Timing:
         """Cycles from packing a vector to its word, beyond those that words of it take."""
         return 1 if packing.words_per_item == 1 else 0
 
-    def interval(self, command: Command) -> int:
-        """Cycles from one command to the next of its kind, if no other unit holds them up.
-
-        A load's include the fetch of the command itself, which the memory port serves too.
-        """
-        match command:
-            case Load():
-                return self._load_interval(command)
-            case Aggregate():
-                return max(command.count, 1)
-            case Drain():
-                return max(command.count, command.emission.vectors + PREPARE, 1 + PREPARE)
-            case Transform():
-                issue = self.transform(command)
-                return max(issue.cycles, issue.beats + PREPARE)
-            case Store():
-                packing = self.stored(command.raw)
-                packed = packing.words_per_item * command.count
-                return packed + self.packing_latency(packing) + RESTART
-
-    def _load_interval(self, command: Load) -> int:
-        packing = self.packing(command.target)
-        words = packing.words(command.count)
-        asking = words + 1 + self.command_packing.words(1)
-        if packing.words_per_item > 1:
-            return asking
-        return max(
-            asking, 1 + self.groups(command) + self.fetch_stall(self.grouped(command.target))
-        )
+    def scale(self, command: Scale) -> int:
+        """Cycles from a scale's first to its writing."""
+        return CHOSEN + (FITTED if command.rule == Rule.FIT else 0)

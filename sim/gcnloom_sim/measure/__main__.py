@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from gcnloom.errors import LoomError
-from gcnloom.training.options import Options
+from gcnloom.training.options import UPDATES, Options
 from gcnloom.transport import configuration
 from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
@@ -57,11 +57,13 @@ def _parser() -> argparse.ArgumentParser:
         if name == "accuracy":
             added.add_argument("--device", default="model:demo")
             added.add_argument("--seeds", type=int, default=3)
+            added.add_argument("--update", choices=UPDATES, default=Options().update)
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
         if name == "window":
             added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
+            added.add_argument("--update", choices=UPDATES, default=Options().update)
         if name == "schedules":
             added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
             added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
@@ -96,15 +98,21 @@ def _speed(options: argparse.Namespace) -> Table:
 
 
 def _accuracy(options: argparse.Namespace) -> Table:
-    rows = compare(
-        options.data, options.device, options.seeds, Options(epochs=options.epochs), _say
-    )
-    cells = [(row.seed, f"{100 * row.device:.2f} %", f"{100 * row.float32:.2f} %") for row in rows]
+    settings = Options(epochs=options.epochs, update=options.update)
+    rows = compare(options.data, options.device, options.seeds, settings, _say)
+    cells = [
+        (
+            row.seed, f"{100 * row.device:.2f} %", f"{100 * row.float32:.2f} %",
+            *(f"{loss:.4f}" for loss in row.last_losses), f"{row.divergence:.4f}",
+        )
+        for row in rows
+    ]  # fmt: skip
     device, float32 = (
         sum(getattr(row, name) for row in rows) / len(rows) for name in ("device", "float32")
     )
-    mean = ("mean", f"{100 * device:.2f} %", f"{100 * float32:.2f} %")
-    return ("seed", options.device, "float32"), [*cells, mean]
+    mean = ("mean", f"{100 * device:.2f} %", f"{100 * float32:.2f} %", "", "", "")
+    header = ("seed", options.device, "float32", "last losses", "float32", "most apart")
+    return header, [*cells, mean]
 
 
 def _executors(options: argparse.Namespace) -> Table:
@@ -124,9 +132,8 @@ def _executors(options: argparse.Namespace) -> Table:
 
 
 def _window(options: argparse.Namespace) -> Table:
-    rows = streamed(
-        options.data, options.config, options.parts, Options(epochs=options.epochs), _say
-    )
+    settings = Options(epochs=options.epochs, update=options.update)
+    rows = streamed(options.data, options.config, options.parts, settings, _say)
     header = ("memory", "of need", "sent", "received", "runs", "seconds", "not running")
     size = configuration(options.config).memory_bytes
     return header, (
@@ -137,7 +144,7 @@ def _window(options: argparse.Namespace) -> Table:
             f"{row.moved.received / MIB:.2f} MiB",
             row.moved.runs,
             f"{row.seconds:.2f}",
-            f"{100 * (1 - row.running / row.seconds):.0f} %",
+            f"{100 * max(0.0, 1 - row.running / row.seconds):.0f} %",
         )
         for row in rows
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
+from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
 from gcnloom.training.result import result
-from gcnloom.training.trainer import Trainer
 
 __all__ = ["Execution", "executions"]
 
@@ -52,7 +52,7 @@ def executions(
         progress(f"{data}: {device}")
         with open_device(device) as opened:
             begin = time.perf_counter()
-            trainer = Trainer(graph, options, opened)
+            trainer = trainer_for(graph, options, opened)
             trainer.run()
             done = result(trainer, device=device, config="", begin=begin, build=0.0)
         yield Execution(

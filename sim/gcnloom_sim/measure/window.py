@@ -9,9 +9,10 @@ from gcnloom.device import Device
 from gcnloom.errors import DeviceError
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
-from gcnloom.training.options import Options
+from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.epoch import Epoch
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.options import Options
+from gcnloom.training.trainer import weights_sha256
 from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Watch, configuration
 from gcnloom.transport.link import Moved
 from gcnloom_sim.model import Model
@@ -49,16 +50,26 @@ class Streamed:
 class _Timed(Model):
     """A model that knows how long its programs took."""
 
-    running = 0.0
+    _before = 0.0
+    _since: float | None = None
+
+    @property
+    def running(self) -> float:
+        """Seconds so far, those of a run under way included."""
+        now = 0.0 if self._since is None else time.perf_counter() - self._since
+        return self._before + now
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
-        begin = time.perf_counter()
-        ended = super().run(program_address, commands, seed, step, judged=judged, watch=watch)
-        self.running += time.perf_counter() - begin
-        return ended
+        self._since = time.perf_counter()
+        try:
+            return super().run(
+                program_address, commands, seed, step, judged=judged, watch=watch, keep=keep
+            )
+        finally:
+            self._before, self._since = self.running, None
 
 
 def streamed(
@@ -94,7 +105,7 @@ def streamed(
 def _trained(graph: Graph, config: AcceleratorConfig, words: int, settings: Options) -> Streamed:
     model = _Timed(config, words)
     with Device(model) as device:
-        trainer = Trainer(graph, settings, device)
+        trainer = trainer_for(graph, settings, device)
         seen = []
 
         def note(_: Epoch) -> None:

@@ -23,16 +23,26 @@ class Epilogue:
     ----------
     config : AcceleratorConfig
     scales : Scales
-    seed, step : int
-        Key of every random bit, changed by whoever repeats a program.
+
+    Attributes
+    ----------
+    key : tuple of int
+        Seed and step, of every random bit; changed by whoever repeats a program.
+    envelopes, saturations : NDArray[np.int64]
     """
 
-    def __init__(self, config: AcceleratorConfig, scales: Scales, *, seed: int, step: int) -> None:
+    def __init__(self, config: AcceleratorConfig, scales: Scales) -> None:
         self.config = config
-        self.key = (seed, step)
         self._scales = scales
         self.envelopes = np.zeros(STATISTICS, dtype=np.int64)
         self.saturations = np.zeros(STATISTICS, dtype=np.int64)
+        self.begin(seed=0, step=0, keep=False)
+
+    def begin(self, *, seed: int, step: int, keep: bool) -> None:
+        """Start a run, with the statistics that there are or without."""
+        self.key = (seed, step)
+        if not keep:
+            self.envelopes[:] = self.saturations[:] = 0
 
     def apply(
         self, emission: Emission, sums: NDArray[np.int64], mask: NDArray[np.bool_]

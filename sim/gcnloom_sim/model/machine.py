@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gcnloom.errors import ConfigError, DeviceError, ProgramError
 from gcnloom.programs.dependence import accesses_of
 from gcnloom.programs.encoding import LIMBS, decode
+from gcnloom.programs.repeating import Sequencer
 from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.interrupt import held_back
@@ -19,7 +20,6 @@ from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Tokens, Waiting
 from gcnloom_sim.model.memories import Memories
-from gcnloom_sim.model.sequencer import Sequencer
 from gcnloom_sim.model.sparse import SparseEngine
 from gcnloom_sim.model.update import Update
 from gcnloom_spec.commands import (
@@ -64,10 +64,10 @@ class Model:
         self._sparse = SparseEngine(config)
         self._dense = DenseEngine(config)
         self._update = Update(config, self._bytes)
-        self._begin(0, 0)
+        self._epilogue = Epilogue(config, self._update.scales)
+        self._begin()
 
-    def _begin(self, seed: int, step: int) -> None:
-        self._epilogue = Epilogue(self.config, self._update.scales, seed=seed, step=step)
+    def _begin(self) -> None:
         self._tokens = Tokens()
         self._stores = Waiting[Store]("store", self._write_items, self._tokens.signal)
         self._steps = Waiting[Step]("step", self._step, self._tokens.signal)
@@ -111,13 +111,14 @@ class Model:
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Execute a program that lies in device memory."""
         for name, value in (("seed", seed), ("step", step)):
             if not 0 <= value < 1 << 32:
                 raise DeviceError(f"{name}={value} is no 32-bit word; try 0..{(1 << 32) - 1}")
-        self._begin(seed, step)
+        self._begin()
+        self._epilogue.begin(seed=seed, step=step, keep=keep)
         self._update.judged = judged
         sequencer = Sequencer(step=step, count=commands)
         fetched: dict[tuple[int, int], Sequence[Command | Repeat]] = {}

@@ -24,6 +24,7 @@ from gcnloom.errors import ConfigError
 from gcnloom.training.checkpoint import load_checkpoint
 from gcnloom.training.inference import Inference
 from gcnloom.training.loss import accuracy
+from gcnloom.training.weights import load_weights
 
 __all__ = ["add_commands"]
 
@@ -32,9 +33,13 @@ def add_commands(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "infer", help="classify nodes with a trained GCN",
-        description="Classify every node of a graph with the weights of a checkpoint.",
+        description="Classify every node of a graph with trained weights.",
     )  # fmt: skip
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", type=Path, metavar="FILE")
+    source.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights1, weights2... of an .npz file"
+    )
     add_data(parser)
     add_device(parser)
     add_serial(parser)
@@ -45,12 +50,16 @@ def add_commands(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     check_writable(options, output=options.output)
-    checkpoint = load_checkpoint(options.checkpoint)
+    if options.weights:
+        weights, seed = load_weights(options.weights), 0
+    else:
+        checkpoint = load_checkpoint(options.checkpoint)
+        weights, seed = checkpoint.group("model"), checkpoint.meta["options"]["seed"]
     progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
-    graph = load_graph(options, checkpoint.meta["options"]["seed"])
+    graph = load_graph(options, seed)
     with open_device(options, progress) as device:
         progress.stage("inferring")
-        inference = Inference(graph, checkpoint, device, serial=options.serial)
+        inference = Inference(graph, weights, device, serial=options.serial)
         logits = inference.logits()
         cycles = inference.cycles
         if device.window.streaming:

@@ -33,6 +33,7 @@ from gcnloom.training.epoch import Epoch
 from gcnloom.training.options import OPTIMISERS, UPDATES, Options
 from gcnloom.training.result import result
 from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import load_weights, save_weights
 
 __all__ = ["add_commands"]
 
@@ -81,6 +82,14 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--checkpoint-every", type=int, default=0, metavar="N", help="also every N epochs"
     )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE",
+        help="begin with weights1, weights2... of an .npz file instead of random ones",
+    )  # fmt: skip
+    parser.add_argument(
+        "--save-weights", type=Path, metavar="FILE",
+        help="also write the weights kept there, as numbers with exponents",
+    )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint")
     parser.add_argument("--force", action="store_true", help="replace an existing checkpoint")
     parser.add_argument(
@@ -96,7 +105,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")
     path = _checkpoint_path(options)
-    check_writable(options, checkpoint=path)
+    if options.weights and options.resume:
+        raise ConfigError("--weights and --resume both say how to begin; try one of them")
+    check_writable(options, checkpoint=path, **{"save-weights": options.save_weights})
+    first = load_weights(options.weights) if options.weights else None
     earlier = load_checkpoint(path) if options.resume else None
     progress = Progress(
         sys.stderr, epochs=options.epochs, quiet=options.quiet, verbose=options.verbose
@@ -108,10 +120,15 @@ def _run(options: argparse.Namespace) -> int:
         trainer = trainer_for(graph, settings, device)
         if earlier is not None:
             trainer.restore(earlier)
+        if first is not None:
+            trainer.start_from(first)
         build = time.perf_counter() - begin
         try:
             trainer.run(_watcher(trainer, path, options.checkpoint_every, progress))
             save_checkpoint(path, trainer.checkpoint())
+            if options.save_weights:
+                width = device.config.operand_width
+                save_weights(options.save_weights, trainer.best, width)
         except KeyboardInterrupt:
             progress.close()
             return _interrupted(trainer, path, options.arguments)

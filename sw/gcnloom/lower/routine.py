@@ -97,7 +97,7 @@ class Training:
 
     def routine(
         self, exponents: Mapping[str, int], wanted: Mapping[str, int], *, epochs: int,
-        every: int = 0, patience: int = 0,
+        every: int = 0, patience: int = 0, begun: int = 0, owes: bool = False,
     ) -> Routine:  # fmt: skip
         """Train for so many epochs.
 
@@ -110,6 +110,10 @@ class Training:
             Judge the validation nodes whenever so many epochs are done; 0: never.
         patience : int
             End after so many judgements without a smaller loss; 0: never.
+        begun : int
+            Epochs done since the last judgement was due.
+        owes : bool
+            Whether that has still to be done.
         """
         network = self._network
         begin = [
@@ -119,18 +123,19 @@ class Training:
             *fit_backward(network),
             *fit_inference(network),
         ]
-        rounds, rest = divmod(epochs, every) if every else (0, epochs)
         parts = [Part(program=self._program(begin))]
+        if owes:
+            parts += self._judgement(1, patience, len(parts))
+        first = min(epochs, every - begun) if begun else 0
+        if first:
+            parts += self._epochs(first, len(parts))
+            if begun + first == every:
+                parts += self._judgement(1, patience, len(parts))
+        rounds, rest = divmod(epochs - first, every) if every else (0, epochs)
         if rounds:
-            parts += self._epochs(every, 1)
-            parts += [
-                Part(program=self._program(fit_inference(network))),
-                Part(program=self._infer),
-                Part(
-                    program=self._program(fit_inference(network)), back=1,
-                    repeat=Repeat(passes=rounds, loop=VALIDATIONS, patience=patience),
-                ),
-            ]  # fmt: skip
+            back = len(parts)
+            parts += self._epochs(every, back)
+            parts += self._judgement(rounds, patience, back)
         if rest:
             parts += self._epochs(rest, len(parts))
         return Routine(parts=parts, config=self._lowered.config, names=network.every_name())
@@ -140,6 +145,16 @@ class Training:
         return [
             Part(program=self._forward),
             Part(program=self._descend, repeat=repeat, back=first),
+        ]
+
+    def _judgement(self, passes: int, patience: int, back: int) -> list[Part]:
+        """Judge the validation nodes; go back so that it is done so often."""
+        fit = self._program(fit_inference(self._network))
+        repeat = Repeat(passes=passes, loop=VALIDATIONS, patience=patience)
+        return [
+            Part(program=fit),
+            Part(program=self._infer),
+            Part(program=fit, repeat=repeat, back=back),
         ]
 
     def _program(self, commands: Iterable[Command]) -> Program:

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.errors import MemoryFullError, ProgramError
+from gcnloom.errors import MemoryFullError
 from gcnloom.programs.access import DEVICE, accesses_of
 from gcnloom.programs.encoding import opcodes
 from gcnloom.programs.steps import steps
-from gcnloom_spec.commands import Command, Store
-from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.commands import Command, Loss, Store
+from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Opcode
 
-__all__ = ["ADDRESSES", "NEVER", "Segment", "Sizes", "check_streams", "cut", "relocate"]
+__all__ = ["ADDRESSES", "NEVER", "Segment", "Sizes", "cut", "relocate"]
 
 ADDRESSES: Mapping[Opcode, tuple[str, ...]] = {
     Opcode.LOAD: ("address",),
@@ -24,11 +24,13 @@ ADDRESSES: Mapping[Opcode, tuple[str, ...]] = {
     Opcode.DRAIN: (),
     Opcode.TRANSFORM: (),
     Opcode.STORE: ("address",),
+    Opcode.LOSS: ("address", "labels", "gradients"),
+    Opcode.STEP: ("address", "operands"),
+    Opcode.SCALE: (),
 }
-"""Fields with addresses of device memory, of each command that a segment may have.
+"""Fields with addresses of what lies in device memory, of each command that a segment may have.
 
-Scales follow from the statistics of a whole run, which the start of a segment clears, and a repeat
-knows of one place only: neither they nor what goes with them may be cut.
+The record of a loss, whose place depends on the step, lies behind the segment's commands.
 """
 NEVER = 1 << 40
 """Number of a segment that does not come."""
@@ -56,9 +58,14 @@ class Sizes:
     most: int
     wanted: int
 
-    def program_pages(self, commands: int) -> int:
-        """Pages of so many commands."""
-        return -(-commands * COMMAND_BYTES // (self.config.memory_bytes * self.page))
+    def program_words(self, commands: int) -> int:
+        """Words of so many commands."""
+        return -(-commands * COMMAND_BYTES // self.config.memory_bytes)
+
+    def program_pages(self, commands: int, losses: int) -> int:
+        """Pages of so many commands and of the records that so many losses leave."""
+        records = losses * self.config.record.words_per_item
+        return -(-(self.program_words(commands) + records) // self.page)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,19 +105,6 @@ class _Touch(NamedTuple):
     write: bool
 
 
-def check_streams(words: NDArray[np.uint64]) -> None:
-    """Raise :class:`~gcnloom.errors.ProgramError` for commands that cannot run in segments."""
-    whole = [int(opcode) for opcode in Opcode if opcode not in ADDRESSES]
-    found = np.flatnonzero(np.isin(opcodes(words), whole))
-    if len(found):
-        name = Opcode(int(opcodes(words)[found[0]])).name.lower()
-        raise ProgramError(
-            f"command {found[0]} ({name}) belongs to a training on the device, which does not run "
-            "while the host streams what the device memory has no room for; try more "
-            "memory_megabytes or the update on the host"
-        )
-
-
 def cut(commands: Sequence[Command], sizes: Sizes) -> list[Segment]:
     """Cut a program where no store is under way, as seldom as memory allows.
 
@@ -143,26 +137,57 @@ def relocate(words: NDArray[np.uint64], spans: Sequence[range], bases: Pages, pa
         columns = word.unpack(words[where, : word.limbs])
         for name in names:
             span = np.searchsorted(firsts, columns[name] // page, side="right") - 1
-            columns[name] += (bases[span] - firsts[span]) * page
+            moved = (bases[span] - firsts[span]) * page
+            columns[name] += (
+                np.where(columns["gradient"], moved, 0) if name == "gradients" else moved
+            )
         words[where, : word.limbs] = word.pack(**columns)
 
 
 def _touches(command: Command, sizes: Sizes) -> Iterator[_Touch]:
-    if not ADDRESSES[command.opcode]:
-        return
-    for access in accesses_of(command, sizes.config):
-        if access.space != DEVICE or access.high == access.low:
-            continue
-        first, last = access.low // sizes.page, -(-access.high // sizes.page)
-        whole_first = whole_last = last
-        if isinstance(command, Store):
-            # The bytes of the last word that no item fills are kept.
-            config = sizes.config
+    config = sizes.config
+    match command:
+        case Store():
             packing = config.sums if command.raw else config.vector
-            full = command.count * packing.item_bytes // config.memory_bytes
-            whole_first = -(-access.low // sizes.page)
-            whole_last = max(whole_first, (access.low + full) // sizes.page)
-        yield _Touch(first, last, whole_first, whole_last, access.write)
+            yield _written(sizes, command.address, command.count, packing)
+        case Loss():
+            yield from _loss_touches(command, sizes)
+        case _:
+            for access in accesses_of(command, config):
+                if access.space == DEVICE and access.high > access.low:
+                    yield _touch(sizes, access.low, access.high, write=access.write)
+
+
+def _loss_touches(command: Loss, sizes: Sizes) -> Iterator[_Touch]:
+    """Touches of a loss: panels, which are as far apart as it says, keep their distance."""
+    config, apart = sizes.config, range(command.panels)
+    logits = command.address + apart[-1] * command.pitch + config.sums.words(command.count)
+    yield _touch(sizes, command.address, logits)
+    labels = command.labels + config.label.words(command.count)
+    yield _touch(sizes, command.labels, labels)
+    if command.gradient:
+        starts = [command.gradients + panel * command.gradient_pitch for panel in apart]
+        for start in starts:
+            yield _written(sizes, start, command.count, config.vector)
+        last = starts[-1] + config.vector.words(command.count)
+        yield _touch(sizes, command.gradients, last, write=True)
+
+
+def _written(sizes: Sizes, address: int, count: int, packing: Packing) -> _Touch:
+    """Items that are written; the bytes of the last word that no item fills are kept."""
+    full = address + count * packing.item_bytes // sizes.config.memory_bytes
+    return _touch(sizes, address, address + packing.words(count), full=full, write=True)
+
+
+def _touch(
+    sizes: Sizes, low: int, high: int, *, full: int | None = None, write: bool = False
+) -> _Touch:
+    """Words `low` up to `high` that are touched, of which those up to `full` are overwritten."""
+    first, last = low // sizes.page, -(-high // sizes.page)
+    if full is None:
+        return _Touch(first, last, last, last, write)
+    whole_first = -(-low // sizes.page)
+    return _Touch(first, last, whole_first, max(whole_first, full // sizes.page), write)
 
 
 def _ranges(
@@ -172,18 +197,18 @@ def _ranges(
     stamps: Pages,
 ) -> Iterator[range]:
     """Commands of each segment; `stamps` tells which one touched a page last."""
-    start = number = pages = 0
+    start = number = pages = losses = 0
     for step in steps(commands):
         inside = [touch for index in step for touch in touches[index]]
+        records = sum(isinstance(commands[index], Loss) for index in step)
         more = _stamp(stamps, inside, number)
-        if pages + more + sizes.program_pages(step.stop - start) > sizes.wanted and (
-            step.start > start
-        ):
+        program = sizes.program_pages(step.stop - start, losses + records)
+        if pages + more + program > sizes.wanted and step.start > start:
             yield range(start, step.start)
-            start, number, pages = step.start, number + 1, 0
+            start, number, pages, losses = step.start, number + 1, 0, 0
             more = _stamp(stamps, inside, number)
-        pages += more
-        need = pages + sizes.program_pages(step.stop - start)
+        pages, losses = pages + more, losses + records
+        need = pages + sizes.program_pages(step.stop - start, losses)
         if need > sizes.most:
             raise _too_small(step, need, sizes)
     yield range(start, len(commands))

@@ -2,7 +2,7 @@
 """Full-batch training that stays on the device: products, loss, weight step and early stopping."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import log
 
 import numpy as np
@@ -70,14 +70,17 @@ class DeviceTrainer(Trainer):
             self._training = self._resident.first(self.weights)
             self._take(self._training)
         left = self.options.epochs - self._training.step
-        if left <= 0 or self.stopped_early:
+        if (left <= 0 and not self._training.owes) or self.stopped_early:
             return
 
         def watch(step: int) -> None:
-            self._read_history(step, progress)
+            # The last epoch is judged a little later.
+            self._read_history(step - self._resident.judges(step), progress)
 
         state, result = self._resident.run(self._training, left, watch)
-        self._read_history(state.step, progress)
+        self._read_history(state.step, progress, owes=state.owes)
+        if self._training.owes:
+            self._judge_late(self._training.step)
         self._training = state
         self.clipped = self._resident.clipped
         self._take(state)
@@ -106,7 +109,7 @@ class DeviceTrainer(Trainer):
         )  # fmt: skip
         self._training = State(
             step=meta["step"], masters=masters, used=tuple(meta["used"]), wanted=meta["wanted"],
-            judged=Judged(**meta["judged"]),
+            judged=Judged(**meta["judged"]), owes=meta["owes"],
         )  # fmt: skip
         self._take(self._training)
 
@@ -116,29 +119,39 @@ class DeviceTrainer(Trainer):
         self.best = self.weights
         self._state = self._snapshot()
 
-    def _read_history(self, step: int, progress: Callable[[Epoch], None]) -> None:
-        """Read what the losses left of the epochs up to `step`."""
-        done = len(self.history)
+    def _read_history(
+        self, step: int, progress: Callable[[Epoch], None], *, owes: bool = False
+    ) -> None:
+        """Read what the losses left of the epochs up to `step`, which may owe its judgement."""
+        done, graph = len(self.history), self.graph
         if step <= done:
             return
-        graph, every = self.graph, self.options.validate_every
         trained = self._resident.records(range(done, step), inference=False)
-        after = range(done + 1, step + 1)
-        judged = self._resident.records(after, inference=True) if every else {}
         for index, number in enumerate(range(done + 1, step + 1)):
-            validated = every and number % every == 0 and len(graph.val)
+            judged = self._resident.judges(number) and not (owes and number == step)
+            val, val_loss = self._judgement(number) if judged else (None, None)
             epoch = Epoch(
                 epoch=number,
                 loss=float(trained["train_loss"][index]) * NATS / len(graph.train),
                 train=float(trained["train_correct"][index]) / len(graph.train),
-                val=float(judged["val_correct"][index]) / len(graph.val) if validated else None,
-                val_loss=(
-                    float(judged["val_loss"][index]) * NATS / len(graph.val) if validated else None
-                ),
-                cycles=0, saturations=0,
+                val=val, val_loss=val_loss, cycles=0, saturations=0,
             )  # fmt: skip
             self.history.append(epoch)
             progress(epoch)
+
+    def _judge_late(self, number: int) -> None:
+        """Complete an epoch that was interrupted before it was judged."""
+        val, val_loss = self._judgement(number)
+        self.history[number - 1] = replace(self.history[number - 1], val=val, val_loss=val_loss)
+
+    def _judgement(self, number: int) -> tuple[float | None, float | None]:
+        """Read what the validation nodes showed after an epoch."""
+        nodes = len(self.graph.val)
+        if not nodes:
+            return None, None
+        record = self._resident.records(range(number, number + 1), inference=True)
+        loss = float(record["val_loss"][0]) * NATS / nodes
+        return float(record["val_correct"][0]) / nodes, loss
 
     def _snapshot(self) -> Checkpoint:
         basis = super()._snapshot()
@@ -156,5 +169,6 @@ class DeviceTrainer(Trainer):
             "used": list(state.used),
             "wanted": state.wanted,
             "judged": asdict(state.judged),
+            "owes": state.owes,
         }
         return Checkpoint(arrays=arrays, meta=meta)

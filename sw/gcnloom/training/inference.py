@@ -8,19 +8,19 @@ from gcnloom.device import Device
 from gcnloom.errors import CheckpointError
 from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
-from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.engine import Engine
 
 __all__ = ["Inference"]
 
 
 class Inference:
-    """The weights kept in a checkpoint, on a graph and a device.
+    """Weights of a trained network, on a graph and a device.
 
     Parameters
     ----------
     graph : Graph
-    checkpoint : Checkpoint
+    weights : list of NDArray[np.float64]
+        By layer.
     device : Device
         Its memory is cleared.
     serial : bool
@@ -28,15 +28,16 @@ class Inference:
     """
 
     def __init__(
-        self, graph: Graph, checkpoint: Checkpoint, device: Device, *, serial: bool = False
-    ) -> None:
-        widths = tuple(checkpoint.meta["widths"])
+        self, graph: Graph, weights: list[NDArray[np.float64]], device: Device, *,
+        serial: bool = False,
+    ) -> None:  # fmt: skip
+        widths = (weights[0].shape[0], *(array.shape[1] for array in weights))
         if graph.features.shape[1] != widths[0]:
             raise CheckpointError(
-                f"the checkpoint's network takes {widths[0]} features and {graph.name!r} has "
+                f"the network takes {widths[0]} features and {graph.name!r} has "
                 f"{graph.features.shape[1]}; try the data it was trained on"
             )
-        self._weights = checkpoint.group("model")
+        self._weights = weights
         network = Network(widths=widths)
         self._engine = Engine(graph, network, device, sampled=False, serial=serial)
 

@@ -17,7 +17,7 @@ __all__ = ["Masters", "pack_masters", "unpack_masters"]
 
 MOMENTUM_ROOM = 6
 """Powers of two by which a momentum may exceed the first gradient: it sums up some ten of them."""
-LEAST_RANGE = 1
+LEAST_RANGE = 2
 """Weights up to ``2 ** LEAST_RANGE`` fit at least."""
 WEIGHT_ROOM = 4
 """Powers of two by which weights may outgrow the first ones."""

@@ -69,10 +69,10 @@ class Options:
     layers: int = 2
     epochs: int = 200
     optimiser: str = "sgd"
-    lr: float = 0.1
+    lr: float = 0.05
     momentum: float = 0.9
-    weight_decay: float = 5e-3
-    dropout: float = 0.25
+    weight_decay: float = 1e-2
+    dropout: float = 0.5
     rounding: str = "nearest"
     patience: int = 0
     seed: int = 0

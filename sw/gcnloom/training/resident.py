@@ -39,6 +39,8 @@ class State:
     wanted : dict[str, int]
         Wanted exponents by tensor name.
     judged : Judged
+    owes : bool
+        Whether it was interrupted before the last epoch was judged, which was due.
     """
 
     step: int
@@ -46,6 +48,7 @@ class State:
     used: tuple[int, ...]
     wanted: dict[str, int]
     judged: Judged = NOTHING_JUDGED
+    owes: bool = False
 
 
 class Resident:
@@ -125,6 +128,7 @@ class Resident:
         routine = training.routine(
             self._exponents(state), state.wanted, epochs=epochs, every=every,
             patience=-(-options.patience // every) if every else 0,
+            begun=state.step % every if every else 0, owes=state.owes,
         )  # fmt: skip
         self._write(state)
         result = engine.run_routine(routine, step=state.step, judged=state.judged, watch=watch)
@@ -134,6 +138,11 @@ class Resident:
                 name = f"weights{layer}"
                 self.clipped[name] = self.clipped.get(name, 0) + int(clipped)
         return self._read(state, result), result
+
+    def judges(self, step: int) -> bool:
+        """Whether validation nodes are judged once so many epochs are done."""
+        every = self._options.validate_every
+        return every > 0 and step % every == 0
 
     def records(self, steps: range, *, inference: bool) -> dict[str, NDArray[np.int64]]:
         """Read what the losses left of some steps."""
@@ -176,8 +185,12 @@ class Resident:
         return exponents
 
     def _write(self, state: State) -> None:
-        """Write weights and momenta, and the weights as operands."""
+        """Write weights and momenta, and the weights as operands; forget judgements."""
         device, lowered = self._engine.device, self._engine.lowered
+        judged = device.config.record.words(self.losses.steps)
+        device.write_bytes(
+            self.losses.inference_records, bytes(judged * device.config.memory_bytes)
+        )
         width = device.config.operand_width
         for layer, (masters, used) in enumerate(
             zip(state.masters, state.used, strict=True), start=1
@@ -201,9 +214,15 @@ class Resident:
         used = (network.identifier(f"used_weights{layer}") for layer in range(1, len(masters) + 1))
         return State(
             step=result.ended.step, masters=tuple(masters), judged=result.ended.judged,
+            owes=self.judges(result.ended.step) and not self._judged(result.ended.step),
             used=tuple(int(exponents[number]) for number in used),
             wanted={name: int(wanted[n]) for n, name in names.items() if name in state.wanted},
         )  # fmt: skip
+
+    def _judged(self, step: int) -> bool:
+        """Whether a judgement has left its record, which a run finds empty."""
+        record = self.records(range(step, step + 1), inference=True)
+        return any(column.any() for column in record.values())
 
     def _fitting(self, masters: Masters) -> int:
         """Shift by which weights just fit their operands."""

@@ -19,6 +19,7 @@ from gcnloom.training.engine import MOST_REPEATS, PASSES, Engine
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import accuracy, cross_entropy
 from gcnloom.training.options import Options
+from gcnloom.training.weights import require_shapes
 
 __all__ = ["Trainer", "first_weights", "weights_sha256"]
 
@@ -82,6 +83,12 @@ class Trainer:
         losses = [epoch.val_loss for epoch in self.history if epoch.val_loss is not None]
         patience = self.options.patience
         return 0 < patience < len(losses) and min(losses[-patience:]) >= min(losses[:-patience])
+
+    def start_from(self, weights: list[Array]) -> None:
+        """Begin with these weights instead of random ones; before :meth:`run`."""
+        require_shapes(weights, self.engine.network)
+        self.weights = self.best = [array.astype(np.float64) for array in weights]
+        self._state = self._snapshot()
 
     def run(self, progress: Callable[[Epoch], None] = lambda _: None) -> None:
         """Train to the last epoch or until stopped early; `progress` sees every epoch.

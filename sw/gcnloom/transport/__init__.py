@@ -103,21 +103,21 @@ class Transport(Protocol):
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Run a program that lies in device memory; return when it has ended.
 
-        Counters and statistics start from zero. With a `watch` an interruption from the keyboard
-        ends the run at the next repeat that advances the step. Raises
-        :class:`~gcnloom.errors.DeviceError` or :class:`~gcnloom.errors.ProgramError` where the
-        program stops or hangs.
+        Counters start from zero; statistics do too, unless the device is to `keep` them and go
+        on from there. With a `watch` an interruption from the keyboard ends the run at the next
+        repeat that advances the step. Raises :class:`~gcnloom.errors.DeviceError` or
+        :class:`~gcnloom.errors.ProgramError` where the program stops or hangs.
         """
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run, by their names in the register map."""
 
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return envelopes and saturations of the last run, by tensor id."""
+        """Return envelopes and saturations of the last run, and of what it kept, by tensor id."""
 
     def scales(self) -> NDArray[np.int64]:
         """Return exponents, wanted exponents and shifts, a row each, by tensor id."""

@@ -1,46 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """When pages of device memory are touched next, as far as programs repeat."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.programs.segments import NEVER, Segment
+from gcnloom.transport.plans import Plan
 
-__all__ = ["Forecast", "Plan"]
+__all__ = ["Forecast"]
 
 MOST_PLANS = 16
 """Programs that are remembered."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """A program in segments.
-
-    Attributes
-    ----------
-    key : bytes
-        Names it.
-    segments : sequence of Segment
-    headers : NDArray[np.uint64]
-        First limb of each command, with tokens that stay within its segment.
-    """
-
-    key: bytes
-    segments: Sequence[Segment]
-    headers: NDArray[np.uint64]
-
-    @cached_property
-    def first(self) -> NDArray[np.int64]:
-        """First segment that touches each page up to the highest, or :data:`NEVER`."""
-        highest = max(int(segment.pages.max(initial=-1)) for segment in self.segments)
-        first = np.full(highest + 1, NEVER)
-        for number, segment in reversed(list(enumerate(self.segments))):
-            first[segment.pages] = number
-        return first
 
 
 class Forecast:
@@ -86,9 +56,12 @@ class Forecast:
         self._due[pages] = np.where(again, segment.following, self._later[pages])
 
     def due(self, pages: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Segment that touches each page next, counted from the program's first."""
+        """Segment that touches each page next, counted from the program's first.
+
+        A page below 0 is none, which no segment touches.
+        """
         found = np.full(len(pages), NEVER)
-        known = pages < len(self._due)
+        known = (pages >= 0) & (pages < len(self._due))
         found[known] = self._due[pages[known]]
         return found
 

@@ -75,12 +75,12 @@ class Link:
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Run a program that lies in the device's memory."""
         self.runs += 1
         return self._transport.run(
-            program_address, commands, seed, step, judged=judged, watch=watch
+            program_address, commands, seed, step, judged=judged, watch=watch, keep=keep
         )
 
     def counters(self) -> dict[str, int]:

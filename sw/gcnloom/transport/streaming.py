@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host keeps device memory and sends to the device what a segment of a program touches."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import LoomError, MemoryFullError
-from gcnloom.programs.crossing import without_crossing_tokens
-from gcnloom.programs.encoding import LIMBS, decode, unpack_by_opcode
-from gcnloom.programs.segments import Segment, Sizes, check_streams, cut, relocate
+from gcnloom.programs.encoding import LIMBS, opcodes
+from gcnloom.programs.records import Lent, lend_records
+from gcnloom.programs.repeating import Sequencer
+from gcnloom.programs.segments import Segment, Sizes, relocate
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
-from gcnloom.transport.forecast import Forecast, Plan
+from gcnloom.transport.forecast import Forecast
+from gcnloom.transport.interrupt import held_back
 from gcnloom.transport.link import Link
 from gcnloom.transport.pages import NOWHERE, PageTable, stretches
-from gcnloom_spec.isa import COMMAND_BYTES, WORDS
-from gcnloom_spec.registers import STATISTICS
+from gcnloom.transport.plans import Part, Plan
+from gcnloom_spec.isa import COMMAND_BYTES, Opcode
 
 __all__ = ["Stream"]
 
@@ -28,8 +28,6 @@ MOST_FRAMES = 1 << 14
 SHARE = 0.25
 """Part of the window that a segment takes, unless a single step needs more: the rest stays for
 what is used again."""
-PATCHED = "shift"
-"""Field that changes from run to run, and neither an address nor a token with it."""
 
 
 class Stream:
@@ -47,11 +45,6 @@ class Stream:
         Of the device.
     used : int
         Words of the device that something lies in; it stays at the same addresses.
-
-    Attributes
-    ----------
-    envelopes, saturations : NDArray[np.int64]
-        Of the last run, by tensor id.
     """
 
     def __init__(self, link: Link, identity: Identity, *, used: int) -> None:
@@ -65,8 +58,6 @@ class Stream:
         self._memory = np.zeros((0, self._page_bytes), dtype=np.uint8)
         self._table, self._forecast = PageTable(frames), Forecast()
         self._counters: Counter[str] = Counter()
-        self.envelopes = np.zeros(STATISTICS, dtype=np.int64)
-        self.saturations = np.zeros(STATISTICS, dtype=np.int64)
         there = np.arange(min(frames, -(-used // page)))
         self._table.enter(there, there, changed=True)
         if used > frames * page:
@@ -99,40 +90,60 @@ class Stream:
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
-        """Run a program segment by segment; one that goes on to another is refused."""
-        raw = self.read(program_address, self._program_words(commands))[: commands * COMMAND_BYTES]
-        words = np.frombuffer(raw, dtype="<u8").astype(np.uint64).reshape(commands, LIMBS)
-        plan = self._plan(words)
-        words[:, 0] = plan.headers
+        """Run a program segment by segment, and do what its repeats say."""
         self._counters.clear()
-        self.envelopes[:] = self.saturations[:] = 0
-        self._forecast.begin(plan)
-        ended, interrupted = Ended(step=step, judged=judged), False
-        for number, segment in enumerate(plan.segments):
-            part = words[segment.commands.start : segment.commands.stop].copy()
-            with self._told(plan, segment):
-                base = self._bring(segment, part, number)
-                ended = self._link.run(
-                    base, len(part), seed, step, judged=ended.judged, watch=watch
-                )
-            interrupted |= ended.interrupted
-            self._add_results()
-            self._forecast.passed(segment)
-        return replace(ended, interrupted=interrupted)
+        sequencer = Sequencer(step=step, count=commands)
+        parts: dict[tuple[int, int], Part] = {}
+        # An interruption would end the segment that it meets; it is to end the epoch.
+        with held_back() if watch else nullcontext(bool) as asked:
+            while sequencer.count:
+                place = sequencer.offset, sequencer.count
+                if place not in parts:
+                    parts[place] = self._part(program_address + place[0], place[1])
+                part = parts[place]
+                judged = self._run_part(part, seed, sequencer.step, judged, keep=keep)
+                keep = True
+                sequencer.follow(part.repeat, worse=judged.worse, finish=asked())
+                if watch and part.repeat.advance:
+                    watch(sequencer.step)
+            return Ended(step=sequencer.step, judged=judged, interrupted=asked())
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run, those of its segments added up."""
         return dict(self._counters)
 
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return envelopes and saturations of the last run, its segments taken together."""
-        return self.envelopes.copy(), self.saturations.copy()
+        """Return envelopes and saturations of the last run, of which each segment keeps all."""
+        return self._link.statistics()
 
-    def _bring(self, segment: Segment, words: NDArray[np.uint64], number: int) -> int:
-        """Bring what a segment touches and its commands; return the word where they begin."""
-        program = self._sizes.program_pages(len(words))
+    def _run_part(self, part: Part, seed: int, step: int, judged: Judged, *, keep: bool) -> Judged:
+        """Run commands up to a repeat; return what is judged then."""
+        plan = self._forecast.known(part.key) or Plan.of(part, self._sizes)
+        words = part.words.copy()
+        words[:, 0] = plan.headers
+        self._forecast.begin(plan)
+        for number, segment in enumerate(plan.segments):
+            inside = words[segment.commands.start : segment.commands.stop].copy()
+            with self._told(plan, segment):
+                base, lent = self._bring(segment, inside, number, step)
+                ended = self._link.run(base, len(inside), seed, step, judged=judged, keep=keep)
+                self._put_home(lent)
+            judged, keep = ended.judged, True
+            self._counters.update(self._link.counters())
+            self._forecast.passed(segment)
+        return judged
+
+    def _bring(
+        self, segment: Segment, words: NDArray[np.uint64], number: int, step: int
+    ) -> tuple[int, Lent]:
+        """Bring what a segment touches and its commands.
+
+        Returns the word where these begin, and the records that will lie behind them.
+        """
+        losses = int(np.count_nonzero(opcodes(words) == Opcode.LOSS))
+        program = self._sizes.program_pages(len(words), losses)
         bases, base = self._table.place(segment.spans, program, self._worth(number))
         frames = np.concatenate(
             [
@@ -144,21 +155,28 @@ class Stream:
         self._make_room(segment, frames, np.arange(base, base + program))
         self._send(segment, frames)
         relocate(words, segment.spans, bases, self._sizes.page)
+        config, start = self._sizes.config, base * self._sizes.page
+        own = self._sizes.program_words(len(words))
+        lent = lend_records(words, start + own, step, config.record)
         data = words.astype("<u8").tobytes()
-        size = self._program_words(len(words)) * self._sizes.config.memory_bytes
-        self._link.write(base * self._sizes.page, data + bytes(size - len(data)))
+        self._link.write(start, data.ljust(own * config.memory_bytes, b"\0"))
         # Whatever comes of the run, the device has these words now.
         fresh = self._table.page_of[frames] != segment.pages
         self._table.enter(frames[fresh], segment.pages[fresh], changed=True)
         self._table.changed[frames[segment.written]] = True
-        return base * self._sizes.page
+        return start, lent
 
-    def _add_results(self) -> None:
-        """Add what the last segment has counted."""
-        self._counters.update(self._link.counters())
-        envelopes, saturations = self._link.statistics()
-        self.envelopes |= envelopes
-        self.saturations += saturations
+    def _put_home(self, lent: Lent) -> None:
+        """Put records that the device has left behind a program where they belong."""
+        if not lent.homes:
+            return
+        each = lent.words // len(lent.homes)
+        data = self._link.read(lent.address, lent.words)
+        for number, home in enumerate(lent.homes):
+            item = bytearray(self.read(home, each))
+            left = data[number * len(item) : (number + 1) * len(item)]
+            item[lent.bytes_of] = left[lent.bytes_of]
+            self.write(home, bytes(item))
 
     @contextmanager
     def _told(self, plan: Plan, segment: Segment) -> Iterator[None]:
@@ -219,20 +237,11 @@ class Stream:
         wait = 1 + np.maximum(0, self._forecast.due(page_of) - number)
         return np.where(page_of == NOWHERE, 0.0, (1.0 + self._table.changed) / wait)
 
-    def _plan(self, words: NDArray[np.uint64]) -> Plan:
-        """Cut a program, unless one that differs in nothing that matters was cut before."""
-        key = _key(words)
-        plan = self._forecast.known(key)
-        if plan is None:
-            check_streams(words)
-            segments = cut(decode(words), self._sizes)
-            starts = np.array([segment.commands.start for segment in segments])
-            headers = without_crossing_tokens(words, starts)[:, 0].copy()
-            plan = Plan(key=key, segments=segments, headers=headers)
-        return plan
-
-    def _program_words(self, commands: int) -> int:
-        return -(-commands * COMMAND_BYTES // self._sizes.config.memory_bytes)
+    def _part(self, address: int, commands: int) -> Part:
+        """Commands that lie in the memory."""
+        raw = self.read(address, self._sizes.program_words(commands))[: commands * COMMAND_BYTES]
+        words = np.frombuffer(raw, dtype="<u8").astype(np.uint64)
+        return Part.of(words.reshape(commands, LIMBS))
 
     def _pages(self, address: int, words: int) -> NDArray[np.int64]:
         page = self._sizes.page
@@ -258,14 +267,3 @@ class Stream:
             ) from error
         grown[: len(self._memory)] = self._memory
         self._memory = grown
-
-
-def _key(words: NDArray[np.uint64]) -> bytes:
-    """Digest of all fields but the patched ones."""
-    masked = words.copy()
-    for opcode, (where, _) in unpack_by_opcode(words).items():
-        word = WORDS[opcode]
-        if PATCHED in word.fields:
-            ones = word.pack(**{PATCHED: (1 << word.fields[PATCHED]) - 1})
-            masked[where, : word.limbs] &= ~ones
-    return hashlib.sha256(masked.tobytes()).digest()

@@ -75,11 +75,13 @@ class Window:
 
     def run(
         self, program_address: int, commands: int, seed: int, step: int, *,
-        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None,
+        judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Run a program to its end, in segments where the host streams."""
         self._used = self.words
-        return self._now.run(program_address, commands, seed, step, judged=judged, watch=watch)
+        return self._now.run(
+            program_address, commands, seed, step, judged=judged, watch=watch, keep=keep
+        )
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run, those of its segments added up."""

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network's weights as an .npz file of plain numbers, for use elsewhere and from elsewhere."""
+
+import io
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.archive import ArchiveError, read_arrays
+from gcnloom.errors import CheckpointError
+from gcnloom.layers import Network
+from gcnloom_spec.number import exponent_for
+
+__all__ = ["load_weights", "require_shapes", "save_weights"]
+
+Array = NDArray[np.float64]
+
+
+def save_weights(path: str | Path, weights: list[Array], width: int) -> None:
+    """Write ``weights1``, ``weights2``... of shape (inner, outer) as float64.
+
+    Beside each lies ``exponent1``...: the power of two of which its mantissas are multiples on a
+    device whose operands have `width` bits.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for layer, array in enumerate(weights, start=1):
+        arrays[f"weights{layer}"] = array
+        arrays[f"exponent{layer}"] = np.array(exponent_for(array, width))
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(content.getvalue())
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path} ({error.strerror or error}); try another --save-weights path"
+        ) from error
+
+
+def load_weights(path: str | Path) -> list[Array]:
+    """Read the weights of every layer; exponents need not be there.
+
+    Raises
+    ------
+    CheckpointError
+        The file cannot be read, has no weights, or has some that do not follow each other.
+    """
+    try:
+        parts = read_arrays(path)
+    except (OSError, ArchiveError) as error:
+        raise CheckpointError(
+            f"cannot read weights from {path} ({error}); try a file of --save-weights"
+        ) from error
+    count = sum(name.rstrip("0123456789") == "weights" for name in parts)
+    names = [f"weights{layer}" for layer in range(1, count + 1)]
+    if not count or not set(names) <= set(parts):
+        raise CheckpointError(
+            f"{path} has {', '.join(sorted(parts)) or 'nothing'}, not weights1, weights2...; "
+            "try a file of --save-weights"
+        )
+    weights = [parts[name] for name in names]
+    for name, array in zip(names, weights, strict=True):
+        if array.ndim != 2 or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{name} of {path} is {array.dtype} of shape {array.shape}, no matrix of finite "
+                "numbers; try a file of --save-weights"
+            )
+    for (before, first), (name, second) in pairwise(zip(names, weights, strict=True)):
+        if first.shape[1] != second.shape[0]:
+            raise CheckpointError(
+                f"{before} of {path} is {first.shape} and {name} {second.shape}, which do not "
+                "follow each other; try a file of --save-weights"
+            )
+    return [array.astype(np.float64) for array in weights]
+
+
+def require_shapes(weights: list[Array], network: Network) -> None:
+    """Refuse weights of another network."""
+    wanted, there = [*pairwise(network.widths)], [array.shape for array in weights]
+    if there != wanted:
+        raise CheckpointError(
+            f"the weights are of shapes {there} and the network's {wanted}; "
+            "try --hidden and --layers of the training that they come from"
+        )
