@@ -159,4 +159,10 @@ GATEWARE = [
         "bank.write_enable.eq(self.write_enable.any())",
         ("tests/hw/test_grouped_memory.py",),
     ),
+    Mutation(
+        f"{HW}/core.py",
+        "epilogue.clear.eq(self.start & ~self.keep)",
+        "epilogue.clear.eq(self.start)",
+        ("tests/system/test_random_programs.py", "-k", "kept"),
+    ),
 ]
