@@ -17,8 +17,8 @@ UPDATE = [
     Mutation(f"{SPEC}/softmax.py", "np.minimum(whole, 31)", "np.minimum(whole, 9)", SOFTMAX),
     Mutation(
         f"{SPEC}/descent.py",
-        "shifted = np.clip(values, low, high) << (PRESHIFT - shift)",
-        "shifted = values << (PRESHIFT - shift)",
+        "requantise(wide, NOISE_BITS, width, noises[1])",
+        "requantise(wide, NOISE_BITS, width, noises[0])",
         ("tests/spec/test_descent.py",),
     ),
     Mutation(f"{HW}/update/scales.py", "with m.If(found):", "with m.If(1):", SCALES),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loops of programs in gateware go where the model's and a plain walk over them go."""
+"""Loops of programs in gateware go where the host's sequencer and a plain walk over them go."""
 
 import random
 from dataclasses import asdict, replace
@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 from amaranth.sim import Simulator
 
+from gcnloom.programs.repeating import Sequencer
 from gcnloom_hw.control.repeats import Repeats
-from gcnloom_sim.model.sequencer import Sequencer
 from gcnloom_spec.commands import Repeat
 from gcnloom_spec.isa import LOOPS
 
