@@ -15,8 +15,9 @@ from pathlib import Path
 from tests.breaks import GATEWARE, Mutation
 from tests.breaks_of_host import HOST
 from tests.breaks_of_step import STEP
+from tests.breaks_of_update import UPDATE
 
-MUTATIONS = [*GATEWARE, *STEP, *HOST]
+MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240

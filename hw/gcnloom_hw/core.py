@@ -22,7 +22,7 @@ from gcnloom_hw.memory.store import Store, write_request
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.transform.engine import TransformEngine
 from gcnloom_hw.update.scales import scale_entry
-from gcnloom_hw.update.sharing import share_memory, share_statistics
+from gcnloom_hw.update.sharing import count_words, share_memory, share_statistics
 from gcnloom_hw.update.unit import UpdateUnit, update_command
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import TENSOR_BITS, WORDS, Opcode, Target, Unit
@@ -157,15 +157,9 @@ class Core(wiring.Component):
         drains, steps = gates[Unit.DRAIN].o, gates[Unit.TRANSFORM].o
         self._emitting(m, resets, "drain", drains, aggregate.drains, aggregate_epilogue)
         self._emitting(m, resets, "transform", steps, transform.commands, transform_epilogue)
-        for unit, signals in (
-            (Unit.LOAD, load.signals),
-            (Unit.AGGREGATE, aggregate.signals),
-            (Unit.DRAIN, fabric.aggregate_signals),
-            (Unit.TRANSFORM, fabric.transform_signals),
-            (Unit.STORE, store.signals),
-        ):
-            m.d.comb += getattr(tokens, f"signals{unit}").eq(signals)
-
+        signals = (load, aggregate, fabric.aggregate_signals, fabric.transform_signals, store)
+        for unit, source in enumerate(signals):
+            m.d.comb += getattr(tokens, f"signals{unit}").eq(getattr(source, "signals", source))
         epilogues = (aggregate_epilogue, transform_epilogue)
         update = self._update(m, resets, reads, store, fabric, gates, tokens, epilogues)
         for epilogue in epilogues:
@@ -202,7 +196,7 @@ class Core(wiring.Component):
                     for other in Unit
                 ),
             ]
-        self._count(m, sequencer, load, aggregate, transform)
+        self._count(m, sequencer, load, store, aggregate, transform, update)
         return m
 
     def _unit(self, m, resets, name, unit):
@@ -275,21 +269,20 @@ class Core(wiring.Component):
             sequencer.finish.eq(self.finish),
             sequencer.worse.eq(self.worse),
             sequencer.quiet.eq(run.quiet),
-            run.start.eq(self.start),
-            run.reset.eq(self.reset),
             run.idle.eq(idle),
             run.waits.eq(sequencer.ends),
             run.ended.eq(sequencer.idle),
             run.advance.eq(sequencer.advance),
-            run.step.eq(self.step),
             run.hazard_now.eq(hazard),
-            self.running.eq(run.running),
-            self.progress.eq(run.progress),
-            self.hazard.eq(run.hazard),
+            *(getattr(run, name).eq(getattr(self, name)) for name in ("start", "reset", "step")),
+            *(
+                getattr(self, name).eq(getattr(run, name))
+                for name in ("running", "progress", "hazard")
+            ),
             self.fault.eq(sequencer.fault),
         ]
 
-    def _count(self, m, sequencer, load, aggregate, transform):
+    def _count(self, m, sequencer, load, store, aggregate, transform, update):
         counts = {
             "cycles": 1,
             "commands": sequencer.dispatched,
@@ -298,7 +291,7 @@ class Core(wiring.Component):
             "edge_slots": Mux(aggregate.beats, self.config.pes, 0),
             "drain_entries": aggregate.entries,
             "transform_rows": transform.rows,
-            "store_words": self.writes.valid & self.writes.ready,
+            **count_words(store, update),
         }
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]

@@ -12,10 +12,11 @@ from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
 from gcnloom_sim.random_choices import Dice
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
+from gcnloom_sim.random_transforms import outputs, passing, stationary
 from gcnloom_sim.random_updates import Updates, counted
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Source, Target
 from gcnloom_spec.items import load_group, load_packing
 from gcnloom_spec.number import limits
 
@@ -139,15 +140,11 @@ class _Author:
         count = self._several(len(self._beats) - start, least)
         base = 0 if least else self._place(Target.EDGES, self.config.edge_depth, count)
         self._edges.load(base, self._beats[start : start + count])
+        address = packing.words(start) + (self._plain_address if plain else 0)
+        weight = int(self.rng.choice(limits(self.config.operand_width)))
         self._append(
-            Load(
-                target=target,
-                base=base,
-                count=count,
-                address=packing.words(start) + (self._plain_address if plain else 0),
-                weight=int(self.rng.choice(limits(self.config.operand_width))),
-            )
-        )
+            Load(target=target, base=base, count=count, address=address, weight=weight)
+        )  # fmt: skip
 
     def _load_order(self, least: int = 0) -> None:
         packing = self.config.order
@@ -205,11 +202,8 @@ class _Author:
             return
         self._before = np.concatenate([self._before, moved])[1 - HAZARD_DISTANCE :]
         command = Aggregate(
-            edge_base=base,
-            count=count,
-            operand_base=operand_base,
-            slot_base=slot_base,
-        )
+            edge_base=base, count=count, operand_base=operand_base, slot_base=slot_base
+        )  # fmt: skip
         reach = Reach(rows=rows, slots=int(slots.max()) + 1)
         self._append(command, None if self._dice.flag(0.3) else reach)
 
@@ -232,53 +226,23 @@ class _Author:
         self._emit(command, Source.AGGREGATE)
 
     def _stationary(self) -> None:
-        config = self.config
-        count = self._dice.count(min(config.left_depth, config.sum_depth))
-        last = self._dice.flag(0.6)
-        command = Transform(
-            mode=Mode.WEIGHT_STATIONARY,
-            count=count,
-            left_base=self._dice.place(config.left_depth, count),
-            right_base=self._dice.place(config.right_depth, config.rows),
-            sum_base=self._dice.place(config.sum_depth, count),
-            slice=int(self.rng.integers(config.left_slices)),
-            first=self._dice.flag(0.5),
-            last=last,
-            bank=int(self.rng.integers(config.right_banks)),
-        )
-        self._transform(command, count)
+        command = stationary(self._dice)
+        self._transform(command, command.count)
 
     def _outputs(self) -> None:
         """One to three commands that accumulate in the array, loads between them."""
-        config = self.config
         parts = int(self.rng.integers(1, 3, endpoint=True))
         complete = self._dice.flag(0.9)
         for part in range(parts):
-            count = self._dice.count(min(config.left_depth, config.right_depth))
-            command = Transform(
-                mode=Mode.OUTPUT_STATIONARY,
-                count=count,
-                left_base=self._dice.place(config.left_depth, count),
-                right_base=self._dice.place(config.right_depth, count),
-                sum_base=self._dice.place(config.sum_depth, config.rows),
-                slice=int(self.rng.integers(config.left_slices)),
-                first=int(part == 0),
-                last=int(complete and part == parts - 1),
-                bank=int(self.rng.integers(config.right_banks)),
-            )
-            self._transform(command, config.rows)
+            last = complete and part == parts - 1
+            command = outputs(self._dice, first=int(part == 0), last=int(last))
+            self._transform(command, self.config.rows)
             if self._dice.flag(0.5):
                 self._load()
 
     def _pass(self) -> None:
-        count = self._dice.count(self.config.sum_depth)
-        command = Transform(
-            mode=Mode.PASS,
-            count=count,
-            sum_base=self._dice.place(self.config.sum_depth, count),
-            bank=int(self.rng.integers(self.config.right_banks)),
-        )
-        self._transform(command, count)
+        command = passing(self._dice)
+        self._transform(command, command.count)
 
     def _transform(self, command: Transform, vectors: int) -> None:
         if not command.last:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loops of programs in gateware go where the model's and a plain walk over them go."""
+"""Loops of programs in gateware go where the host's sequencer and a plain walk over them go."""
 
 import random
 from dataclasses import asdict, replace

@@ -11,9 +11,9 @@ from gcnloom.errors import ProgramError
 from gcnloom.programs.program import Program
 from gcnloom_sim.model import Model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
-from gcnloom_spec.commands import Aggregate, Drain, Load, Store, Transform
+from gcnloom_spec.commands import Aggregate, Drain, Load, Loss, Scale, Step, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Mode, Opcode, Source, Target, Unit
+from gcnloom_spec.isa import Destination, Mode, Opcode, Rule, Source, Target, Unit
 
 ODD = AcceleratorConfig.from_toml("odd")
 
@@ -97,7 +97,8 @@ def test_the_same_seed_writes_the_same_program():
 def test_programs_use_the_whole_command_set():
     rng = np.random.default_rng(11)
     commands = [c for _ in range(40) for c in random_program(ODD, rng)[1].commands]
-    assert {c.opcode for c in commands} == set(Opcode)
+    update = {Opcode.LOSS, Opcode.STEP, Opcode.SCALE, Opcode.REPEAT}
+    assert {c.opcode for c in commands} == set(Opcode) - update
     loads = [c for c in commands if isinstance(c, Load)]
     assert {c.target for c in loads} == set(Target)
     transforms = [c for c in commands if isinstance(c, Transform)]
@@ -123,3 +124,20 @@ def test_short_vectors_are_sliced():
     rng = np.random.default_rng(12)
     commands = [c for _ in range(5) for c in random_program(config, rng)[1].commands]
     assert {c.slice for c in commands if isinstance(c, Transform)} == {0, 1}
+
+
+def test_programs_with_updates_use_all_of_the_update_unit():
+    rng = np.random.default_rng(13)
+    commands = [c for _ in range(40) for c in random_program(ODD, rng, updates_in=5)[1].commands]
+    assert {c.opcode for c in commands} == set(Opcode) - {Opcode.REPEAT}
+    assert {c.rule for c in commands if isinstance(c, Scale)} == set(Rule)
+    steps = [c for c in commands if isinstance(c, Step)]
+    assert {c.source for c in steps} == set(Source)
+    assert {c.stochastic for c in steps} == {0, 1}
+    losses = [c for c in commands if isinstance(c, Loss)]
+    for option in ("gradient", "judged", "first"):
+        assert {getattr(c, option) for c in losses} == {0, 1}
+    assert {c.panels for c in losses} == {1, 2, 3, 4}
+    emissions = [c.emission for c in commands if isinstance(c, Drain | Transform)]
+    assert {(e.scaled, e.raw) for e in emissions} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert {(e.store, e.step) for e in emissions} == {(0, 0), (0, 1), (1, 0), (1, 1)}

@@ -33,18 +33,17 @@ class Running(wiring.Component):
         There was one since the start.
     """
 
-    start: In(1)
-    reset: In(1)
-    idle: In(1)
-    waits: In(1)
-    ended: In(1)
-    advance: In(1)
-    step: In(32)
-    hazard_now: In(1)
-    running: Out(1)
-    quiet: Out(1)
-    progress: Out(32)
-    hazard: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                **dict.fromkeys(
+                    ("start", "reset", "idle", "waits", "ended", "advance", "hazard_now"), In(1)
+                ),
+                "step": In(32),
+                **dict.fromkeys(("running", "quiet", "hazard"), Out(1)),
+                "progress": Out(32),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

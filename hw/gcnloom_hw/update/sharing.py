@@ -3,8 +3,9 @@
 
 from amaranth.lib import wiring
 
-__all__ = ["share_memory", "share_statistics"]
+__all__ = ["count_words", "share_memory", "share_statistics"]
 
+UPDATE_WORDS = ("loss_words", "step_words", "update_words")
 FIRST_READER, FIRST_WRITER = 2, 1
 """Clients before it: fetch and load; store."""
 
@@ -48,3 +49,16 @@ def share_statistics(m, core, epilogues, update):
             epilogue.forget.eq(update.forget),
             epilogue.shift.eq(update.written),
         ]
+
+
+def count_words(store, update):
+    """Return when a word is asked for by, or written for, the unit or the store unit."""
+    if update is None:
+        return {"store_words": store.wrote, **dict.fromkeys(UPDATE_WORDS, 0)}
+    moved = {
+        name: getattr(update, name).valid & getattr(update, name).ready
+        for name in ("loss_requests", "step_requests", "loss_writes", "step_writes")
+    }
+    reads = (moved["loss_requests"], moved["step_requests"])
+    counts = (*reads, moved["loss_writes"] | moved["step_writes"])
+    return {"store_words": store.wrote, **dict(zip(UPDATE_WORDS, counts, strict=True))}

@@ -22,7 +22,7 @@ __all__ = ["COUNTS", "REPEATS", "Case", "cases"]
 
 COUNTS = (1, 8, 40, 120)
 """Items of a command: few, some, many, more; cut where a memory is smaller."""
-LEAST_STEP = 4
+LEAST_STEP = 8
 """Vectors of a weight step; smaller ones, back to back, are only predicted to ten per cent."""
 REPEATS = 40
 """Commands of the kind in each program."""

@@ -77,7 +77,7 @@ class Port:
         self._latency = QUEUE + latency
         self.latency = QUEUE + self._latency
         self._flight: deque[tuple[int, int]] = deque()
-        self.waiting = [0] * (STEP + 1)
+        self.waiting = [0] * STORE
 
     writer = STORE
     """Who writes: a turn passes on in a cycle without a word."""

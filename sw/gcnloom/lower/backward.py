@@ -46,6 +46,7 @@ class _Backward(Pass):
         last = self.network.layers
         if self.descends:
             named = self.tensors.named
+            self.builder.zeros = named.get("zeros")
             for layer in range(2, last + 1):
                 weights, identity = named[f"weights{layer}"], named[f"identity{layer}"]
                 transpose(self.builder, weights, identity, named[f"weights{layer}_transposed"])

@@ -135,6 +135,9 @@ class Builder:
         Of the sparse engine, of the array.
     contents : dict of int to NDArray[np.uint64]
         What an :class:`Aggregate` or :class:`Drain` finds on chip, by its number.
+    zeros : Tensor or None
+        Vectors that fill the left memory's banks beside a tensor's last panels. Without it these
+        banks hold anything, and results have rows of no meaning that nobody may use.
     """
 
     def __init__(self, config: AcceleratorConfig, *, serial: bool = False) -> None:
@@ -143,6 +146,7 @@ class Builder:
         self.commands: list[Command] = []
         self.reaches: list[Reach | None] = []
         self.contents: dict[int, NDArray[np.uint64]] = {}
+        self.zeros: Tensor | None = None
         depths = {
             Target.OPERAND: ("operand", config.operand_depth),
             Target.EDGES: ("edge", config.edge_depth),
@@ -204,6 +208,12 @@ class Builder:
         for bank in range(min(banks, layout.panels - group * banks)):
             address = layout.panel_address(group * banks + bank, rows.start)
             self.add(Load(target=target, base=base, count=len(rows), address=address, bank=bank))
+        if target == Target.LEFT and self.zeros is not None:
+            address = self.zeros.layout.address
+            for bank in range(max(0, layout.panels - group * banks), banks):
+                self.add(
+                    Load(target=target, base=base, count=len(rows), address=address, bank=bank)
+                )
         return base
 
     def reserve(self, output: Output, panel: int, rows: range) -> Output:

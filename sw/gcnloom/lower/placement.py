@@ -78,6 +78,8 @@ class Tensors:
             if layer > 1:
                 rows = self.named[f"weights{layer}"].rows
                 self._place(f"identity{layer}", rows, network.widths[layer - 1])
+        if config.left_banks > 1:
+            self._place("zeros", config.left_depth, config.lanes)
 
     def first(self, name: str, rows: int) -> Tensor:
         """First rows of a tensor."""

@@ -80,6 +80,9 @@ class Resident:
         for layer in range(2, engine.network.layers + 1):
             layout = engine.lowered.layout(f"identity{layer}")
             device.write(layout, np.eye(layout.rows, layout.features, dtype=np.int64))
+        if device.config.left_banks > 1:
+            layout = engine.lowered.layout("zeros")
+            device.write(layout, np.zeros((layout.rows, layout.features), dtype=np.int64))
         # What the loss does not see has no gradient.
         gradient = engine.lowered.layout(f"gradient{engine.network.layers}")
         device.write(gradient, np.zeros((gradient.rows, gradient.features), dtype=np.int64))
