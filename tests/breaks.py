@@ -124,8 +124,8 @@ GATEWARE = [
     ),
     Mutation(
         f"{HW}/core.py",
-        "aggregate_epilogue.saturations + transform_epilogue.saturations",
-        "aggregate_epilogue.saturations | transform_epilogue.saturations",
+        "sum(part.saturations for part in parts)",
+        "parts[0].saturations | parts[1].saturations | parts[2].saturations",
         SMALLEST,
     ),
     Mutation(

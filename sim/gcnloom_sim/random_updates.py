@@ -119,7 +119,8 @@ class Updates:
                 tensor=self.tensor(), gradient=self.tensor(), stochastic=self._dice.flag(0.5),
                 momentum=int(rng.integers(256)), decay=int(rng.integers(256)),
                 decay_shift=int(rng.integers(64)), rate=int(rng.integers(256)),
-                rate_shift=int(rng.integers(64)), halving=int(rng.choice([0, 3, int(rng.integers(32))])),
+                rate_shift=int(rng.integers(64)),
+                halving=int(rng.choice([0, 3, int(rng.integers(32))])),
                 row=int(rng.integers((1 << 32) - vectors)),
                 feature=config.lanes * int(rng.integers((1 << 16) // config.lanes)),
             )  # fmt: skip
