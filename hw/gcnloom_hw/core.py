@@ -122,9 +122,11 @@ class Core(wiring.Component):
 
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
-        wiring.connect(m, client=load.requests, port=reads.requests1)
+        # What the update unit reads is little, and the engine before it would wait for it.
+        last = clients - 1
+        wiring.connect(m, client=load.requests, port=getattr(reads, f"requests{last}"))
         wiring.connect(m, port=reads.words0, client=sequencer.words)
-        wiring.connect(m, port=reads.words1, client=load.words)
+        wiring.connect(m, port=getattr(reads, f"words{last}"), client=load.words)
         wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=reads.answers)
 
@@ -243,10 +245,10 @@ class Core(wiring.Component):
             wiring.connect(
                 m,
                 client=getattr(update, f"{name}_requests"),
-                port=getattr(reads, f"requests{index + 2}"),
+                port=getattr(reads, f"requests{index + 1}"),
             )
             wiring.connect(
-                m, port=getattr(reads, f"words{index + 2}"), client=getattr(update, f"{name}_words")
+                m, port=getattr(reads, f"words{index + 1}"), client=getattr(update, f"{name}_words")
             )
             wiring.connect(
                 m, client=getattr(update, f"{name}_writes"), port=getattr(writes, f"i{index + 1}")
