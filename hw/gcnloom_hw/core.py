@@ -126,9 +126,11 @@ class Core(wiring.Component):
 
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
-        wiring.connect(m, client=load.requests, port=reads.requests1)
+        # What the update unit reads is little, and the engine before it would wait for it.
+        last = clients - 1
+        wiring.connect(m, client=load.requests, port=getattr(reads, f"requests{last}"))
         wiring.connect(m, port=reads.words0, client=sequencer.words)
-        wiring.connect(m, port=reads.words1, client=load.words)
+        wiring.connect(m, port=getattr(reads, f"words{last}"), client=load.words)
         wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=reads.answers)
 
