@@ -131,7 +131,7 @@ class DeviceTrainer(Trainer):
         done, graph = len(self.history), self.graph
         if step <= done:
             return
-        trained = self.resident.records(range(done, step), inference=False)
+        trained, fresh = self.resident.records(range(done, step), inference=False), []
         for index, number in enumerate(range(done + 1, step + 1)):
             judged = self.resident.judges(number) and not (owes and number == step)
             val, val_loss = self._judgement(number) if judged else (None, None)
@@ -141,7 +141,9 @@ class DeviceTrainer(Trainer):
                 train=float(trained["train_correct"][index]) / len(graph.train),
                 val=val, val_loss=val_loss, cycles=0, saturations=0,
             )  # fmt: skip
-            self.history.append(epoch)
+            fresh.append(epoch)
+        self.history += fresh
+        for epoch in fresh:
             progress(epoch)
 
     def _judge_late(self, number: int) -> None:
