@@ -123,13 +123,13 @@ GATEWARE = [
         ("tests/system/test_transport_faults.py",),
     ),
     Mutation(
-        f"{HW}/core.py",
+        f"{HW}/update/sharing.py",
         "sum(part.saturations for part in parts)",
-        "parts[0].saturations | parts[1].saturations | parts[2].saturations",
+        "parts[0].saturations | parts[1].saturations",
         SMALLEST,
     ),
     Mutation(
-        f"{HW}/core.py",
+        f"{HW}/control/running.py",
         "self.hazard.eq(1)",
         "self.hazard.eq(0)",
         ("tests/system/test_transport_faults.py", "-k", "too_soon"),
@@ -158,5 +158,11 @@ GATEWARE = [
         "bank.write_enable.eq(self.write_enable[index])",
         "bank.write_enable.eq(self.write_enable.any())",
         ("tests/hw/test_grouped_memory.py",),
+    ),
+    Mutation(
+        f"{HW}/core.py",
+        "epilogue.clear.eq(self.start & ~self.keep)",
+        "epilogue.clear.eq(self.start)",
+        ("tests/system/test_random_programs.py", "-k", "kept"),
     ),
 ]

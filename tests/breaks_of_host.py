@@ -12,6 +12,7 @@ GRADIENTS = ("tests/system/test_gradients.py", "-k", "odd")
 CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and odd")
 MODES = ("tests/sw/test_lower_modes.py",)
 WINDOW = ("tests/sw/test_segments.py", "tests/sw/test_window.py", "-m", "not sim")
+RESIDENT = ("tests/sw/test_window_device.py", "-m", "not sim")
 
 HOST = [
     Mutation(
@@ -97,7 +98,7 @@ HOST = [
         GRADIENTS,
     ),
     Mutation(
-        f"{SW}/lower/passes.py",
+        f"{SW}/lower/forward.py",
         "counted=self.seen[layer] if self.seen else None",
         "counted=None",
         SAMPLED,
@@ -173,9 +174,27 @@ HOST = [
     ),
     Mutation(
         f"{SW}/transport/streaming.py",
-        "self.envelopes |= envelopes",
-        "self.envelopes[:] = envelopes",
+        "judged, keep = ended.judged, True",
+        "judged = ended.judged",
         WINDOW,
+    ),
+    Mutation(
+        f"{SW}/transport/streaming.py",
+        "worse=judged.worse",
+        "worse=0",
+        RESIDENT,
+    ),
+    Mutation(
+        f"{SW}/transport/streaming.py",
+        "self._put_home(lent)",
+        "pass",
+        RESIDENT,
+    ),
+    Mutation(
+        f"{SW}/programs/segments.py",
+        "yield _touch(sizes, command.gradients, last, write=True)",
+        "pass",
+        RESIDENT,
     ),
     Mutation(f"{SW}/transport/pages.py", "cost[blocked > 0] = np.inf", "pass", WINDOW),
     Mutation(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units, fabric and sequencer: everything of the accelerator but its registers."""
 
-from amaranth import Cat, Module, Mux, ResetInserter, Signal
+from amaranth import Cat, Module, Mux, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.control.gate import Gate
 from gcnloom_hw.control.handover import describe_emission, hand_fields
+from gcnloom_hw.control.running import Running
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
 from gcnloom_hw.control.tokens import Tokens
@@ -21,14 +22,14 @@ from gcnloom_hw.memory.store import Store, write_request
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.transform.engine import TransformEngine
 from gcnloom_hw.update.scales import scale_entry
+from gcnloom_hw.update.sharing import count_words, share_memory, share_statistics
 from gcnloom_hw.update.unit import UpdateUnit, update_command
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import RECORD, TENSOR_BITS, WORDS, Opcode, Target, Unit
+from gcnloom_spec.isa import TENSOR_BITS, WORDS, Opcode, Target, Unit
+from gcnloom_spec.items import RECORD
 
 __all__ = ["RESET_STAGES", "Core"]
 
-QUIET_CYCLES = 8
-"""A program has ended when nothing has moved for so long."""
 RESET_STAGES = 22
 """A reset travels from unit to unit: a single register would be far from most of them."""
 
@@ -113,8 +114,8 @@ class Core(wiring.Component):
         resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
         sequencer = self._unit(m, resets, "sequencer", Sequencer(config))
         tokens = self._unit(m, resets, "tokens", Tokens())
-        clients = 4 if config.master_width else 2
-        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=clients))
+        last = 3 if config.master_width else 1
+        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=last + 1))
         load = self._unit(m, resets, "load", Load(config))
         store = self._unit(m, resets, "store", Store(config))
         fabric = self._unit(m, resets, "fabric", Fabric(config))
@@ -122,12 +123,12 @@ class Core(wiring.Component):
         transform = self._unit(m, resets, "transform", TransformEngine(config))
         aggregate_epilogue = self._unit(m, resets, "aggregate_epilogue", Epilogue(config))
         transform_epilogue = self._unit(m, resets, "transform_epilogue", Epilogue(config))
-
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
-        wiring.connect(m, client=load.requests, port=reads.requests1)
+        # What the update unit reads is little, and the engine before it would wait for it.
+        wiring.connect(m, client=load.requests, port=getattr(reads, f"requests{last}"))
         wiring.connect(m, port=reads.words0, client=sequencer.words)
-        wiring.connect(m, port=reads.words1, client=load.words)
+        wiring.connect(m, port=getattr(reads, f"words{last}"), client=load.words)
         wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=reads.answers)
 
@@ -153,17 +154,12 @@ class Core(wiring.Component):
         wiring.connect(m, gate=gates[Unit.LOAD].o, unit=load.commands)
         wiring.connect(m, gate=gates[Unit.STORE].o, unit=store.commands)
         hand_fields(m, gates[Unit.AGGREGATE].o, aggregate.aggregates)
-        self._drain_commands(m, resets, gates[Unit.DRAIN].o, aggregate, aggregate_epilogue)
-        self._transform_commands(m, resets, gates[Unit.TRANSFORM].o, transform, transform_epilogue)
-        for unit, signals in (
-            (Unit.LOAD, load.signals),
-            (Unit.AGGREGATE, aggregate.signals),
-            (Unit.DRAIN, fabric.aggregate_signals),
-            (Unit.TRANSFORM, fabric.transform_signals),
-            (Unit.STORE, store.signals),
-        ):
-            m.d.comb += getattr(tokens, f"signals{unit}").eq(signals)
-
+        drains, steps = gates[Unit.DRAIN].o, gates[Unit.TRANSFORM].o
+        self._emitting(m, resets, "drain", drains, aggregate.drains, aggregate_epilogue)
+        self._emitting(m, resets, "transform", steps, transform.commands, transform_epilogue)
+        signals = (load, aggregate, fabric.aggregate_signals, fabric.transform_signals, store)
+        for unit, source in enumerate(signals):
+            m.d.comb += getattr(tokens, f"signals{unit}").eq(getattr(source, "signals", source))
         epilogues = (aggregate_epilogue, transform_epilogue)
         update = self._update(m, resets, reads, store, fabric, gates, tokens, epilogues)
         for epilogue in epilogues:
@@ -200,7 +196,7 @@ class Core(wiring.Component):
                     for other in Unit
                 ),
             ]
-        self._count(m, sequencer, load, aggregate, transform)
+        self._count(m, sequencer, load, store, aggregate, transform, update)
         return m
 
     def _unit(self, m, resets, name, unit):
@@ -235,29 +231,14 @@ class Core(wiring.Component):
         outer = wiring.flipped(self)
         if not self.config.master_width:
             wiring.connect(m, inner=store.writes, outer=outer.writes)
-            m.d.comb += [
-                self.envelope.eq(epilogues[0].envelope | epilogues[1].envelope),
-                self.saturations.eq(epilogues[0].saturations + epilogues[1].saturations),
-                *(epilogue.statistic.eq(self.statistic) for epilogue in epilogues),
-            ]
+            share_statistics(m, self, epilogues, None)
             return None
         update = self._unit(m, resets, "update", UpdateUnit(self.config))
         shape = store.writes.payload.shape()
         writes = self._unit(m, resets, "writes", WriteArbiter(shape, clients=3))
-        for index, name in enumerate(("loss", "step")):
-            wiring.connect(
-                m,
-                client=getattr(update, f"{name}_requests"),
-                port=getattr(reads, f"requests{index + 2}"),
-            )
-            wiring.connect(
-                m, port=getattr(reads, f"words{index + 2}"), client=getattr(update, f"{name}_words")
-            )
-            wiring.connect(
-                m, client=getattr(update, f"{name}_writes"), port=getattr(writes, f"i{index + 1}")
-            )
         wiring.connect(m, client=store.writes, port=writes.i0)
         wiring.connect(m, inner=writes.o, outer=outer.writes)
+        share_memory(m, update, reads, writes)
         wiring.connect(m, fabric=fabric.aggregate_stepped, update=update.aggregate)
         wiring.connect(m, fabric=fabric.transform_stepped, update=update.transform)
         wiring.connect(m, gate=gates[Unit.UPDATE].o, unit=update.commands)
@@ -266,72 +247,42 @@ class Core(wiring.Component):
             update.seed.eq(self.seed),
             update.step.eq(self.progress),
             update.clear.eq(self.start & ~self.keep),
-            update.statistic.eq(self.statistic),
-            update.envelopes.eq(self.envelope),
-            self.scale.eq(update.scale),
-            self.train_loss.eq(update.train_loss),
-            self.val_loss.eq(update.val_loss),
-            self.judge.eq(update.judge),
         ]
-        for epilogue in epilogues:
-            m.d.comb += [
-                epilogue.statistic.eq(update.chosen),
-                epilogue.forget.eq(update.forget),
-                epilogue.shift.eq(update.written),
-            ]
-        parts = (*epilogues, update)
-        m.d.comb += [
-            self.envelope.eq(parts[0].envelope | parts[1].envelope | parts[2].envelope),
-            self.saturations.eq(sum(part.saturations for part in parts)),
-        ]
+        share_statistics(m, self, epilogues, update)
         return update
 
-    def _drain_commands(self, m, resets, commands, engine, epilogue):
-        fork = self._unit(m, resets, "drain_fork", Fork(commands.payload.shape(), outputs=2))
+    def _emitting(self, m, resets, name, commands, sink, epilogue):
+        """Hand commands to an engine, and what becomes of its sums to the epilogue behind it."""
+        fork = self._unit(m, resets, f"{name}_fork", Fork(commands.payload.shape(), outputs=2))
         wiring.connect(m, gate=commands, fork=fork.i)
         m.d.comb += fork.choose.eq(0b11)
-        hand_fields(m, fork.o0, engine.drains)
-        describe_emission(m, fork.o1, epilogue, 1)
+        hand_fields(m, fork.o0, sink)
+        emits = fork.o1.p.last if name == "transform" else 1
+        describe_emission(m, fork.o1, epilogue, emits)
 
-    def _transform_commands(self, m, resets, commands, engine, epilogue):
-        fork = self._unit(m, resets, "transform_fork", Fork(commands.payload.shape(), outputs=2))
-        wiring.connect(m, gate=commands, fork=fork.i)
-        m.d.comb += fork.choose.eq(0b11)
-        hand_fields(m, fork.o0, engine.commands)
-        describe_emission(m, fork.o1, epilogue, fork.o1.p.last)
-
-    def _run(self, m, sequencer, idle_now, hazard):
+    def _run(self, m, sequencer, idle, hazard):
+        m.submodules.run = run = Running()
         m.d.comb += [
             sequencer.start.eq(self.start),
             sequencer.address.eq(self.program_address),
             sequencer.count.eq(self.program_count),
             sequencer.finish.eq(self.finish),
             sequencer.worse.eq(self.worse),
+            sequencer.quiet.eq(run.quiet),
+            run.idle.eq(idle),
+            run.waits.eq(sequencer.ends),
+            run.ended.eq(sequencer.idle),
+            run.advance.eq(sequencer.advance),
+            run.hazard_now.eq(hazard),
+            *(getattr(run, name).eq(getattr(self, name)) for name in ("start", "reset", "step")),
+            *(
+                getattr(self, name).eq(getattr(run, name))
+                for name in ("running", "progress", "hazard")
+            ),
             self.fault.eq(sequencer.fault),
         ]
-        with m.If(self.start):
-            m.d.sync += self.progress.eq(self.step)
-        with m.Elif(sequencer.advance):
-            m.d.sync += self.progress.eq(self.progress + 1)
-        idle = Signal()
-        m.d.sync += idle.eq(idle_now & (sequencer.idle | sequencer.ends))
-        quiet = Signal(range(QUIET_CYCLES))
-        with m.If(self.start):
-            m.d.sync += [self.running.eq(1), quiet.eq(0), self.hazard.eq(0)]
-        with m.Elif(idle):
-            m.d.sync += quiet.eq(quiet + 1)
-            with m.If(quiet == QUIET_CYCLES - 1):
-                m.d.comb += sequencer.quiet.eq(1)
-                with m.If(sequencer.idle):
-                    m.d.sync += self.running.eq(0)
-        with m.Else():
-            m.d.sync += quiet.eq(0)
-        with m.If(hazard):
-            m.d.sync += self.hazard.eq(1)
-        with m.If(self.reset):
-            m.d.sync += [self.running.eq(0), quiet.eq(0)]
 
-    def _count(self, m, sequencer, load, aggregate, transform):
+    def _count(self, m, sequencer, load, store, aggregate, transform, update):
         counts = {
             "cycles": 1,
             "commands": sequencer.dispatched,
@@ -340,7 +291,7 @@ class Core(wiring.Component):
             "edge_slots": Mux(aggregate.beats, self.config.pes, 0),
             "drain_entries": aggregate.entries,
             "transform_rows": transform.rows,
-            "store_words": self.writes.valid & self.writes.ready,
+            **count_words(store, update),
         }
         for target in Target:
             counts[f"{target.name.lower()}_words"] = load.asked[target]

@@ -5,7 +5,8 @@ from amaranth import signed, unsigned
 from amaranth.lib import data
 
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, WORDS, Unit, edge_word, order_word
+from gcnloom_spec.isa import EMISSION, WORDS, Unit
+from gcnloom_spec.items import edge_word, order_word
 from gcnloom_spec.words import Word
 
 __all__ = ["Shapes", "layout"]

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
-from gcnloom_spec import isa
+from gcnloom_spec import isa, items
 from gcnloom_spec.commands import COMMANDS, Emission
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, REGISTERS
@@ -28,7 +28,7 @@ ENUMS: tuple[type[IntEnum], ...] = (
     isa.Mode,
     isa.Source,
     isa.Rule,
-    isa.Split,
+    items.Split,
 )
 ENUM_FIELDS = {
     "target": isa.Target,
@@ -36,7 +36,7 @@ ENUM_FIELDS = {
     "mode": isa.Mode,
     "source": isa.Source,
     "rule": isa.Rule,
-    "split": isa.Split,
+    "split": items.Split,
 }
 
 
@@ -102,11 +102,11 @@ def _items() -> str:
         f"The widths depend on the configuration; these are those of `{EXAMPLE}`.",
     ]
     for word, maker in (
-        (isa.edge_word(config), isa.edge_word),
-        (isa.order_word(config), isa.order_word),
+        (items.edge_word(config), items.edge_word),
+        (items.order_word(config), items.order_word),
     ):
         parts += [f"### {word.name}", _prose(inspect.getdoc(maker) or ""), _fields(word)]
-    for word, meaning in ((isa.LABEL, LABEL_MEANS), (isa.RECORD, RECORD_MEANS)):
+    for word, meaning in ((items.LABEL, LABEL_MEANS), (items.RECORD, RECORD_MEANS)):
         parts += [f"### {word.name}", meaning, _fields(word)]
     return "\n\n".join(parts)
 

@@ -129,7 +129,12 @@ def _counters() -> dict[str, str]:
         "program_words": "memory words read for commands",
     }
     names |= {f"{target.name.lower()}_words": "memory words read" for target in Target}
-    names |= {"store_words": "memory words written"}
+    names |= {
+        "loss_words": "memory words that losses read",
+        "step_words": "memory words that weight steps read",
+        "store_words": "memory words that stores wrote",
+        "update_words": "memory words that losses and weight steps wrote",
+    }
     return names
 
 

@@ -6,7 +6,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE
+from gcnloom_spec.items import edge_word, order_word
 from gcnloom_spec.number import limits
 
 __all__ = ["EdgeShadow", "random_beats", "random_order", "touching"]

@@ -16,7 +16,8 @@ from gcnloom_sim.random_transforms import outputs, passing, stationary
 from gcnloom_sim.random_updates import Updates, counted
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Source, Target, load_group, load_packing
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Source, Target
+from gcnloom_spec.items import load_group, load_packing
 from gcnloom_spec.number import limits
 
 __all__ = ["MEMORY_BYTES", "random_program"]

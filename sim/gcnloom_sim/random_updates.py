@@ -11,7 +11,8 @@ from gcnloom.tensors.items import pack_items
 from gcnloom_sim.random_choices import Dice
 from gcnloom_spec.commands import Loss, Scale, Step
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import LABEL, Rule, Source, Split
+from gcnloom_spec.isa import Rule, Source
+from gcnloom_spec.items import LABEL, Split
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["Updates", "counted"]
@@ -120,7 +121,7 @@ class Updates:
                 momentum=int(rng.integers(256)), decay=int(rng.integers(256)),
                 decay_shift=int(rng.integers(64)), rate=int(rng.integers(256)),
                 rate_shift=int(rng.integers(64)),
-                halving=int(rng.choice([0, 3, int(rng.integers(32))])),
+                halving=int(rng.choice(np.array([0, 3, rng.integers(32)]))),
                 row=int(rng.integers((1 << 32) - vectors)),
                 feature=config.lanes * int(rng.integers((1 << 16) // config.lanes)),
             )  # fmt: skip

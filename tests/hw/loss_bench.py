@@ -8,7 +8,7 @@ import numpy as np
 from amaranth.sim import Simulator
 
 from gcnloom_hw.update.loss import LossEngine
-from gcnloom_spec.isa import LABEL, RECORD, Split
+from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.softmax import softmax
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Split
+from gcnloom_spec.items import Split
 from gcnloom_spec.number import limits
 from tests.hw.loss_bench import Bench, Task, Tasks
 

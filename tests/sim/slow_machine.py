@@ -3,16 +3,8 @@
 
 from collections import Counter, defaultdict
 
-from gcnloom_spec.isa import (
-    COMMAND_BYTES,
-    WORDS,
-    Destination,
-    Mode,
-    Opcode,
-    Target,
-    edge_word,
-    order_word,
-)
+from gcnloom_spec.isa import COMMAND_BYTES, WORDS, Destination, Mode, Opcode, Target
+from gcnloom_spec.items import edge_word, order_word
 from gcnloom_spec.words import Word
 
 MASK32 = 0xFFFFFFFF

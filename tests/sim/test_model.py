@@ -13,7 +13,8 @@ from gcnloom_sim.model import Model, open_model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig, named_configs
-from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit, edge_word, order_word
+from gcnloom_spec.isa import Destination, Mode, Source, Target, Unit
+from gcnloom_spec.items import edge_word, order_word
 from gcnloom_spec.registers import STATISTICS
 from tests.sim.slow_machine import SlowMachine
 

@@ -85,6 +85,24 @@ def test_a_training_from_a_slow_memory_takes_as_long_as_predicted(memory):
         _close(predict_routine(routine, memory, device.load(routine)).cycles, counters["cycles"])
 
 
+@pytest.mark.sim
+@pytest.mark.parametrize("name", ["smallest", "odd"])
+def test_what_lies_between_parts_takes_as_long_as_predicted_to_the_cycle(name):
+    with devices.open(f"rtl:{name}", memory_megabytes=1) as device:
+        fit, same = (
+            Program.of([Scale(rule=rule, tensor=1, left=2, right=3)] * 9, device.config.digest)
+            for rule in (Rule.FIT, Rule.SAME)
+        )
+        parts = [
+            Part(program=same),
+            Part(program=fit, repeat=Repeat(passes=4, loop=0), back=1),
+            Part(program=same, repeat=Repeat(passes=3, loop=1), back=1),
+        ]
+        routine = Routine(parts=parts, config=device.config)
+        device.run(routine)  # The first run of all waits until the reset has gone everywhere.
+        assert predict_routine(routine).cycles == device.run(routine).counters["cycles"]
+
+
 def test_parts_run_as_often_as_their_loops_say():
     config = AcceleratorConfig.from_toml("odd")
     empty = Program.of([Scale(rule=Rule.SAME, tensor=1, left=2)], config.digest)

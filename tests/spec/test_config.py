@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 from gcnloom_spec.config import AcceleratorConfig, Packing, named_configs
-from gcnloom_spec.isa import edge_word, order_word
+from gcnloom_spec.items import edge_word, order_word
 
 DEMO = AcceleratorConfig.from_toml("demo")
 

@@ -8,17 +8,8 @@ import pytest
 
 from gcnloom_spec.commands import COMMANDS
 from gcnloom_spec.config import LABEL_BYTES, RECORD_BYTES
-from gcnloom_spec.isa import (
-    COMMAND_BYTES,
-    HEADER,
-    LABEL,
-    LOOPS,
-    RECORD,
-    WORDS,
-    Opcode,
-    Split,
-    Unit,
-)
+from gcnloom_spec.isa import COMMAND_BYTES, HEADER, LOOPS, WORDS, Opcode, Unit
+from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.words import Word
 
 STRADDLING = Word("w", {"a": 60, "b": -10, "c": 63, "d": 1, "e": -63, "f": 63, "g": -1})

@@ -4,7 +4,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE
+from gcnloom_spec.items import edge_word, order_word
 
 
 def execute(plan, config, operand):

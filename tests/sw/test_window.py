@@ -77,7 +77,7 @@ def test_the_gateware_keeps_on_chip_what_the_next_segment_finds_there():
 
 
 def test_a_graph_ten_times_as_large_as_what_is_on_chip():
-    graph = datasets.load("rmat:8,8", seed=2)
+    graph = datasets.load("rmat:8,16", seed=2)
     on_chip = buffer_bytes(BANKED)
     expected, whole = train(graph, Model(BANKED, ENOUGH), replace(OPTIONS, epochs=2))
     assert whole.window.need > 10 * on_chip

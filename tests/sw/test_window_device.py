@@ -35,7 +35,7 @@ def outcome(trainer):
     """Everything that a training leaves behind."""
     state = trainer._training
     steps = range(trainer.options.epochs + 1)
-    records = [trainer._resident.records(steps, inference=each) for each in (False, True)]
+    records = [trainer.resident.records(steps, inference=each) for each in (False, True)]
     return {
         "masters": [
             (each.weights.tolist(), each.momenta.tolist(), each.exponents())

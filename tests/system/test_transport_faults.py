@@ -15,7 +15,8 @@ from gcnloom_sim import rtl
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
 from gcnloom_spec.commands import Aggregate, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import ISA_VERSION, Mode, Source, Target, Unit, edge_word
+from gcnloom_spec.isa import ISA_VERSION, Mode, Source, Target, Unit
+from gcnloom_spec.items import edge_word
 
 pytestmark = pytest.mark.sim
 

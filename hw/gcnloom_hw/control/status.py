@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.update.scales import scale_entry
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import ISA_VERSION, RECORD, TENSOR_BITS, WORDS, Opcode
+from gcnloom_spec.isa import ISA_VERSION, TENSOR_BITS, WORDS, Opcode
+from gcnloom_spec.items import RECORD
 from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, Access
 
 __all__ = ["Status"]

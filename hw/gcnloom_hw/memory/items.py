@@ -4,7 +4,8 @@
 from amaranth import Array, Cat
 
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Target, edge_word
+from gcnloom_spec.isa import Target
+from gcnloom_spec.items import edge_word
 from gcnloom_spec.packing import Packing
 
 __all__ = [

@@ -11,7 +11,8 @@ from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.update.softmax import logits_vector
 from gcnloom_hw.update.walk import PANEL_BITS, Walk
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import LABEL, WORDS, Opcode
+from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.items import LABEL
 
 __all__ = ["FetchRows"]
 

@@ -10,7 +10,7 @@ from gcnloom_hw.layout import Shapes
 from gcnloom_hw.update.exponential import EXPONENTIAL_BITS
 from gcnloom_hw.update.normalise import TOTAL_BITS
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import LABEL
+from gcnloom_spec.items import LABEL
 from gcnloom_spec.number import limits
 
 __all__ = ["Mark", "Peak", "Sum"]

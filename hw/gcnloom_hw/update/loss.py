@@ -14,7 +14,8 @@ from gcnloom_hw.update.softmax import Softmax
 from gcnloom_hw.update.totals import Totals
 from gcnloom_hw.update.walk import Walk
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, RECORD, TENSOR_BITS, WORDS, Opcode, Unit
+from gcnloom_spec.isa import EMISSION, TENSOR_BITS, WORDS, Opcode, Unit
+from gcnloom_spec.items import RECORD
 
 __all__ = ["LossEngine", "loss_command"]
 

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.update.exponential import POWER_BITS
-from gcnloom_spec.isa import LABEL
+from gcnloom_spec.items import LABEL
 from gcnloom_spec.softmax import (
     LOSS_FRACTION,
     PROBABILITY_FRACTION,

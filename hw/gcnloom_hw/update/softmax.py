@@ -19,7 +19,8 @@ from gcnloom_hw.update.normalise import LOSS_BITS, PLACE_BITS, RECIPROCAL_BITS, 
 from gcnloom_hw.update.rows import RowBuffer
 from gcnloom_hw.update.walk import PANEL_BITS
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import EMISSION, LABEL, Split
+from gcnloom_spec.isa import EMISSION
+from gcnloom_spec.items import LABEL, Split
 from gcnloom_spec.softmax import MULTIPLIER_BITS, exponentials
 
 __all__ = ["ROW_RESULT", "Softmax", "logits_vector"]

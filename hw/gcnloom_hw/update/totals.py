@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import layout
 from gcnloom_hw.update.softmax import ROW_RESULT
-from gcnloom_spec.isa import RECORD, Split
+from gcnloom_spec.items import RECORD, Split
 
 __all__ = ["Totals"]
 

@@ -15,7 +15,8 @@ from gcnloom_hw.update.loss import LossEngine
 from gcnloom_hw.update.scales import Scales, scale_entry
 from gcnloom_hw.update.step import StepEngine
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import COMMAND_BYTES, HEADER, RECORD, TENSOR_BITS, WORDS, Opcode, Unit
+from gcnloom_spec.isa import COMMAND_BYTES, HEADER, TENSOR_BITS, WORDS, Opcode, Unit
+from gcnloom_spec.items import RECORD
 
 __all__ = ["UpdateUnit", "update_command"]
 

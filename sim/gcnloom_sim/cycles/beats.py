@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from gcnloom_spec.commands import Drain
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE
+from gcnloom_spec.items import edge_word, order_word
 
 __all__ = ["entries", "free_beats"]
 

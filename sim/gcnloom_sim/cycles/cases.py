@@ -15,22 +15,14 @@ from gcnloom_sim.cycles.timing import Timing
 from gcnloom_sim.cycles.update_cases import losses, moved, scales, steps
 from gcnloom_spec.commands import Aggregate, Command, Drain, Emission, Load, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import (
-    HAZARD_DISTANCE,
-    Destination,
-    Mode,
-    Source,
-    Target,
-    Unit,
-    edge_word,
-    order_word,
-)
+from gcnloom_spec.isa import HAZARD_DISTANCE, Destination, Mode, Source, Target, Unit
+from gcnloom_spec.items import edge_word, order_word
 
 __all__ = ["COUNTS", "REPEATS", "Case", "cases"]
 
 COUNTS = (1, 8, 40, 120)
 """Items of a command: few, some, many, more; cut where a memory is smaller."""
-LEAST_STEP = 4
+LEAST_STEP = 8
 """Vectors of a weight step; smaller ones, back to back, are only predicted to ten per cent."""
 REPEATS = 40
 """Commands of the kind in each program."""

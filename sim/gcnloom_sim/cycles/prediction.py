@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from gcnloom.programs.program import Program
-from gcnloom_hw.core import QUIET_CYCLES
+from gcnloom_hw.control.running import QUIET_CYCLES
 from gcnloom_sim.cycles.timeline import Timeline
 from gcnloom_sim.memory import IDEAL, Memory, memory_model
 from gcnloom_spec.config import AcceleratorConfig

@@ -23,7 +23,7 @@ from gcnloom_spec.config import Packing
 
 __all__ = ["FETCH", "LOAD", "LOSS", "STEP", "STORE", "Fetch", "LoadUnit", "Port", "Unpacking"]
 
-FETCH, LOAD, LOSS, STEP, STORE = range(5)
+FETCH, LOSS, STEP, LOAD, STORE = range(5)
 """Clients of the memory port, those first whose reads go before others'; the last only writes."""
 
 
@@ -77,7 +77,7 @@ class Port:
         self._latency = QUEUE + latency
         self.latency = QUEUE + self._latency
         self._flight: deque[tuple[int, int]] = deque()
-        self.waiting = [0] * (STEP + 1)
+        self.waiting = [0] * STORE
 
     writer = STORE
     """Who writes: a turn passes on in a cycle without a word."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from gcnloom.programs.routine import Routine
-from gcnloom_hw.core import QUIET_CYCLES
+from gcnloom_hw.control.running import QUIET_CYCLES
 from gcnloom_sim.cycles.prediction import Prediction, predict_part
 from gcnloom_sim.memory import IDEAL, Memory, memory_model
 from gcnloom_spec.config import Packing

@@ -24,7 +24,8 @@ from gcnloom_hw.update.rows import RowBuffer
 from gcnloom_hw.update.scales import READ
 from gcnloom_spec.commands import Load, Scale, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import COMMAND_BYTES, Mode, Rule, Target, load_group, load_packing
+from gcnloom_spec.isa import COMMAND_BYTES, Mode, Rule, Target
+from gcnloom_spec.items import load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [

@@ -21,6 +21,7 @@ from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Tokens, Waiting
 from gcnloom_sim.model.memories import Memories
 from gcnloom_sim.model.sparse import SparseEngine
+from gcnloom_sim.model.traffic import loss_traffic, step_traffic
 from gcnloom_sim.model.update import Update
 from gcnloom_spec.commands import (
     Aggregate,
@@ -194,9 +195,11 @@ class Model:
                 return
             case Loss():
                 self._update.loss(command, self._epilogue, self._epilogue.key[1])
+                self._counters.update(loss_traffic(command, self.config))
             case Step():
                 check_range("vectors", 0, command.count, 1 << LOCAL_BITS)
                 self._steps.expect(index, command)
+                self._counters.update(step_traffic(command, self.config))
                 return
             case Scale():
                 self._update.scales.execute(command, self._epilogue.envelopes)

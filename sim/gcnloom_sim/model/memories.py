@@ -9,7 +9,8 @@ from gcnloom.tensors.items import unpack_beats, unpack_elements, unpack_plain_be
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import Destination, Target, load_group, load_packing
+from gcnloom_spec.isa import Destination, Target
+from gcnloom_spec.items import load_group, load_packing
 
 __all__ = ["Memories"]
 

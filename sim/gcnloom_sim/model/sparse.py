@@ -12,7 +12,8 @@ from gcnloom.errors import ProgramError
 from gcnloom_sim.model.checks import check_range
 from gcnloom_spec.commands import Aggregate, Drain
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import HAZARD_DISTANCE, edge_word, order_word
+from gcnloom_spec.isa import HAZARD_DISTANCE
+from gcnloom_spec.items import edge_word, order_word
 from gcnloom_spec.number import wrap
 
 __all__ = ["SparseEngine"]

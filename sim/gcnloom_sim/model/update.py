@@ -13,7 +13,7 @@ from gcnloom_sim.model.scales import Scales
 from gcnloom_spec.commands import Loss, Step
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.descent import Coefficient, step
-from gcnloom_spec.isa import LABEL, RECORD, Split
+from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.number import envelope, requantise
 from gcnloom_spec.random import DROPOUT, ROUNDING, draw
 from gcnloom_spec.registers import MOST_SHIFT

@@ -9,10 +9,12 @@ from typing import Any
 
 from gcnloom.device import Device
 from gcnloom.graphs.graph import Graph
+from gcnloom.training.device_trainer import DeviceTrainer
 from gcnloom.training.engine import MOST_REPEATS, Engine
 from gcnloom.training.trainer import Trainer, first_weights
 from gcnloom_sim.cycles import Prediction, predict
 from gcnloom_sim.workloads.rows import Row
+from gcnloom_sim.workloads.runs import RUN_EPOCHS, per_epoch, predicted_epochs, routine_of
 from gcnloom_sim.workloads.traffic import IDEAL, byte_counts, port_cycles
 from gcnloom_spec.isa import Unit
 
@@ -93,12 +95,17 @@ class Measurement:
     @property
     def memory_cycles(self) -> int:
         """Cycles of the memory port alone: its side of the roofline."""
-        return port_cycles(self.read, self.bytes.get("store", 0), self.port_bytes, self.memory)
+        return port_cycles(self.read, self.written, self.port_bytes, self.memory)
 
     @property
     def read(self) -> int:
-        """Bytes of all streams but the stores."""
-        return sum(self.bytes.values()) - self.bytes.get("store", 0)
+        """Bytes of all streams that are no writes."""
+        return sum(self.bytes.values()) - self.written
+
+    @property
+    def written(self) -> int:
+        """Bytes of stores, and of what the update unit writes."""
+        return self.bytes.get("store", 0) + self.bytes.get("update", 0)
 
     @property
     def bytes_per_edge(self) -> float | None:
@@ -159,17 +166,27 @@ def measure(
     """
     begin = time.perf_counter()
     progress(f"{row.name}: scheduling and lowering")
-    trainer, engine = _lowered(row, graph, device)
+    resident: DeviceTrainer | None = None
+    if row.work == "run":
+        options = replace(row.training(), epochs=RUN_EPOCHS, patience=0)
+        resident, routine = routine_of(graph, options, device)
+        trainer, engine = None, resident.engine
+        programs = [part.program for part in routine.parts[1:]]
+    else:
+        trainer, engine = _lowered(row, graph, device)
+        programs = [getattr(engine.lowered, name) for name in row.passes]
     lowered = time.perf_counter()
-    programs = [getattr(engine.lowered, name) for name in row.passes]
     progress(f"{row.name}: predicting {sum(map(len, programs)):,} commands")
-    predictions = [predict(program, device.config, memory) for program in programs]
+    if resident is not None:
+        predictions = [predicted_epochs(routine, memory)]
+    else:
+        predictions = [predict(program, device.config, memory) for program in programs]
     cycles = sum(prediction.cycles for prediction in predictions)
     predicted = time.perf_counter()
     counted: Counter[str] = Counter()
     if run:
         progress(f"{row.name}: running {cycles:,} predicted cycles, more than once")
-        counted = _counted(row, engine, trainer)
+        counted = per_epoch(resident) if resident else _counted(row, engine, trainer)
     static = byte_counts(programs, device.config)
     return Measurement(
         row=row, memory=memory, nodes=graph.nodes, edges=int(graph.adjacency.nnz),

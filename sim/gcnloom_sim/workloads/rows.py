@@ -12,7 +12,11 @@ __all__ = ["CORA", "ROWS", "WORK", "Row", "changed", "chosen", "parsed_options"]
 
 CORA = "cora"
 """Stands for the file that ``--cora`` names."""
-WORK = {"inference": ("infer",), "epoch": ("forward", "backward")}
+WORK = {
+    "inference": ("infer",),
+    "epoch": ("forward", "backward"),
+    "run": ("forward", "backward"),
+}
 """Passes of each kind of work."""
 
 
@@ -27,8 +31,9 @@ class Row:
         As ``gcnloom train --data`` takes it, or :data:`CORA`.
     config : str
         A configuration's name or a TOML file.
-    work : {"inference", "epoch"}
-        A pass without dropout, or the forward and the backward pass of an epoch.
+    work : {"inference", "epoch", "run"}
+        A pass without dropout; the forward and the backward pass of an epoch; or an epoch of a
+        run in which the device computes loss and weight step too.
     options : Mapping[str, Any]
         Training options that differ from their defaults, by name.
     megabytes : int
@@ -58,7 +63,8 @@ class Row:
 
     def training(self) -> Options:
         """Return the row's training options."""
-        return Options(**self.options)
+        update = "device" if self.work == "run" else "host"
+        return Options(**{"update": update} | dict(self.options))
 
 
 ROWS: tuple[Row, ...] = (
@@ -75,6 +81,11 @@ ROWS: tuple[Row, ...] = (
         name="cora-epoch-144-sampled", data=CORA, config="mul144-sampled", work="epoch",
         options={"sampled": True},
         purpose="the same, only what the loss of the training nodes depends on",
+    ),
+    Row(
+        name="cora-run-144-sampled", data=CORA, config="mul144-sampled", work="run",
+        options={"sampled": True},
+        purpose="the same with loss, weight step and scaling on the device, an epoch of a run",
     ),
     Row(
         name="reddit-like", data="community:16384,50,602,41", config="mul144-dense",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from gcnloom.programs.program import Program
 from gcnloom_sim.cycles.timing import Timing
 from gcnloom_sim.memory import Dram, memory_model
-from gcnloom_spec.commands import Aggregate, Load, Store
+from gcnloom_sim.model.traffic import loss_traffic, step_traffic
+from gcnloom_spec.commands import Aggregate, Load, Loss, Step, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 
@@ -48,10 +49,18 @@ def byte_counts(programs: Iterable[Program], config: AcceleratorConfig) -> Traff
                     words[name] += timing.packing(command.target).words(command.count)
                 case Store():
                     words["store"] += timing.stored(command.raw).words(command.count)
+                case Loss():
+                    words.update(_streams(loss_traffic(command, config)))
+                case Step():
+                    words.update(_streams(step_traffic(command, config)))
                 case Aggregate():
                     edges += command.count * config.pes
     streams = {name: count * config.memory_bytes for name, count in words.items()}
     return Traffic(streams=streams, edges=edges)
+
+
+def _streams(traffic: dict[str, int]) -> dict[str, int]:
+    return {name.removesuffix("_words"): words for name, words in traffic.items()}
 
 
 def shared_rate(memory: str) -> int | None:

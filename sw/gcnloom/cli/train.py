@@ -160,13 +160,15 @@ def _checkpoint_path(options: argparse.Namespace) -> Path:
 
 def _watcher(trainer: Trainer, path: Path, every: int, progress: Progress) -> Any:
     window = trainer.engine.device.window
-    moved = [window.moved]
+    before = {len(trainer.history): window.moved}
     told = min(len(trainer.history) + SETTLED, trainer.options.epochs)
 
     def watch(epoch: Epoch) -> None:
-        moved[:] = [*moved[-1:], window.moved]
-        if window.streaming and epoch.epoch == told:
-            progress.streams(window, moved[1] - moved[0], "an epoch")
+        # Some epochs may be seen together.
+        done, (earlier, moved) = len(trainer.history), before.popitem()
+        if window.streaming and earlier < told <= done:
+            progress.streams(window, (window.moved - moved) // (done - earlier), "an epoch")
+        before[done] = window.moved
         progress.epoch(epoch)
         if every and epoch.epoch % every == 0:
             save_checkpoint(path, trainer.checkpoint())

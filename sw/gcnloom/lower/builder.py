@@ -15,7 +15,8 @@ from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import TensorLayout
 from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Source, Target, load_group
+from gcnloom_spec.isa import Destination, Source, Target
+from gcnloom_spec.items import load_group
 
 __all__ = ["Builder", "Output", "Tensor", "aligned", "region_unit", "row_unit"]
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sparse products of a pass, each fed by the product before it."""
 
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gcnloom.layers import Network
+from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.dense import StreamedGemm
 from gcnloom.lower.interleave import Step, finished
@@ -16,10 +18,11 @@ from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import operand_room
 from gcnloom.lower.turns import exhaust, in_turn
+from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 
-__all__ = ["Hop", "Made", "Pass", "PassParts", "part_of"]
+__all__ = ["Hop", "Made", "Pass", "PassParts", "fitting", "part_of"]
 
 Made = Making | tuple[range, Iterable[range]]
 """Panels of a product, and what emits the commands that make them and yields their rows."""
@@ -60,7 +63,7 @@ def part_of(onward: Hop | None) -> int:
     return onward.matrix.columns if onward and onward.matrix.streamed else 0
 
 
-class Pass:
+class Pass(ABC):
     """What a forward and a backward pass have in common.
 
     Parameters
@@ -138,3 +141,18 @@ class Pass:
     def pipelines(self, hop: Hop, following: StreamedGemm | None) -> bool:
         """Whether the next group of panels is made while one is multiplied in row blocks."""
         return not hop.matrix.streamed and hop.operand.tensor.stored is not None and not following
+
+    @abstractmethod
+    def program(self) -> Program:
+        """Lower the pass."""
+
+
+def fitting(*ways: Callable[[], Pass]) -> Program:
+    """Lower a pass in the first way for which memory is not short."""
+    *better, last = ways
+    for way in better:
+        try:
+            return way().program()
+        except NoRoomError:
+            continue
+    return last().program()

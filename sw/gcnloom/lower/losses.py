@@ -14,7 +14,8 @@ from gcnloom.tensors.items import pack_items
 from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.commands import Loss
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import LABEL, RECORD, WORDS, Opcode, Split
+from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.softmax import multiplier_for
 
 __all__ = ["MOST_PANELS", "Losses"]

@@ -10,7 +10,7 @@ from gcnloom.scheduling.schedule import Schedule
 from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
 from gcnloom.tensors.memory import Allocator
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import edge_word
+from gcnloom_spec.items import edge_word
 
 __all__ = ["StoredMatrix", "place_matrix"]
 

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from gcnloom.layers import Network
+from gcnloom.lower.backward import lower_backward
 from gcnloom.lower.builder import Tensor
+from gcnloom.lower.forward import lower_forward
+from gcnloom.lower.hops import PassParts
 from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
-from gcnloom.lower.passes import PassParts, lower_backward, lower_forward
 from gcnloom.lower.placement import Tensors
 from gcnloom.lower.work import check_sums, necessary_macs
 from gcnloom.programs.program import Program

@@ -14,7 +14,8 @@ from gcnloom.lower.parts import parts
 from gcnloom.lower.turns import exhaust
 from gcnloom.programs.access import Reach
 from gcnloom_spec.commands import Aggregate, Drain
-from gcnloom_spec.isa import Source, Target, order_word
+from gcnloom_spec.isa import Source, Target
+from gcnloom_spec.items import order_word
 
 __all__ = ["spmm"]
 

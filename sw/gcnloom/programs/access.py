@@ -16,7 +16,8 @@ from gcnloom_spec.commands import (
     Transform,
 )
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Destination, Mode, Target, load_packing
+from gcnloom_spec.isa import Destination, Mode, Target
+from gcnloom_spec.items import load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = ["DEVICE", "Access", "Reach", "accesses_of"]

@@ -12,7 +12,7 @@ from gcnloom.scheduling.edges import Edges, edges_of, split, tile_bounds
 from gcnloom.scheduling.placing import place, unevenness
 from gcnloom.scheduling.result import Excess, RowBlock, Schedule, Tile
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import edge_word, order_word
+from gcnloom_spec.items import edge_word, order_word
 from gcnloom_spec.number import limits
 
 __all__ = ["Excess", "RowBlock", "Schedule", "Tile", "schedule"]

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom_spec.config import AcceleratorConfig, Packing
-from gcnloom_spec.isa import edge_word
+from gcnloom_spec.items import edge_word
 from gcnloom_spec.number import wrap
 
 __all__ = [

@@ -42,6 +42,11 @@ class DeviceTrainer(Trainer):
     options : Options
     device : Device
         Its memory is cleared.
+
+    Attributes
+    ----------
+    resident : Resident
+        What runs the epochs.
     """
 
     def __init__(self, graph: Graph, options: Options, device: Device) -> None:
@@ -51,7 +56,7 @@ class DeviceTrainer(Trainer):
                 "try --update host, or a configuration with master_width = 16"
             )
         super().__init__(graph, options, device)
-        self._resident = Resident(self.engine, graph, options)
+        self.resident = Resident(self.engine, graph, options)
         self._training: State | None = None
 
     @property
@@ -67,7 +72,7 @@ class DeviceTrainer(Trainer):
         An interruption ends the run after the epoch under way, and is raised then.
         """
         if self._training is None:
-            self._training = self._resident.first(self.weights)
+            self._training = self.resident.first(self.weights)
             self._take(self._training)
         left = self.options.epochs - self._training.step
         if (left <= 0 and not self._training.owes) or self.stopped_early:
@@ -75,14 +80,14 @@ class DeviceTrainer(Trainer):
 
         def watch(step: int) -> None:
             # The last epoch is judged a little later.
-            self._read_history(step - self._resident.judges(step), progress)
+            self._read_history(step - self.resident.judges(step), progress)
 
-        state, result = self._resident.run(self._training, left, watch)
+        state, result = self.resident.run(self._training, left, watch)
         self._read_history(state.step, progress, owes=state.owes)
         if self._training.owes:
             self._judge_late(self._training.step)
         self._training = state
-        self.clipped = self._resident.clipped
+        self.clipped = self.resident.clipped
         self._take(state)
         if result.ended.interrupted:
             raise KeyboardInterrupt
@@ -126,9 +131,9 @@ class DeviceTrainer(Trainer):
         done, graph = len(self.history), self.graph
         if step <= done:
             return
-        trained = self._resident.records(range(done, step), inference=False)
+        trained, fresh = self.resident.records(range(done, step), inference=False), []
         for index, number in enumerate(range(done + 1, step + 1)):
-            judged = self._resident.judges(number) and not (owes and number == step)
+            judged = self.resident.judges(number) and not (owes and number == step)
             val, val_loss = self._judgement(number) if judged else (None, None)
             epoch = Epoch(
                 epoch=number,
@@ -136,7 +141,9 @@ class DeviceTrainer(Trainer):
                 train=float(trained["train_correct"][index]) / len(graph.train),
                 val=val, val_loss=val_loss, cycles=0, saturations=0,
             )  # fmt: skip
-            self.history.append(epoch)
+            fresh.append(epoch)
+        self.history += fresh
+        for epoch in fresh:
             progress(epoch)
 
     def _judge_late(self, number: int) -> None:
@@ -149,7 +156,7 @@ class DeviceTrainer(Trainer):
         nodes = len(self.graph.val)
         if not nodes:
             return None, None
-        record = self._resident.records(range(number, number + 1), inference=True)
+        record = self.resident.records(range(number, number + 1), inference=True)
         loss = float(record["val_loss"][0]) * NATS / nodes
         return float(record["val_correct"][0]) / nodes, loss
 

@@ -129,7 +129,7 @@ def _bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
         for name, count in total.items()
         if name.endswith("_words")
     }
-    written = streams.get("store", 0)
+    written = streams.get("store", 0) + streams.get("update", 0)
     return {"read": sum(streams.values()) - written, "written": written} | streams
 
 

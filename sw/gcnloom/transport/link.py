@@ -32,6 +32,11 @@ class Moved:
         """Bytes both ways."""
         return self.sent + self.received
 
+    def __floordiv__(self, parts: int) -> "Moved":
+        return Moved(
+            sent=self.sent // parts, received=self.received // parts, runs=self.runs // parts
+        )
+
     def __sub__(self, earlier: "Moved") -> "Moved":
         return Moved(
             sent=self.sent - earlier.sent,
