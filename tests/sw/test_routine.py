@@ -14,7 +14,7 @@ from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom.training.masters import pack_masters, unpack_masters
 from gcnloom_spec.commands import Repeat, Scale
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import Split
+from gcnloom_spec.items import Split
 from tests.sw.graphs import block_model, changed
 
 CONFIGS = {
