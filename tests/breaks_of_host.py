@@ -72,7 +72,7 @@ HOST = [
     ),
     Mutation(
         f"{SW}/programs/steps.py",
-        "owed[Source.AGGREGATE] -= command.emission.vectors",
+        "owed[Source.AGGREGATE] -= _handed_out(command.emission)",
         "owed[Source.AGGREGATE] = 0",
         SERIAL,
     ),

@@ -40,7 +40,7 @@ UPDATE = [
         f"{HW}/update/unit.py",
         "self.commands.ready.eq(~held & ~self.clear & ~clearing)",
         "self.commands.ready.eq(~held)",
-        ("tests/system/test_random_updates.py", "-k", "smallest-1-0"),
+        ("tests/system/test_random_updates.py", "-k", "tall-1-0"),
     ),
     Mutation(
         f"{SW}/lower/builder.py",
@@ -58,6 +58,6 @@ UPDATE = [
         f"{SW}/training/resident.py",
         'exponents |= {f"masters{layer}": masters.exponent, f"used_weights{layer}": used}',
         'exponents |= {f"masters{layer}": masters.exponent}',
-        (*RESIDENT, "-k", "cut"),
+        (*RESIDENT, "-k", "continued"),
     ),
 ]

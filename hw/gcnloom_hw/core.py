@@ -114,8 +114,8 @@ class Core(wiring.Component):
         resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
         sequencer = self._unit(m, resets, "sequencer", Sequencer(config))
         tokens = self._unit(m, resets, "tokens", Tokens())
-        clients = 4 if config.master_width else 2
-        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=clients))
+        last = 3 if config.master_width else 1
+        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=last + 1))
         load = self._unit(m, resets, "load", Load(config))
         store = self._unit(m, resets, "store", Store(config))
         fabric = self._unit(m, resets, "fabric", Fabric(config))
@@ -123,12 +123,12 @@ class Core(wiring.Component):
         transform = self._unit(m, resets, "transform", TransformEngine(config))
         aggregate_epilogue = self._unit(m, resets, "aggregate_epilogue", Epilogue(config))
         transform_epilogue = self._unit(m, resets, "transform_epilogue", Epilogue(config))
-
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
-        wiring.connect(m, client=load.requests, port=reads.requests1)
+        # What the update unit reads is little, and the engine before it would wait for it.
+        wiring.connect(m, client=load.requests, port=getattr(reads, f"requests{last}"))
         wiring.connect(m, port=reads.words0, client=sequencer.words)
-        wiring.connect(m, port=reads.words1, client=load.words)
+        wiring.connect(m, port=getattr(reads, f"words{last}"), client=load.words)
         wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=reads.answers)
 

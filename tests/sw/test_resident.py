@@ -67,6 +67,17 @@ def test_runs_that_are_cut_come_to_the_same_bits(name):
         assert trained(name, runs) == whole
 
 
+def test_a_state_is_continued_on_another_device():
+    """Of other sizes, and with scales that are all zero."""
+    graph, state = block_model(), None
+    for name in NARROW:
+        with open_device(f"model:{name}", memory_megabytes=4) as device:
+            training, weights = resident(graph, device)
+            state = training.first(weights) if state is None else state
+            state, _ = training.run(state, 2, lambda step: None)
+    assert summary(state) == trained("demo", [6])[0]
+
+
 def test_configurations_of_the_same_widths_come_to_the_same_bits():
     outcomes = [trained(name, [6]) for name in NARROW]
     assert outcomes[0] == outcomes[1] == outcomes[2]

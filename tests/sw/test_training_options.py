@@ -13,7 +13,7 @@ BAD = [
     ({"hidden": 0}, "hidden=0 is no number from 1 on; try 1"),
     ({"hidden": 2.5}, "hidden=2.5"),
     ({"layers": -1}, "layers=-1"),
-    ({"layers": 16}, "16 layers are more than the device keeps statistics for; try at most 15"),
+    ({"layers": 11}, "11 layers are more than the device keeps statistics for; try at most 10"),
     ({"epochs": 0}, "epochs=0"),
     ({"epochs": True}, "epochs=True"),
     ({"patience": -1}, "patience=-1 is no number from 0 on; try 0"),
@@ -32,6 +32,11 @@ BAD = [
     ({"dropout": True}, "dropout=True is not a finite number"),
     ({"weight_decay": -1e-3}, r"weight_decay=-0\.001 is outside"),
     ({"weight_decay": float("nan")}, "weight_decay=nan"),
+    ({"update": "fpga"}, "update='fpga' is unknown; try device or host"),
+    ({"optimiser": "adam"}, "optimiser='adam' is the host's; try 'sgd', or update='host'"),
+    ({"patience": 5}, "patience=5 needs validation on the device; try validate_every=10"),
+    ({"halve_every": 60}, "halve_every=60 is no power of two from 2; try 64"),
+    ({"update": "host", "validate_every": 5}, "validate_every=5 is for weights that the device"),
     ({"optimiser": "sgd", "momentum": 1.0}, r"momentum=1\.0 is outside"),
     ({"momentum": float("inf")}, "momentum=inf"),
     ({"dropout": 1.0}, r"dropout 1\.0 is outside 0 to below 1; try 0\.5"),
@@ -64,7 +69,7 @@ def test_the_network_has_the_widths_asked_for():
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 def test_only_the_first_layer_decays(optimiser):
-    options = Options(optimiser=optimiser, layers=2, lr=0.1, weight_decay=0.5)
+    options = Options(update="host", optimiser=optimiser, layers=2, lr=0.1, weight_decay=0.5)
     ones, zeros = [np.ones((2, 2)), np.ones((2, 2))], [np.zeros((2, 2)), np.zeros((2, 2))]
     first, second = options.make_optimiser().step(ones, zeros)
     assert (first < 1).all()
@@ -73,6 +78,8 @@ def test_only_the_first_layer_decays(optimiser):
 
 def test_differences_name_both_values_and_skip_what_may_change():
     options = Options(lr=0.1, epochs=5)
-    other = Options(lr=0.2, epochs=9, patience=3).as_dict()
-    assert options.differences(other, ignore=("epochs", "patience")) == ["lr=0.2 not 0.1"]
-    assert len(options.differences(other, ignore=())) == 3
+    other = Options(lr=0.2, epochs=9, patience=3, validate_every=1).as_dict()
+    assert options.differences(other, ignore=("epochs", "patience", "validate_every")) == [
+        "lr=0.2 not 0.1"
+    ]
+    assert len(options.differences(other, ignore=())) == 4

@@ -6,8 +6,8 @@ from amaranth.lib import wiring
 __all__ = ["count_words", "share_memory", "share_statistics"]
 
 UPDATE_WORDS = ("loss_words", "step_words", "update_words")
-FIRST_READER, FIRST_WRITER = 2, 1
-"""Clients before it: fetch and load; store."""
+FIRST_READER, FIRST_WRITER = 1, 1
+"""Clients before it: fetch, and behind it loads; store."""
 
 
 def share_memory(m, update, reads, writes):

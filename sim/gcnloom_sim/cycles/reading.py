@@ -23,7 +23,7 @@ from gcnloom_spec.config import Packing
 
 __all__ = ["FETCH", "LOAD", "LOSS", "STEP", "STORE", "Fetch", "LoadUnit", "Port", "Unpacking"]
 
-FETCH, LOAD, LOSS, STEP, STORE = range(5)
+FETCH, LOSS, STEP, LOAD, STORE = range(5)
 """Clients of the memory port, those first whose reads go before others'; the last only writes."""
 
 
