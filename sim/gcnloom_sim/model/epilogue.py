@@ -59,7 +59,8 @@ class Epilogue:
             return gated
         noise = self._draw(emission, ROUNDING) if emission.stochastic else None
         width = self.config.operand_width
-        shift = self._scales.shift(emission.tensor) if emission.scaled else emission.shift
+        scaled = emission.scaled and self.config.master_width
+        shift = self._scales.shift(emission.tensor) if scaled else emission.shift
         operands, saturations = requantise(gated, shift, width, noise)
         self.saturations[emission.tensor] += saturations
         return operands

@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
     graph = load_graph(options, options.seed)
     with open_device(options, progress) as device:
         progress.stage("partitioning, scheduling and lowering")
-        trainer = trainer_for(graph, settings, device)
+        trainer = trainer_for(graph, settings, device, pause=options.checkpoint_every)
         if earlier is not None:
             trainer.restore(earlier)
         if first is not None:

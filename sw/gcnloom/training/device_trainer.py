@@ -24,10 +24,14 @@ __all__ = ["DeviceTrainer", "trainer_for"]
 NATS = log(2) / (1 << LOSS_FRACTION)
 
 
-def trainer_for(graph: Graph, options: Options, device: Device) -> Trainer:
-    """Return the trainer that the option `update` names."""
-    kind = DeviceTrainer if options.update == "device" else Trainer
-    return kind(graph, options, device)
+def trainer_for(graph: Graph, options: Options, device: Device, *, pause: int = 0) -> Trainer:
+    """Return the trainer that the option `update` names.
+
+    Its state is there to be saved every `pause` epochs; 0: at the end. The host's always is.
+    """
+    if options.update == "device":
+        return DeviceTrainer(graph, options, device, pause=pause)
+    return Trainer(graph, options, device)
 
 
 class DeviceTrainer(Trainer):
@@ -42,6 +46,8 @@ class DeviceTrainer(Trainer):
     options : Options
     device : Device
         Its memory is cleared.
+    pause : int
+        Most epochs of a run, at the end of which :meth:`checkpoint` has its state; 0: all.
 
     Attributes
     ----------
@@ -49,7 +55,9 @@ class DeviceTrainer(Trainer):
         What runs the epochs.
     """
 
-    def __init__(self, graph: Graph, options: Options, device: Device) -> None:
+    def __init__(
+        self, graph: Graph, options: Options, device: Device, *, pause: int = 0
+    ) -> None:  # fmt: skip
         if not device.config.master_width:
             raise ConfigError(
                 f"configuration {device.config.digest} has no update unit (master_width = 0); "
@@ -58,6 +66,7 @@ class DeviceTrainer(Trainer):
         super().__init__(graph, options, device)
         self.resident = Resident(self.engine, graph, options)
         self._training: State | None = None
+        self._pause = pause or options.epochs
 
     @property
     def stopped_early(self) -> bool:
@@ -74,21 +83,32 @@ class DeviceTrainer(Trainer):
         if self._training is None:
             self._training = self.resident.first(self.weights)
             self._take(self._training)
-        left = self.options.epochs - self._training.step
-        if (left <= 0 and not self._training.owes) or self.stopped_early:
-            return
+        while not self.stopped_early:
+            state = self._training
+            left = self.options.epochs - state.step
+            if left <= 0 and not state.owes:
+                return
+            self._run(state, min(left, self._pause - state.step % self._pause), progress)
+
+    def _run(self, before: State, epochs: int, progress: Callable[[Epoch], None]) -> None:
+        """Train for so many epochs in one run."""
+        stop = before.step + epochs
 
         def watch(step: int) -> None:
-            # The last epoch is judged a little later.
-            self._read_history(step - self.resident.judges(step), progress)
+            # The last epoch is judged a little later, and shown when its state is there.
+            shown = min(step, stop - 1) - self.resident.judges(min(step, stop - 1))
+            for epoch in self._read_history(shown):
+                progress(epoch)
 
-        state, result = self.resident.run(self._training, left, watch)
-        self._read_history(state.step, progress, owes=state.owes)
-        if self._training.owes:
-            self._judge_late(self._training.step)
+        state, result = self.resident.run(before, epochs, watch)
+        fresh = self._read_history(state.step, owes=state.owes)
+        if before.owes:
+            self._judge_late(before.step)
         self._training = state
         self.clipped = self.resident.clipped
         self._take(state)
+        for epoch in fresh:
+            progress(epoch)
         if result.ended.interrupted:
             raise KeyboardInterrupt
 
@@ -124,13 +144,11 @@ class DeviceTrainer(Trainer):
         self.best = self.weights
         self._state = self._snapshot()
 
-    def _read_history(
-        self, step: int, progress: Callable[[Epoch], None], *, owes: bool = False
-    ) -> None:
+    def _read_history(self, step: int, *, owes: bool = False) -> list[Epoch]:
         """Read what the losses left of the epochs up to `step`, which may owe its judgement."""
         done, graph = len(self.history), self.graph
         if step <= done:
-            return
+            return []
         trained, fresh = self.resident.records(range(done, step), inference=False), []
         for index, number in enumerate(range(done + 1, step + 1)):
             judged = self.resident.judges(number) and not (owes and number == step)
@@ -143,8 +161,7 @@ class DeviceTrainer(Trainer):
             )  # fmt: skip
             fresh.append(epoch)
         self.history += fresh
-        for epoch in fresh:
-            progress(epoch)
+        return fresh
 
     def _judge_late(self, number: int) -> None:
         """Complete an epoch that was interrupted before it was judged."""
