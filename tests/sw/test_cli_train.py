@@ -23,6 +23,7 @@ from tests.sw.graphs import block_model, write_npz
 
 DATA = ["--data", "sbm:40,2", "--hidden", "4", "--lr", "0.05"]
 TRAIN = ["train", *DATA, *MODEL]
+HOST = [*TRAIN, "--update", "host"]
 KEYS = {
     *("data", "nodes", "edges", "layers", "device", "config", "config_digest", "epochs", "seed"),
     *("loss", "accuracy", "cycles", "macs", "effective_utilisation", "saturations", "bytes"),
@@ -169,14 +170,14 @@ def test_an_interruption_saves_and_says_how_to_continue(capsys, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Device, "run", interrupted)
-        done = run(capsys, *TRAIN, "--epochs", 6, "--force")
+        done = run(capsys, *HOST, "--epochs", 6, "--force")
     assert (done.code, done.out) == (130, "")
     line = done.err.splitlines()[-1]
     finished = len(load_checkpoint("gcnloom-sbm-40,2.npz").meta["history"])
     assert line.startswith(f"gcnloom: interrupted after epoch {finished}; continue with: gcnloom ")
     command = shlex.split(line.partition("continue with: gcnloom ")[2])
     resumed = run(capsys, *command, "--json", "-")
-    whole = run(capsys, *TRAIN, "--epochs", 6, "--force", "--json", "-")
+    whole = run(capsys, *HOST, "--epochs", 6, "--force", "--json", "-")
     assert 0 < finished < 6
     assert resumed.json()["weights_sha256"] == whole.json()["weights_sha256"]
 

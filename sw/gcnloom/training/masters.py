@@ -17,6 +17,9 @@ __all__ = ["Masters", "pack_masters", "unpack_masters"]
 
 MOMENTUM_ROOM = 6
 """Powers of two by which a momentum may exceed the first gradient: it sums up some ten of them."""
+MOST_APART = 12
+"""Powers of two by which a unit of a momentum may be below one of a weight: a smaller one would be
+lost in the sum with what decays."""
 LEAST_RANGE = 2
 """Weights up to ``2 ** LEAST_RANGE`` fit at least."""
 WEIGHT_ROOM = 4
@@ -70,8 +73,11 @@ class Masters:
         exponent = max(exponent_for(scaled, width) + WEIGHT_ROOM, LEAST_RANGE + 1 - width)
         return cls(
             weights=quantise(scaled, exponent, width), momenta=np.zeros(weights.shape, np.int64),
-            exponent=exponent, momentum_exponent=exponent_for(gradient, width) + MOMENTUM_ROOM,
-            scale=scale,
+            exponent=exponent, scale=scale,
+            momentum_exponent=max(
+                exponent_for(gradient, width) + MOMENTUM_ROOM if gradient.any() else exponent,
+                exponent - MOST_APART,
+            ),
         )  # fmt: skip
 
     @property
