@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program run from SDRAM and over AXI4 leaves in memory what it leaves on the model."""
+"""A program run from any device memory leaves there what it leaves on the model."""
 
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.dram.part import PARTS
 from gcnloom_hw.memory.axi import Axi4Config
+from gcnloom_hw.memory.block_ram import BlockRamMemory
 from gcnloom_hw.top import Axi4Top
 from gcnloom_sim.model import Model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
@@ -69,6 +70,34 @@ def execute(design, accelerator, run, inputs, outputs, step):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
+
+
+def test_from_block_ram():
+    before, after, run = program()
+    size = CONFIG.memory_bytes
+    starts = range(0, BYTES, size)
+    words = [int.from_bytes(before[start : start + size], "little") for start in starts]
+    # The words that it writes, as they are accepted, are what it then holds.
+    memory = BlockRamMemory(memory_bytes=size, words=len(words), init=words)
+    m = Module()
+    m.submodules.accelerator = accelerator = Accelerator(CONFIG)
+    m.submodules.memory = memory
+    for name in ("addresses", "answers", "writes"):
+        ours, theirs = getattr(accelerator, name), getattr(memory, name)
+        wiring.connect(m, accelerator=ours, memory=theirs)
+    found = bytearray(before)
+    writes = memory.writes
+    outputs = {"valid": writes.valid, "request": writes.payload}
+
+    def step(seen):
+        request = seen["request"]
+        for byte in range(size) if seen["valid"] else ():
+            if request.mask >> byte & 1:
+                found[request.address * size + byte] = request.data >> 8 * byte & 0xFF
+        return {}
+
+    execute(m, accelerator, run, {}, outputs, step)
+    assert bytes(found) == after != before
 
 
 def test_from_sdram():

@@ -55,7 +55,7 @@ def add_commands(commands: Any) -> None:
         help="lower for this one, default demo; refuse a program of another",
     )
     add_network(listing)
-    listing.add_argument("--pass", dest="name", choices=PASSES, default="forward")
+    listing.add_argument("--pass", dest="name", choices=(*PASSES, "descend"), default="forward")
     listing.add_argument("--save", type=Path, metavar="FILE", help="write the program there")
     add_common(listing)
     listing.set_defaults(run=_listing)
@@ -159,6 +159,11 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
         **{name: getattr(options, name) for name in ("hidden", "layers", "dropout", "rounding")}
     )
     config = configuration(options.config or DEFAULT_CONFIG)
+    if options.name == "descend" and not config.master_width:
+        raise ConfigError(
+            f"configuration {options.config} has no update unit to descend with; "
+            "try --pass backward"
+        )
     graph = load_graph(options, options.seed)
     network = settings.network(graph.features.shape[1], graph.classes)
     memory = Allocator(ADDRESSABLE, config.memory_bytes)
@@ -170,8 +175,11 @@ def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
         sampled=options.sampled,
         serial=options.serial,
         mixture=options.mixture,
+        descends=options.name == "descend",
     ).lowered
     program: Program = getattr(lowered, options.name)
+    if options.name == "descend":
+        return program, network.every_name()
     forward = options.name == "forward"
     return program, network.forward_names() if forward else network.tensor_names()
 
