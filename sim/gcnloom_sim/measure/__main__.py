@@ -5,9 +5,10 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 from gcnloom.errors import LoomError
-from gcnloom.training.options import UPDATES, Options
+from gcnloom.training.options import Options
 from gcnloom.transport import configuration
 from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
@@ -16,6 +17,7 @@ from gcnloom_sim.measure.executors import executions
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
 from gcnloom_sim.measure.window import streamed
+from gcnloom_sim.workloads.rows import parsed_options
 
 __all__ = ["main"]
 
@@ -51,19 +53,21 @@ def _parser() -> argparse.ArgumentParser:
         if name == "commands":
             added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
         if name in ("accuracy", "executors", "window"):
+            added.add_argument(
+                "--set", nargs="*", default=[], dest="changes", metavar="NAME=VALUE",
+                help="training options",
+            )  # fmt: skip
             added.add_argument("--data", default="digits", help="as `gcnloom train` takes it")
             epochs = 4 if name == "window" else Options().epochs
             added.add_argument("--epochs", type=int, default=epochs)
         if name == "accuracy":
             added.add_argument("--device", default="model:demo")
             added.add_argument("--seeds", type=int, default=3)
-            added.add_argument("--update", choices=UPDATES, default=Options().update)
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
         if name == "window":
             added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
-            added.add_argument("--update", choices=UPDATES, default=Options().update)
         if name == "schedules":
             added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
             added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
@@ -76,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     add("executors", _executors, "the same training on several executors")
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
+
+
+def _settings(options: argparse.Namespace, **more: Any) -> Options:
+    """Return the training options that were given."""
+    return Options(**parsed_options(options.changes) | {"epochs": options.epochs} | more)
 
 
 def _commands(options: argparse.Namespace) -> Table:
@@ -98,7 +107,7 @@ def _speed(options: argparse.Namespace) -> Table:
 
 
 def _accuracy(options: argparse.Namespace) -> Table:
-    settings = Options(epochs=options.epochs, update=options.update)
+    settings = _settings(options)
     rows = compare(options.data, options.device, options.seeds, settings, _say)
     cells = [
         (
@@ -116,7 +125,7 @@ def _accuracy(options: argparse.Namespace) -> Table:
 
 
 def _executors(options: argparse.Namespace) -> Table:
-    settings = Options(epochs=options.epochs, seed=options.seed)
+    settings = _settings(options, seed=options.seed)
     header = ("device", "weights", "test", "cycles an epoch", "utilisation", "seconds")
     return header, (
         (
@@ -132,7 +141,7 @@ def _executors(options: argparse.Namespace) -> Table:
 
 
 def _window(options: argparse.Namespace) -> Table:
-    settings = Options(epochs=options.epochs, update=options.update)
+    settings = _settings(options)
     rows = streamed(options.data, options.config, options.parts, settings, _say)
     header = ("memory", "of need", "sent", "received", "runs", "seconds", "not running")
     size = configuration(options.config).memory_bytes
