@@ -67,7 +67,7 @@ LINES = {
     "negative hidden features": ([*TRAIN, "--hidden", "-4"], "hidden=-4"),
     "endless hidden features": ([*TRAIN, "--hidden", "99999999"], "try at most 65536"),
     "no layers": ([*TRAIN, "--layers", "0"], "layers=0"),
-    "too many layers": ([*TRAIN, "--layers", "16"], "at most 15"),
+    "too many layers": ([*TRAIN, "--layers", "11"], "at most 10"),
     "a negative rate": ([*TRAIN, "--lr", "-0.1"], "lr=-0.1"),
     "a rate of NaN": ([*TRAIN, "--lr", "nan"], "lr=nan"),
     "a negative decay": ([*TRAIN, "--weight-decay", "-1"], "weight_decay=-1"),

@@ -11,8 +11,8 @@ from gcnloom.device import Device
 from gcnloom.device import open as open_device
 from gcnloom.errors import CheckpointError, ConfigError, DataError, LoomError
 from gcnloom.estimator import GCN
+from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import Trainer
 from tests.sw.graphs import block_model
 
 GRAPH = block_model(60)
@@ -31,7 +31,7 @@ def mask(nodes):
 def test_fitting_is_training():
     model = fitted(seed=4)
     with open_device("model:odd", memory_megabytes=8) as device:
-        trainer = Trainer(GRAPH, Options(hidden=4, epochs=5, lr=0.05, seed=4), device)
+        trainer = trainer_for(GRAPH, Options(hidden=4, epochs=5, lr=0.05, seed=4), device)
         trainer.run()
         logits = trainer.engine.logits(trainer.best)
     assert model.history_ == [asdict(epoch) for epoch in trainer.history]

@@ -113,7 +113,7 @@ class Masters:
         except ValueError as error:
             raise ConfigError(
                 f"lr={options.lr} or weight_decay={options.weight_decay} is too large for the "
-                f"device ({error}); try a smaller one"
+                f"device ({error}); try a smaller lr or weight_decay"
             ) from error
 
 
