@@ -10,7 +10,7 @@ from tests.system.test_random_programs import MEMORIES, TIMING, opened
 
 pytestmark = pytest.mark.sim
 
-CONFIGS = ("smallest", "odd", "short", "wide", "tall", "banked")
+CONFIGS = ("smallest", "odd", "wide", "tall", "banked")
 PROGRAMS = 50
 STEPS = 97
 """Records of these steps have room."""

@@ -13,9 +13,9 @@ from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats
 from gcnloom_sim import rtl
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program
-from gcnloom_spec.commands import Aggregate, Emission, Load, Store, Transform
+from gcnloom_spec.commands import Aggregate, Emission, Load, Scale, Store, Transform
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import ISA_VERSION, Mode, Source, Target, Unit
+from gcnloom_spec.isa import ISA_VERSION, Mode, Rule, Source, Target, Unit
 from gcnloom_spec.items import edge_word
 
 pytestmark = pytest.mark.sim
@@ -62,6 +62,14 @@ def test_a_store_that_waits_for_more_vectors_than_come_is_a_hang(device):
             )
         )
     assert works(device)
+
+
+def test_a_command_of_an_update_unit_that_is_not_there_is_refused():
+    with open_device("rtl:short", memory_megabytes=1) as device:
+        program = Program.of([LOAD, Scale(rule=Rule.SET, tensor=1)], device.config.digest)
+        with pytest.raises(DeviceError, match=r"unknown opcode after 1 of 2 commands"):
+            device.run(program)
+        assert works(device)
 
 
 def test_the_diagnosis_of_a_hang_is_not_clouded_by_the_run_before(device):
