@@ -7,12 +7,13 @@ import cocotb
 import numpy as np
 
 from gcnloom_hw.epilogue.epilogue import epilogue_output
+from gcnloom_hw.epilogue.sequence import shift_write
 from gcnloom_hw.layout import Shapes
 from gcnloom_sim.bench.checker import Checker
 from gcnloom_sim.bench.ports import pack
 from gcnloom_sim.bench.testbench import Testbench
 from gcnloom_spec.registers import STATISTICS
-from tests.hw.tb_epilogue import SEED, STEP, mask_writes
+from tests.hw.tb_epilogue import SEED, SHIFTS, STEP, mask_writes
 from tests.hw.test_epilogue import expected, nonzero, random_commands, random_masks
 
 MICROSECONDS = 500
@@ -50,6 +51,10 @@ async def vectors_and_statistics_equal_the_definition(dut):
     shapes, output = Shapes(bench.config), epilogue_output(bench.config)
     dut.seed.value, dut.step.value, dut.clear.value = SEED, STEP, 0
     await bench.start()
+    for tensor, shift in SHIFTS.items():
+        dut.shift.value = pack(shift_write(), {"enable": 1, "tensor": tensor, "shift": shift})
+        await bench.cycles(1)
+    dut.shift.value = 0
 
     def seen(packet):
         beat = output.from_bits(packet)

@@ -63,7 +63,8 @@ def test_the_document_has_every_promised_number(capsys):
 def test_gateware_counts_cycles_and_trains_to_the_models_weights(capsys):
     rtl = ["train", *DATA, "--device", "rtl", "--config", "smallest", "--memory-megabytes", "1"]
     there = run(capsys, *rtl, "--epochs", 2, "--json", "rtl.json", "--report")
-    here = run(capsys, *TRAIN, "--epochs", 2, "--force", "--json", "-").json()
+    model = ["--config", "smallest", "--epochs", 2, "--force", "--json", "-"]
+    here = run(capsys, *TRAIN, *model).json()
     document = json.loads(Path("rtl.json").read_text(encoding="utf-8"))
     assert there.code == 0
     assert document["weights_sha256"] == here["weights_sha256"]

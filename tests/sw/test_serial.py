@@ -174,6 +174,7 @@ def test_the_command_line_trains_infers_and_lists_serially(capsys, tmp_path, mon
         return documents, ran
 
     train = ["train", "--data", "sbm:40,2", *MODEL, "--hidden", 4, "--epochs", 2, "--force"]
+    train += ["--update", "host"]
     documents, ran = both(*train, "--checkpoint", "kept.npz")
     assert documents[0]["weights_sha256"] == documents[1]["weights_sha256"]
     assert not ran[0] & ran[1]
@@ -189,7 +190,9 @@ def test_an_estimator_trains_and_predicts_serially(digests):
     graph = datasets.load("sbm:40,2", seed=0)
     ran, predictions = [], []
     for serial in (False, True):
-        model = GCN(hidden=4, device="model:odd", memory_megabytes=8, epochs=2, serial=serial)
+        model = GCN(
+            hidden=4, device="model:odd", memory_megabytes=8, epochs=2, serial=serial, update="host"
+        )
         model.fit(graph.adjacency, graph.features, graph.labels, train=graph.train)
         digests.clear()
         predictions.append(model.predict())

@@ -63,7 +63,7 @@ def train(graph, transport, options=OPTIONS):
 @pytest.mark.parametrize("frames", MOST_FRAMES.values(), ids=MOST_FRAMES)
 @pytest.mark.parametrize(
     ("config", "classes", "part"),
-    [("odd", 3, 2), ("odd", 3, 4), ("odd", 7, 3), ("short", 6, 3), ("tall", 2, 3)],
+    [("odd", 3, 2), ("odd", 3, 4), ("odd", 7, 3), ("banked", 6, 3), ("tall", 2, 3)],
 )
 def test_a_training_leaves_the_same_through_a_window(config, classes, part, frames, monkeypatch):
     monkeypatch.setattr(streaming, "MOST_FRAMES", frames)

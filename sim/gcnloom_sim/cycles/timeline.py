@@ -91,7 +91,8 @@ class Timeline:
         self.gates = [Gate(config.command_depth, unit, self.tokens) for unit in Unit]
         fabric = Fabric()
         self.load, self.store = LoadUnit(timing, fabric), StoreUnit(timing, self.port)
-        self.aggregate, self.update = AggregateUnit(timing), UpdateUnit(timing, self.port)
+        self.aggregate = AggregateUnit(timing)
+        self.update = UpdateUnit(timing, self.port, clearing=first)
         sums, products = (
             EpilogueUnit(
                 timing, source=source, stores=self.store, steps=self.update.steps, fabric=fabric,

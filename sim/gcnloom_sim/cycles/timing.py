@@ -21,7 +21,7 @@ from gcnloom_hw.update.gradient import Gradient
 from gcnloom_hw.update.lanes import Mark, Sum
 from gcnloom_hw.update.normalise import Normalise
 from gcnloom_hw.update.rows import RowBuffer
-from gcnloom_hw.update.scales import READ
+from gcnloom_hw.update.scales import READ, READING
 from gcnloom_spec.commands import Load, Scale, Transform
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, Mode, Rule, Target
@@ -102,7 +102,7 @@ HELD = 1
 """Cycles from accepting a command of the update unit to what is done with it first."""
 CHOSEN = 4
 """Cycles from the first of a scale to its writing, where nothing has to be fitted."""
-FITTED = READ + 4
+FITTED = READ - READING + 4
 """Cycles that fitting takes besides."""
 CLEARING = STATISTICS
 """Cycles after the start of all units in which the epilogues clear their statistics."""

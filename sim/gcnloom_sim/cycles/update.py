@@ -8,7 +8,7 @@ from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.loss import LossUnit
 from gcnloom_sim.cycles.reading import LOSS, STEP, Port
 from gcnloom_sim.cycles.step import StepUnit
-from gcnloom_sim.cycles.timing import HELD, Timing
+from gcnloom_sim.cycles.timing import CLEARING, HELD, Timing
 from gcnloom_spec.commands import Loss, Scale, Step
 
 __all__ = ["UpdateUnit"]
@@ -30,6 +30,8 @@ class UpdateUnit:
     ----------
     timing : Timing
     port : Port
+    clearing : bool
+        Whether the statistics are zeroed first, for which commands wait.
 
     Attributes
     ----------
@@ -38,11 +40,12 @@ class UpdateUnit:
         When the last movement was that no token tells of.
     """
 
-    def __init__(self, timing: Timing, port: Port) -> None:
+    def __init__(self, timing: Timing, port: Port, *, clearing: bool) -> None:
         self._timing, self._port = timing, port
         self._loss, self.steps = LossUnit(timing, port), StepUnit(timing, port)
         self._held: Update | None = None
-        self._offered = self._free = 0.0
+        self._offered = 0.0
+        self._free = float(CLEARING) if clearing else 0.0
         self._loss_idle = self._step_idle = NEVER
         self._scaled = 0.0
         self.end = 0.0
