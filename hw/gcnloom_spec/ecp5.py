@@ -32,6 +32,8 @@ BLOCK_PRICE, LUT_PRICE = 128, 4
 """What yosys takes one of either to cost."""
 LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_149, 173, 244
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
+LUT_UPDATE, LUT_UPDATE_LANE, DSP_UPDATE_LANE = 10_502, 2_309, 5
+"""Those of an update unit with weights of 16 bits and for each of its lanes, and multipliers."""
 LUT_BANK = 0.7
 """And for each operand bank that a bit of a processing element's operand may come from."""
 
@@ -56,15 +58,21 @@ def _price(memory: OnChipMemory, shape: tuple[int, int, int], each: int) -> tupl
 def resources(config: AcceleratorConfig) -> dict[str, int]:
     """Block RAMs, multipliers and look-up tables that a configuration is expected to take.
 
-    Block RAMs and multipliers are counted, and exactly what synthesis found for the three
-    configurations with a report in ``docs/results``. Look-up tables are a plane through these
-    three points: good between them, a rough guess elsewhere. For operand banks they have a term
-    that follows from synthesis of the banks alone, 16 and 32 for ten elements.
+    Block RAMs and multipliers are counted, and exactly what synthesis found for the
+    configurations with a report in ``docs/results``. Look-up tables are a plane through three
+    points, those of an update unit a line through two: good between them, a rough guess elsewhere.
+    For operand banks they have a term that follows from synthesis of the banks alone, 16 and 32 for
+    ten elements.
     """
     sparse, dense = config.pes * config.lanes, config.rows * config.columns
     ways = sparse * config.operand_width * config.operand_banks
+    updated = config.lanes if config.master_width else 0
     return {
         "EBR": sum(block_rams(memory) for memory in on_chip_memories(config)),
-        "DSP": config.multipliers,
-        "LUT": LUT_BASE + LUT_SPARSE * sparse + LUT_DENSE * dense + round(LUT_BANK * ways),
+        "DSP": config.multipliers + DSP_UPDATE_LANE * updated,
+        "LUT": LUT_BASE
+        + LUT_SPARSE * sparse
+        + LUT_DENSE * dense
+        + round(LUT_BANK * ways)
+        + (LUT_UPDATE + LUT_UPDATE_LANE * updated if updated else 0),
     }
