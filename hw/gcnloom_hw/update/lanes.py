@@ -13,19 +13,19 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.items import LABEL
 from gcnloom_spec.number import limits
 
-__all__ = ["Mark", "Peak", "Sum"]
+__all__ = ["Mark", "Peak", "Sum", "sum_levels"]
 
 CLASS_BITS = LABEL.fields["label"]
 
 
-def _levels(lanes):
+def sum_levels(lanes: int) -> int:
     """Stages of a tree over `lanes`."""
     return (lanes - 1).bit_length()
 
 
 def _tree(m, values, combine, *, name):
     """Combine values two by two, with a register after each level."""
-    for level in range(_levels(len(values))):
+    for level in range(sum_levels(len(values))):
         pairs = [values[first : first + 2] for first in range(0, len(values), 2)]
         values = []
         for number, pair in enumerate(pairs):
@@ -115,7 +115,7 @@ class Peak(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        self.latency = _levels(config.lanes) + 2
+        self.latency = sum_levels(config.lanes) + 2
         super().__init__(
             {
                 "valid": In(1),
@@ -164,7 +164,7 @@ class Sum(wiring.Component):
     """
 
     def __init__(self, *, lanes: int) -> None:
-        self.levels = _levels(lanes)
+        self.levels = sum_levels(lanes)
         self.latency = self.levels + 1
         super().__init__(
             {

@@ -18,7 +18,7 @@ from gcnloom_hw.transform.control import command_cycles
 from gcnloom_hw.transform.operands import OperandMemory
 from gcnloom_hw.update.exponential import Exponential
 from gcnloom_hw.update.gradient import Gradient
-from gcnloom_hw.update.lanes import Mark, Sum
+from gcnloom_hw.update.lanes import Mark, sum_levels
 from gcnloom_hw.update.normalise import Normalise
 from gcnloom_hw.update.rows import RowBuffer
 from gcnloom_hw.update.scales import READ, READING
@@ -185,8 +185,7 @@ class Timing:
 
     @cached_property
     def _levels(self) -> int:
-        levels: int = Sum(lanes=self.config.lanes).levels
-        return levels
+        return sum_levels(self.config.lanes)
 
     @cached_property
     def epilogue_depth(self) -> int:
