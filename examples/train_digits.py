@@ -5,7 +5,7 @@ import gcnloom
 
 graph = gcnloom.datasets.load("digits")  # adjacency: SciPy CSR; features, labels: NumPy
 
-model = gcnloom.GCN(hidden=16, device="rtl", epochs=30)
+model = gcnloom.GCN(hidden=16, device="rtl", epochs=100)
 model.fit(graph.adjacency, graph.features, graph.labels, train=graph.train, val=graph.val)
 
 print(f"test accuracy {model.score(graph.labels, graph.test):.1%}")
