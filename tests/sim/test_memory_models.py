@@ -21,7 +21,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 from tests.sim.memory_requests import random_dram, random_requests
 from tests.sim.slow_memory import SlowBus, SlowDram, serve
-from tests.system.test_random_programs import opened, outcome
+from tests.system.random_runs import opened, outcome
 from tests.system.training import train
 
 SDRAM, DDR3 = DRAMS["sdram16"], DRAMS["ddr3-16"]

@@ -2,6 +2,7 @@
 """The update unit of the model: losses, weight steps and scales."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from gcnloom.transport import Judged
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.scales import Scales
 from gcnloom_spec.commands import Loss, Step
-from gcnloom_spec.config import AcceleratorConfig, Packing
+from gcnloom_spec.config import LABEL_BYTES, AcceleratorConfig, Packing
 from gcnloom_spec.descent import Coefficient, step
 from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.number import envelope, requantise
@@ -54,7 +55,7 @@ class Update:
             axis=1,
         )
         packed = self._items(command.labels, command.count, config.label).copy()
-        fields = LABEL.unpack(packed.view("<u2").astype(np.uint64))
+        fields = LABEL.unpack(packed.view(f"<u{LABEL_BYTES}").astype(np.uint64))
         labels, splits = fields["label"], fields["split"]
         result = softmax(
             sums[:, : command.classes], labels, shift=self.scales.shift(command.logits),
@@ -87,12 +88,11 @@ class Update:
         noise = None
         if command.stochastic:
             rows = (command.row + done + np.arange(count)) & 0xFFFFFFFF
-            noise = (
-                draw(seed=key[0], step=key[1], tensor=command.tensor, purpose=DROPOUT, rows=rows,
-                     feature=command.feature, count=lanes),
-                draw(seed=key[0], step=key[1], tensor=command.tensor, purpose=ROUNDING, rows=rows,
-                     feature=command.feature, count=lanes),
+            octets = partial(
+                draw, seed=key[0], step=key[1], tensor=command.tensor, rows=rows,
+                feature=command.feature, count=lanes,
             )  # fmt: skip
+            noise = octets(purpose=DROPOUT), octets(purpose=ROUNDING)
         result = step(
             masters[:, :lanes], masters[:, lanes:], sums,
             shift=self.scales.shift(command.gradient), momentum=command.momentum,

@@ -13,7 +13,7 @@ from gcnloom.lower.builder import Tensor
 from gcnloom.tensors.items import pack_items
 from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.commands import Loss
-from gcnloom_spec.config import AcceleratorConfig, Packing
+from gcnloom_spec.config import LABEL_BYTES, AcceleratorConfig, Packing
 from gcnloom_spec.isa import WORDS, Opcode
 from gcnloom_spec.items import LABEL, RECORD, Split
 from gcnloom_spec.softmax import multiplier_for
@@ -72,7 +72,7 @@ class Losses:
         splits[graph.train] = Split.TRAIN
         known = np.where(splits != Split.NONE, graph.labels, 0)
         items = LABEL.pack(label=known[order], split=splits[order])
-        labels = pack_items(items, 2, config.label, config.memory_bytes)
+        labels = pack_items(items, LABEL_BYTES, config.label, config.memory_bytes)
         words = config.record.words(steps)
         return cls(
             network=network, config=config, labels=labels, steps=steps,

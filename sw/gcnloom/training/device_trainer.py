@@ -55,6 +55,8 @@ class DeviceTrainer(Trainer):
         What runs the epochs.
     """
 
+    _training: State | None = None
+
     def __init__(
         self, graph: Graph, options: Options, device: Device, *, pause: int = 0
     ) -> None:  # fmt: skip
@@ -65,14 +67,12 @@ class DeviceTrainer(Trainer):
             )
         super().__init__(graph, options, device)
         self.resident = Resident(self.engine, graph, options)
-        self._training: State | None = None
         self._pause = pause or options.epochs
 
     @property
     def stopped_early(self) -> bool:
         """Whether judged losses have not fallen for `patience` epochs."""
-        every, state = self.options.validate_every, self._training
-        patience = -(-self.options.patience // every) if every else 0
+        patience, state = self.options.patient_judgements, self._training
         return patience > 0 and state is not None and state.judged.worse >= patience
 
     def run(self, progress: Callable[[Epoch], None] = lambda _: None) -> None:
@@ -179,7 +179,7 @@ class DeviceTrainer(Trainer):
 
     def _snapshot(self) -> Checkpoint:
         basis = super()._snapshot()
-        state = getattr(self, "_training", None)
+        state = self._training
         if state is None:
             return basis
         arrays = dict(basis.arrays)

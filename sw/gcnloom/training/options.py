@@ -134,6 +134,11 @@ class Options:
         if self.halve_every & (self.halve_every - 1) or self.halve_every == 1:
             raise ConfigError(f"halve_every={self.halve_every} is no power of two from 2; try 64")
 
+    @property
+    def patient_judgements(self) -> int:
+        """Judgements of the device without a smaller loss after which it stops; 0: never."""
+        return -(-self.patience // self.validate_every) if self.validate_every else 0
+
     def make_optimiser(self) -> Optimiser:
         """Return the optimiser these options name, at its start."""
         decay = [self.weight_decay] + [0.0] * (self.layers - 1)

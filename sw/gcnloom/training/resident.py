@@ -130,7 +130,7 @@ class Resident:
         every = options.validate_every
         routine = training.routine(
             self._exponents(state), state.wanted, epochs=epochs, every=every,
-            patience=-(-options.patience // every) if every else 0,
+            patience=options.patient_judgements,
             begun=state.step % every if every else 0, owes=state.owes,
         )  # fmt: skip
         self._write(state)
