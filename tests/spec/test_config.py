@@ -47,7 +47,8 @@ def test_wrong_size_is_named_with_its_value_and_the_remedy(change, message):
 
 
 def test_least_depths_are_accepted_and_one_less_is_not():
-    for name in (field.name for field in fields(DEMO) if field.name.endswith("_depth")):
+    depths = {field.name for field in fields(DEMO) if field.name.endswith("_depth")}
+    for name in depths - {"command_depth"}:
         with pytest.raises(ValueError, match=f"{name}=1 is too small; use at least") as refused:
             replace(DEMO, **{name: 1})
         least = int(str(refused.value).rpartition(" ")[2])
