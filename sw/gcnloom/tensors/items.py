@@ -105,7 +105,8 @@ def unpack_plain_beats(
     beats = plain & below | plain >> np.uint64(low) << np.uint64(high)
     bits = np.uint64((weight & ((1 << config.operand_width) - 1)) << low)
     weighted = np.where(beats >> valid & np.uint64(1), beats | bits, beats)
-    return weighted | (beats >> first & np.uint64(1)) << valid
+    there: NDArray[np.uint64] = weighted | (beats >> first & np.uint64(1)) << valid
+    return there
 
 
 def _around_weight(config: AcceleratorConfig) -> tuple[int, int]:
