@@ -70,7 +70,13 @@ def test_digest_is_stable_and_changes_with_every_field():
     # Written down once: a new digest for an old configuration would orphan programs and reports.
     assert config.digest == "51e685ad7d06cda0"
     digests = {config.digest}
-    legal = {"lanes": 2, "sum_width": 40, "operand_banks": 4, "master_width": 16, "without_draws": 1}
+    legal = {
+        "lanes": 2,
+        "sum_width": 40,
+        "operand_banks": 4,
+        "master_width": 16,
+        "without_draws": 1,
+    }
     for field in fields(config):
         value = legal.get(field.name, 2 * getattr(config, field.name))
         digests.add(replace(config, **{field.name: value}).digest)
