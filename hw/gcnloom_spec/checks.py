@@ -113,5 +113,4 @@ def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
         "accumulator_depth": max(2, unit, 2 * panels * -(-unit // config.pes)),
         "edge_depth": 2 * config.plain_beat.items_per_word,
         "fabric_depth": 4,
-        "command_depth": 2,
     }
