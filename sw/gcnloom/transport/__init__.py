@@ -3,7 +3,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,8 +28,9 @@ __all__ = [
 GROUP = "gcnloom.transport"
 """Entry-point group of callables ``(config, *, memory_megabytes, progress, ...) -> Transport``.
 
-``progress`` is told a phrase when a stage of opening begins that may take long. ``memory``, where a
-user gives it, names how long the memory of a simulated device takes.
+``progress`` is told a phrase when a stage of opening begins that may take long. ``memory`` and
+``memory_megabytes``, where a user gives them, describe the memory of a simulated device. One that
+takes a ``location`` too is given what follows its name, and a configuration only if there is one.
 """
 DEFAULT_CONFIG = "demo"
 NONE_JUDGED = (1 << 64) - 1
@@ -86,7 +88,7 @@ class Ended:
 
 NOTHING_JUDGED = Judged()
 Watch = Callable[[int], object]
-"""Told now and then which step a run has come to."""
+"""Told now and then which step a run has come to, while device memory can be read."""
 
 
 class Transport(Protocol):
@@ -133,27 +135,24 @@ def connect(spec: str, config: AcceleratorConfig | None = None, **options: Any) 
     ----------
     spec : str
         ``"model"``, ``"rtl"``..., optionally followed by a shipped configuration's name or a
-        TOML file: ``"model:odd"``, ``"rtl:mine.toml"``.
+        TOML file: ``"model:odd"``, ``"rtl:mine.toml"``. That of a board has a location instead:
+        ``"serial:///dev/ttyUSB0"``.
     config : AcceleratorConfig, optional
         Instead of the one named in `spec`. Without either, ``"demo"``.
     **options
         Handed to the transport.
     """
-    name, _, config_name = spec.partition(":")
-    if config_name and config is not None:
+    name, _, place = spec.partition(":")
+    load = _loaded(name)
+    if "location" in signature(load).parameters:
+        located: Transport = load(config, location=place.removeprefix("//"), **options)
+        return located
+    if place and config is not None:
         raise ConfigError(
             f"device {spec!r} names a configuration and another one is given; try {name!r}"
         )
-    factory = _find(name)
     if config is None:
-        config = configuration(config_name or DEFAULT_CONFIG)
-    try:
-        load: Any = factory.load()
-    except ImportError as error:
-        raise DeviceError(
-            f"transport {name!r} needs a package that is missing ({error}); "
-            "try: pip install 'gcnloom[sim]'"
-        ) from error
+        config = configuration(place or DEFAULT_CONFIG)
     transport: Transport = load(config, **options)
     return transport
 
@@ -170,7 +169,7 @@ def configuration(name_or_path: str) -> AcceleratorConfig:
         raise ConfigError(f"{error}; try a name that `gcnloom info` lists") from error
 
 
-def _find(name: str) -> EntryPoint:
+def _loaded(name: str) -> Callable[..., Any]:
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         there = ", ".join(sorted(found)) or "none"
@@ -178,4 +177,11 @@ def _find(name: str) -> EntryPoint:
             f"unknown transport {name!r} (there are: {there}); "
             "try one of those, or: pip install 'gcnloom[sim]'"
         )
-    return found[name]
+    try:
+        load: Callable[..., Any] = found[name].load()
+    except ImportError as error:
+        raise DeviceError(
+            f"transport {name!r} needs a package that is missing ({error}); "
+            "try: pip install 'gcnloom[sim]'"
+        ) from error
+    return load
