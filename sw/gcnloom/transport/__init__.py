@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ConfigError, DeviceError
-from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.config import AcceleratorConfig, named_configs
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -22,6 +22,7 @@ __all__ = [
     "Transport",
     "Watch",
     "configuration",
+    "configuration_name",
     "connect",
 ]
 
@@ -167,6 +168,14 @@ def configuration(name_or_path: str) -> AcceleratorConfig:
         ) from error
     except ValueError as error:
         raise ConfigError(f"{error}; try a name that `gcnloom info` lists") from error
+
+
+def configuration_name(config: AcceleratorConfig) -> str:
+    """Return the name under which a configuration ships, or else its digest."""
+    for name in named_configs():
+        if AcceleratorConfig.from_toml(name).digest == config.digest:
+            return name
+    return config.digest
 
 
 def _loaded(name: str) -> Callable[..., Any]:

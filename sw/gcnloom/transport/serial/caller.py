@@ -63,6 +63,7 @@ class Caller:
         self.tally = Tally()
         self.rate = rate
         self.usable = self._lost = False
+        self._given_up = ""
         self._session = draw(SESSIONS)
         self._token = 1 + draw((1 << 32) - 1)
 
@@ -95,6 +96,8 @@ class Caller:
         DeviceError
             It does not come back, or not as it was.
         """
+        if self._given_up:
+            raise DeviceError(self._given_up)
         deadline = self.channel.now() + self.hope
         for rate in cycle(rates):
             try:
@@ -104,7 +107,7 @@ class Caller:
             except LostError:
                 self.lose()
             if self.channel.now() > deadline:
-                raise DeviceError(
+                raise self._giving_up(
                     f"the device has not answered for {self.hope:.0f} s; try its cable and power, "
                     "then open it again"
                 )
@@ -114,12 +117,12 @@ class Caller:
         if not self.greets(rate):
             return False
         if replace(self._greeted, token=0) != replace(self.greeting, token=0):
-            raise DeviceError(
+            raise self._giving_up(
                 f"another device answers, of configuration {self._greeted.digest}; try opening it"
             )
         if self._greeted.token != self._token:
             what = "used by another program" if self._greeted.token else "configured anew"
-            raise DeviceError(
+            raise self._giving_up(
                 f"the board was {what} meanwhile, and what was in its memory is lost; try opening "
                 "it again and going on from the last checkpoint"
             )
@@ -153,6 +156,11 @@ class Caller:
             self.channel.reopen()
             self._lost = False
             self.tally.reopened += 1
+
+    def _giving_up(self, why: str) -> DeviceError:
+        """Return the error that says so, now and at every further call."""
+        self._given_up, self.usable = why, False
+        return DeviceError(why)
 
     def pace(self, rate: int) -> Pace:
         """Return how long to wait at a rate."""

@@ -52,7 +52,11 @@ class Session:
         self._caller = Caller(channel, baud, slowness=slowness, hope=hope, draw=draw)
         self._ladder = Ladder(self._caller)
         self._caller.begin()
-        self._ladder.climb()
+        try:
+            self._ladder.climb()
+        except LostError:
+            # The first exchange calls again.
+            self._caller.lose()
 
     @property
     def greeting(self) -> Greeting:
