@@ -18,7 +18,17 @@ from gcnloom_sim.link_device import LinkDevice
 from gcnloom_sim.model import Model
 from tests.sw.graphs import block_model
 
-__all__ = ["BAUD", "CONFIG", "WORDS", "board", "expected_weights", "faulty", "opened", "pty", "train"]
+__all__ = [
+    "BAUD",
+    "CONFIG",
+    "WORDS",
+    "board",
+    "expected_weights",
+    "faulty",
+    "opened",
+    "pty",
+    "train",
+]
 
 BAUD = 3_000_000
 CONFIG = configuration("odd")
