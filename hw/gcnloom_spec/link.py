@@ -4,14 +4,17 @@
 A *frame* is a `FLAG`, a body and a `FLAG`, which may be the first of the next frame; empty frames
 are ignored. In a body, `FLAG` and `ESCAPE` are sent as `ESCAPE` and the byte with `ESCAPED`
 flipped, so that a flag is nothing else and one is enough to be in step again. A body is a header,
-a payload and the CRC-32 of both (IEEE 802.3, as ``zlib.crc32``), least significant byte first. A
-body that is too short or whose check fails counts for nothing, and asks for `AGAIN`.
+a payload of 4, 8... bytes or none, and the CRC-32 of both (IEEE 802.3, as ``zlib.crc32``), least
+significant byte first. A body of another length, of more than `window_bytes` or whose check fails
+counts for nothing, and asks for `AGAIN`: such an answer has the session, and a kind that means
+nothing.
 
 The host asks, the device answers, each request once and in order. A request carries its session
 and its sequence number, which goes up by one from request to request. The device knows which
 number it expects next. Of the numbers around it,
 
-* the expected one is carried out and answered;
+* the expected one is carried out and answered. One that is not `DONE` stays expected: nothing of
+  it was done, and what was sent behind it is answered by `AGAIN`;
 * the 127 before it have been carried out already. Reads are carried out again, all others are
   only answered again: their answers were lost;
 * the 128 behind it say that something was lost. Nothing is done; `AGAIN` names the expected
@@ -19,7 +22,9 @@ number it expects next. Of the numbers around it,
 
 A `HELLO` begins a session: it is always carried out, and the number after its own is expected
 next. Requests of another session than the last `HELLO`'s are ignored, whatever a cable or an
-operating system kept of them.
+operating system kept of them. Session 0 is that of a device nobody has said `HELLO` to; a host
+uses 1 to 255. A request that starts the accelerator waits until all before it are answered, as a
+read of memory that has to be repeated would find the accelerator running.
 
 The host may have `window_bytes` of bodies unanswered, and no more than 127 requests; within that
 the device loses nothing at line rate. The device keeps a `token` that the host gives it, and which
