@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carry requests out, each once and in order, and answer them."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,7 +11,7 @@ from gcnloom_hw.link.framer import BODY
 from gcnloom_hw.link.request import Header
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
-from gcnloom_spec.link import ANSWER, GREETING, RATE_BITS, Outcome, Request
+from gcnloom_spec.link import ANSWER, GREETING, RATE_BITS
 
 __all__ = ["Executor"]
 

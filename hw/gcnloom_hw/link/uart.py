@@ -29,17 +29,21 @@ class UartReceiver(wiring.Component):
         For a cycle.
     """
 
-    rx: In(1)
-    increment: In(RATE_BITS)
-    data: Out(8)
-    arrived: Out(1)
-    error: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "rx": In(1),
+                "increment": In(RATE_BITS),
+                "data": Out(8),
+                "arrived": Out(1),
+                "error": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         line, before = Signal(init=1), Signal(init=1)
         m.submodules.synchroniser = FFSynchronizer(self.rx, line, init=1)
-        # What is seen of a line is a clock old when a start bit is known, so all bits are.
         m.d.sync += before.eq(line)
         phase, sample = Signal(RATE_BITS, reset_less=True), Signal()
         busy, first = Signal(), Signal(reset_less=True)
@@ -48,8 +52,9 @@ class UartReceiver(wiring.Component):
         m.d.comb += self.data.eq(bits[2:])
         m.d.sync += [self.arrived.eq(0), self.error.eq(0), sample.eq(0)]
         with m.If(~busy):
-            m.d.sync += [phase.eq(1 << (RATE_BITS - 1)), bits.eq(1 << 9), first.eq(1)]
-            m.d.sync += busy.eq(before & ~line)
+            # Half a bit and half a clock on: from here to the middle of the start bit.
+            m.d.sync += phase.eq(Cat(self.increment[1:], C(1, 1)))
+            m.d.sync += [bits.eq(1 << 9), first.eq(1), busy.eq(before & ~line)]
         with m.Else():
             m.d.sync += Cat(phase, sample).eq(phase + self.increment)
             with m.If(sample):
@@ -77,10 +82,15 @@ class UartTransmitter(wiring.Component):
         The last stop bit is over, and there was no byte behind it.
     """
 
-    i: In(stream.Signature(8))
-    increment: In(RATE_BITS)
-    tx: Out(1)
-    idle: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "increment": In(RATE_BITS),
+                "tx": Out(1),
+                "idle": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
