@@ -66,7 +66,7 @@ class LinkDevice:
         self.executed = dict.fromkeys(Request, 0)
         self._next_rate: int | None = None
         self._token = 0
-        self._session: int | None = None
+        self._session = 0
         self._expected = 0
         self._bad = 0
         self._body = bytearray()
@@ -113,7 +113,8 @@ class LinkDevice:
 
     def _ended(self, checked: bytes) -> bytes:
         body, check = checked[:-4], int.from_bytes(checked[-4:], "little")
-        if self._broken or self._escaping or len(body) < HEADER or zlib.crc32(body) != check:
+        sized = HEADER <= len(body) <= self._window_bytes - 4 and len(body) % 4 == HEADER % 4
+        if self._broken or self._escaping or not sized or zlib.crc32(body) != check:
             self._blame(1)
             return self._again()
         self._bad = 0
@@ -126,24 +127,19 @@ class LinkDevice:
         ahead = (asked["sequence"] - self._expected) & 0xFF
         if 0 < ahead < 129:
             return self._again()
-        if ahead == 0:
-            self._expected = (self._expected + 1) & 0xFF
-        fresh = ahead == 0
         reads = asked["kind"] in (Request.READ_MEMORY, Request.READ_REGISTERS)
         outcome, answer = Outcome.DONE, b""
-        if fresh or reads:
+        if ahead == 0 or reads:
             outcome, answer = self._carry_out(asked, payload)
+        if ahead == 0 and outcome == Outcome.DONE:
+            self._expected = (self._expected + 1) & 0xFF
         return self._answer(asked["kind"], asked["sequence"], outcome, answer)
 
     def _again(self) -> bytes:
-        if self._session is None:
-            return b""
         return self._answer(0, self._expected, Outcome.AGAIN, b"")
 
     def _answer(self, kind: int, sequence: int, outcome: Outcome, payload: bytes) -> bytes:
-        header = _word(
-            ANSWER, kind=kind, session=self._session or 0, sequence=sequence, outcome=outcome
-        )
+        header = _word(ANSWER, kind=kind, session=self._session, sequence=sequence, outcome=outcome)
         body = header + payload
         sent = bytearray([FLAG])
         for byte in body + zlib.crc32(body).to_bytes(4, "little"):

@@ -7,18 +7,32 @@ import termios
 import threading
 from contextlib import contextmanager
 
+import numpy as np
+
 from gcnloom.device import Device
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import weights_sha256
 from gcnloom.transport import configuration
-from gcnloom.transport.serial import open_channel
+from gcnloom.transport.serial import open_channel, open_serial
 from gcnloom_sim.link_channel import FaultyChannel, MemoryChannel
 from gcnloom_sim.link_device import LinkDevice
 from gcnloom_sim.model import Model
 from tests.sw.graphs import block_model
 
-__all__ = ["BAUD", "CONFIG", "WORDS", "board", "expected_weights", "faulty", "opened", "pty", "train"]
+__all__ = [
+    "BAUD",
+    "CONFIG",
+    "WORDS",
+    "board",
+    "exercise",
+    "expected_weights",
+    "faulty",
+    "opened",
+    "pty",
+    "record",
+    "train",
+]
 
 BAUD = 3_000_000
 CONFIG = configuration("odd")
@@ -45,6 +59,25 @@ def train(transport, progress=lambda _: None):
         trainer = trainer_for(GRAPH, options, device)
         trainer.run(progress)
         return weights_sha256(trainer.weights), [epoch.loss for epoch in trainer.history]
+
+
+def exercise(transport):
+    """What recorded sessions hold: memory both ways, a run and all that it leaves."""
+    rng = np.random.default_rng(11)
+    with Device(transport) as device:
+        left, right = rng.integers(-99, 99, (9, 7)), rng.integers(-99, 99, (7, 5))
+        product = device.gemm(left, right)
+        region = device.memory.allocate("bytes", 150)
+        data = rng.bytes(150 * device.config.memory_bytes)
+        device.write_bytes(region, data)
+        device.scales()
+        assert device.read_bytes(region, 150) == data
+    np.testing.assert_array_equal(product, left @ right)
+
+
+def record(port, path):
+    """Record a session with a board, to be kept among those that tests play back."""
+    exercise(open_serial(location=f"{port}?record={path}"))
 
 
 def expected_weights():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is done with an accelerator through its registers alone: runs, and what they leave."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from typing import Protocol
 
 import numpy as np
@@ -78,14 +78,11 @@ class Runs:
         best = judged.best
         self._write(worse=judged.worse, best_low=best & WORD, best_high=best >> 32)
         self._write(watchdog=WATCHDOG)
-        interrupted = False
         try:
-            self._bus.start(Control.RUN | (Control.KEEP if keep else 0))
-            if watch is None:
-                while self._bus.goes_on(watched=False):
-                    pass
-            else:
-                interrupted = self._watched(watch)
+            with held_back() if watch else nullcontext(bool) as asked:
+                self._bus.start(Control.RUN | (Control.KEEP if keep else 0))
+                self._follow(watch, asked)
+                interrupted = asked()
         except BaseException:
             # What went wrong matters more than that a device which is gone cannot be stopped.
             with suppress(DeviceError):
@@ -127,18 +124,17 @@ class Runs:
         )
         return np.array(values, dtype=np.int64).T.copy()
 
-    def _watched(self, watch: Watch) -> bool:
-        """Run to the end, or to that of an epoch if interrupted; return whether it was."""
-        with held_back() as asked:
-            finishing = False
-            while self._bus.goes_on(watched=True):
-                if self._readable:
-                    watch(self._read("progress")[0])
-                if asked() and not finishing:
-                    self._write(control=Control.FINISH)
-                    finishing = True
+    def _follow(self, watch: Watch | None, asked: Callable[[], bool]) -> None:
+        """Wait for the end of a run, or for that of an epoch if that is asked for."""
+        finishing = False
+        while self._bus.goes_on(watched=watch is not None):
+            if watch and self._readable:
+                watch(self._read("progress")[0])
+            if asked() and not finishing:
+                self._write(control=Control.FINISH)
+                finishing = True
+        if watch:
             watch(self._read("progress")[0])
-            return asked()
 
     def _check(self, commands: int) -> None:
         """Raise if the run that has ended went wrong."""

@@ -9,7 +9,7 @@ from gcnloom.transport import configuration
 from gcnloom.transport.serial.channel import Channel, SerialChannel
 from gcnloom.transport.serial.configs import configuration_of
 from gcnloom.transport.serial.location import Location
-from gcnloom.transport.serial.ports import usb_ports
+from gcnloom.transport.serial.ports import described, usb_ports
 from gcnloom.transport.serial.recording import Recorder
 from gcnloom.transport.serial.replay import Replay
 from gcnloom.transport.serial.session import Session
@@ -67,7 +67,9 @@ def open_serial(
     channel = SerialChannel(port, place.baud)
     if not place.record:
         return open_channel(channel, config, baud=place.baud, slowness=place.slowness)
-    recorder = Recorder(channel, place.record, baud=place.baud, draw=secrets.randbelow)
+    recorder = Recorder(
+        channel, place.record, origin=described(port), baud=place.baud, draw=secrets.randbelow
+    )
     transport = open_channel(
         recorder, config, baud=place.baud, slowness=place.slowness, draw=recorder.draw
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from gcnloom.errors import DeviceError
 
-__all__ = ["failure", "module", "named_again", "usb_identity", "usb_ports"]
+__all__ = ["described", "failure", "module", "named_again", "usb_identity", "usb_ports"]
 
 UdevIdentity = tuple[int, int, str | None, str | None]
 RULE = 'SUBSYSTEM=="tty", ATTRS{idVendor}=="0403", TAG+="uaccess"'
@@ -41,6 +41,14 @@ def usb_identity(name: str) -> UdevIdentity | None:
         if port.device == name and port.vid is not None:
             return port.vid, port.pid, port.serial_number, port.interface
     return None
+
+
+def described(name: str) -> str:
+    """Return the name of a port, and of the adapter that it is on."""
+    for port in module("serial.tools.list_ports").comports():
+        if port.device == name:
+            return f"{name}, {port.description}"
+    return name
 
 
 def named_again(name: str, identity: UdevIdentity | None) -> str:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded sessions: every byte each way, to be played back without the device.
 
-A recording is a text file of JSON objects, one a line. The first has the format's version and the
-``baud`` asked for. Each other one has the time ``t`` in seconds and one of ``host`` and ``device``
-(bytes from there, in base64), ``draw`` (a number the host drew), ``rate`` (bauds the host changed
-to), ``lost`` (why the channel was gone), ``opened`` (it was opened again), and ``config`` (the
-device's configuration, in TOML).
+A recording is a text file of JSON objects, one a line. The first has the format's version, the
+``baud`` asked for and the ``origin``: what was recorded. Each other one has the time ``t`` in
+seconds and one of ``host`` and ``device`` (bytes from there, in base64), ``draw`` (a number the
+host drew), ``rate`` (bauds the host changed to), ``lost`` (why the channel was gone), ``opened``
+(it was opened again), and ``config`` (the device's configuration, in TOML).
 """
 
 import base64
@@ -31,6 +31,8 @@ class Recorder:
     channel : Channel
     path : str or Path
         Recording to write.
+    origin : str
+        What is recorded.
     baud : int
     draw : callable
         Whose draws are written down too.
@@ -42,14 +44,15 @@ class Recorder:
     """
 
     def __init__(
-        self, channel: Channel, path: str | Path, *, baud: int, draw: Callable[[int], int]
-    ) -> None:
+        self, channel: Channel, path: str | Path, *, origin: str, baud: int,
+        draw: Callable[[int], int],
+    ) -> None:  # fmt: skip
         self._channel, self._draw = channel, draw
         try:
             self._file = Path(path).open("w", encoding="utf-8")
         except OSError as error:
             raise DataError(f"cannot record to {path} ({error.strerror}); try another") from error
-        self._put(format=FORMAT, baud=baud)
+        self._put(format=FORMAT, baud=baud, origin=origin)
         self._begin = channel.now()
 
     def draw(self, below: int) -> int:
