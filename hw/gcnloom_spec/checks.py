@@ -14,7 +14,7 @@ __all__ = ["LOCAL_BITS", "check", "least_depths"]
 
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
-SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width")
+SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width", "without_draws")
 
 
 def check(config: "AcceleratorConfig") -> None:
@@ -24,6 +24,8 @@ def check(config: "AcceleratorConfig") -> None:
         zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
         if type(value) is not int or (value < 1 and not zero):
             raise ValueError(f"{field.name}={value!r} is not a positive integer")
+    if config.without_draws > 1:
+        raise ValueError(f"without_draws={config.without_draws} is neither 0 nor 1; use 1")
     _check_widths(config)
     _check_banks(config)
     _check_array(config)

@@ -71,6 +71,9 @@ class AcceleratorConfig:
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    without_draws : int
+        1: the epilogues draw no random bytes, so that no emission has dropout or is rounded
+        stochastically; 0: each has a generator.
     """
 
     pes: int
@@ -92,6 +95,7 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    without_draws: int = 0
 
     def __post_init__(self) -> None:
         check(self)

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.requantise import Requantise
 from gcnloom_hw.epilogue.gate import Gate
-from gcnloom_hw.epilogue.random_bytes import RandomBytes
+from gcnloom_hw.epilogue.random_in_turn import RandomBytesInTurn
 from gcnloom_hw.epilogue.sequence import Sequence, shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
@@ -67,7 +67,8 @@ class Epilogue(wiring.Component):
     """Apply each command's emission to its sums, as ``gcnloom_spec.commands.Emission`` defines.
 
     Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
-    with random bytes starts at most 24 cycles after it is accepted. Vectors leave in order,
+    with random bytes starts at most 24 cycles after it is accepted, and takes two cycles a vector
+    if it has both dropout and stochastic rounding. Vectors leave in order,
     :attr:`latency` cycles after they are taken at the earliest. Results saturate.
 
     Parameters
@@ -143,7 +144,8 @@ class Epilogue(wiring.Component):
         wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
 
-        self._draw(m, sequence, gate)
+        if not self.config.without_draws:
+            self._draw(m, sequence, gate)
         m.d.comb += [
             sequence.hold.eq(self.clear | statistics.clearing),
             sequence.shift.eq(self.shift),
@@ -173,7 +175,7 @@ class Epilogue(wiring.Component):
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""
-        m.submodules.random_bytes = random_bytes = RandomBytes(self.config)
+        m.submodules.random_bytes = random_bytes = RandomBytesInTurn(self.config)
         wiring.connect(m, requests=sequence.requests, draws=random_bytes.requests)
         m.d.comb += [
             random_bytes.key.eq(Cat(self.seed, self.step)),
