@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from gcnloom_fpga.board import Board
+from gcnloom_fpga.families.all import FAMILIES
 from gcnloom_fpga.flow.build import Build, build
 from gcnloom_fpga.flow.document import shortcomings, table
 from gcnloom_fpga.flow.progress import Narrator, nextpnr_watch, yosys_watch
-from gcnloom_fpga.families.all import FAMILIES
-from gcnloom_fpga.board import Board
 from gcnloom_spec.toolchain import YOSYS, ToolError
 from tests.fpga.test_top import _missing
 from tests.fpga.tiny import tiny_top
@@ -58,6 +58,7 @@ def _built(name, tmp_path, *, seeds=(1,), **options):
         ("ulx3s-25f", b"\xff\x00", 50_000),
         ("icebreaker", b"\xff\x00", 100_000),
         ("tangnano9k", b"1111", 100_000),
+        ("tangnano20k", b"1111", 100_000),
     ],
 )
 def test_a_board_of_each_family_is_built_to_its_bitstream(name, begins, least, tmp_path):

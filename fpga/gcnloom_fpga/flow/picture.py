@@ -42,9 +42,7 @@ def units(names: Iterable[str]) -> dict[str, str]:
                 del rest[name]
             else:
                 rest[name] = parts[1:]
-    return found | {
-        name: parts[0] if len(parts) > 1 else OTHERS for name, parts in rest.items()
-    }
+    return found | {name: parts[0] if len(parts) > 1 else OTHERS for name, parts in rest.items()}
 
 
 def floorplan_picture(module: Mapping[str, Any], *, title: str) -> str:
@@ -86,13 +84,13 @@ def _svg(
     legend_at = 2 * MARGIN + across * TILE
     width = legend_at + 200
     height = max(down * TILE, LINE * (len(colours) + 1)) + 2 * MARGIN
+    die = f'width="{across * TILE}" height="{down * TILE}"'
+    font = 'font-family="sans-serif" font-size="11"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {font}>',
         f"<title>{escape(title)}</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        f'<rect x="{MARGIN}" y="{MARGIN}" width="{across * TILE}" height="{down * TILE}" '
-        'fill="#f4f4f4" stroke="#888888"/>',
+        f'<rect x="{MARGIN}" y="{MARGIN}" {die} fill="#f4f4f4" stroke="#888888"/>',
         f'<text x="{legend_at}" y="{MARGIN + 10}">{escape(title)}</text>',
     ]
     for line, (unit, colour) in enumerate(colours.items(), 1):

@@ -44,7 +44,7 @@ class BoardTop(Elaboratable):
         self._pll = Pll(board.part, plan, self.ports["clk"])
         self._sdram = None
         if board.sdram:
-            self._sdram = SdramPads(board, shell, self._pll.shifted)
+            self._sdram = SdramPads(board, board.sdram, shell, self._pll.shifted)
             self.ports |= self._sdram.ports
             for line, port in self._sdram.lines.items():
                 self._locate(port, board.sdram.pins[line])

@@ -23,8 +23,8 @@ class SteadyReset(wiring.Component):
 
     clocks = 16
 
-    locked: In(1)
-    reset: Out(1, init=1)
+    def __init__(self) -> None:
+        super().__init__({"locked": In(1), "reset": Out(1, init=1)})
 
     def elaborate(self, platform):
         """Build a counter in a domain that has no reset itself."""
