@@ -5,13 +5,22 @@ import re
 from dataclasses import astuple, dataclass, fields, replace
 
 from gcnloom.errors import ConfigError
+from gcnloom_hw.memory.tiered import TieredMemory
 
-__all__ = ["DRAMS", "IDEAL", "LATENCY", "QUEUE", "Bus", "Dram", "Memory", "memory_model", "numbers"]
+__all__ = [
+    "DRAMS", "IDEAL", "LATENCY", "NEAR_LATENCY", "NEAR_QUEUE", "QUEUE", "Bus", "Dram", "Memory",
+    "Tiered", "memory_model", "numbers",
+]  # fmt: skip
 
 LATENCY = 8
 """Cycles from a read request to its answer, where nothing else is said."""
 QUEUE = 8
 """Requests that a memory with less than a word a cycle for each direction holds back."""
+NEAR_LATENCY = TieredMemory.latency
+NEAR_QUEUE = TieredMemory.near_reads
+"""Reads of block RAM whose answers have to wait for those of reads before them."""
+KB = 1024
+NO_NEAR = (0, 0, 0)
 MOST = 1 << 16
 
 
@@ -131,7 +140,42 @@ class Dram:
         return self.name
 
 
-Memory = Bus | Dram
+@dataclass(frozen=True, kw_only=True)
+class Tiered:
+    """A memory whose first words lie in block RAM, which moves a word each way in every cycle.
+
+    Answers come in the order of asking, whichever tier they come from: as behind
+    :class:`gcnloom_hw.memory.tiered.TieredMemory`.
+
+    Parameters
+    ----------
+    near_kilobytes : int
+        In block RAM.
+    far : Bus or Dram
+        What holds the others, with less than a word a cycle each way.
+    """
+
+    near_kilobytes: int
+    far: Bus | Dram
+
+    def __post_init__(self) -> None:
+        _check("near_kilobytes", self.near_kilobytes)
+        if isinstance(self.far, Bus) and self.far.bytes_per_cycle is None:
+            raise ConfigError(
+                f"{self.far} behind block RAM is no slower than that; try it alone, or a memory "
+                "such as sdram16"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.far}+{self.near_kilobytes}K"
+
+    @property
+    def near_bytes(self) -> int:
+        """Bytes of block RAM."""
+        return KB * self.near_kilobytes
+
+
+Memory = Bus | Dram | Tiered
 
 IDEAL = Bus()
 """A word each way in every cycle."""
@@ -193,6 +237,7 @@ DRAMS = {
 """Boards' memories by name."""
 
 TEXT = re.compile(r"(ideal|[0-9]+)(?:/([0-9]+))?", re.ASCII)
+NEAR = re.compile(r"(.+)\+([0-9]+)K", re.ASCII)
 
 
 def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
@@ -202,7 +247,8 @@ def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
     ----------
     text : str or Memory
         ``"ideal"``, bytes a cycle, either of them with ``"/"`` and cycles of latency, or a name
-        of :data:`DRAMS`. A model is returned as it is.
+        of :data:`DRAMS`; behind them ``"+128K"`` where the first 128 KB lie in block RAM. A model
+        is returned as it is.
     latency : int, optional
         Instead of the latency in `text`.
 
@@ -214,6 +260,8 @@ def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
     model = _parsed(text) if isinstance(text, str) else text
     if latency is None:
         return model
+    if isinstance(model, Tiered):
+        return replace(model, far=memory_model(model.far, latency))
     if isinstance(model, Dram):
         raise ConfigError(
             f"latency={latency} is given with {model}, whose latency follows from its timing; "
@@ -223,6 +271,14 @@ def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
 
 
 def _parsed(text: str) -> Memory:
+    tiers = NEAR.fullmatch(text)
+    if tiers is not None:
+        return Tiered(far=_alone(tiers[1]), near_kilobytes=int(tiers[2]))
+    return _alone(text)
+
+
+def _alone(text: str) -> Bus | Dram:
+    """Read a memory without block RAM in front of it."""
     if text in DRAMS:
         return DRAMS[text]
     found = TEXT.fullmatch(text)
@@ -230,7 +286,7 @@ def _parsed(text: str) -> Memory:
         names = ", ".join(DRAMS)
         raise ConfigError(
             f"unknown memory {text!r}; try ideal, BYTES a cycle such as 16, with a latency such "
-            f"as 16/20, or one of {names}"
+            f"as 16/20, or one of {names}; with block RAM such as {names.partition(',')[0]}+128K"
         )
     width, latency = found.groups()
     return Bus(
@@ -241,6 +297,10 @@ def _parsed(text: str) -> Memory:
 
 def numbers(model: Memory) -> tuple[int, ...]:
     """List a model's numbers in the order of ``MemoryNumbers`` in ``memory.h``."""
+    if isinstance(model, Tiered):
+        plain = len(numbers(model.far)) - len(NO_NEAR)
+        return *numbers(model.far)[:plain], model.near_bytes, NEAR_LATENCY, NEAR_QUEUE
     if isinstance(model, Dram):
-        return QUEUE, 0, 0, *astuple(model)[1:]
-    return QUEUE, model.bytes_per_cycle or 0, model.latency, *(0,) * (len(fields(Dram)) - 1)
+        return QUEUE, 0, 0, *astuple(model)[1:], *NO_NEAR
+    unused = (0,) * (len(fields(Dram)) - 1)
+    return QUEUE, model.bytes_per_cycle or 0, model.latency, *unused, *NO_NEAR

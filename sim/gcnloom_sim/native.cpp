@@ -105,7 +105,10 @@ class Device {
         }
         // Requests leave registers, so that they are known before the inputs of the cycle are.
         gcnloom::MemoryTiming::Ready ready = {true, true};
-        if (limited_) ready = timing_.ready(now_, top_.read_valid, top_.write_valid);
+        if (limited_) {
+            ready = timing_.ready(now_, top_.read_valid, top_.read_address, top_.write_valid,
+                                  top_.write_address);
+        }
         top_.read_ready = !random_.chance(stall_) && ready.read;
         top_.write_ready = !random_.chance(stall_) && ready.write;
         top_.clk = 0;

@@ -27,10 +27,10 @@ def predicted(model, word_bytes, reads, writes):
     memory, waiting = clock(model, word_bytes), [deque(reads), deque(writes)]
     done, now = [[], []], 0
     while any(waiting):
-        asks = [bool(stream) and stream[0][0] <= now for stream in waiting]
+        asks = [stream[0][1] if stream and stream[0][0] <= now else None for stream in waiting]
         accepts = memory.ready(now, read=asks[0], write=asks[1])
         for way in (1, 0):
-            if asks[way] and accepts[way]:
+            if asks[way] is not None and accepts[way]:
                 address = waiting[way].popleft()[1]
                 done[way].append((now, memory.accept(now, address, write=bool(way))))
         now += 1
