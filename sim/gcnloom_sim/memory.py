@@ -8,19 +8,15 @@ from gcnloom.errors import ConfigError
 from gcnloom_hw.memory.tiered import TieredMemory
 
 __all__ = [
-    "DRAMS", "IDEAL", "LATENCY", "NEAR_LATENCY", "NEAR_QUEUE", "QUEUE", "Bus", "Dram", "Memory",
-    "Tiered", "memory_model", "numbers",
+    "DRAMS", "IDEAL", "LATENCY", "QUEUE", "Bus", "Dram", "Memory", "Tiered", "memory_model",
+    "numbers",
 ]  # fmt: skip
 
 LATENCY = 8
 """Cycles from a read request to its answer, where nothing else is said."""
 QUEUE = 8
 """Requests that a memory with less than a word a cycle for each direction holds back."""
-NEAR_LATENCY = TieredMemory.latency
-NEAR_QUEUE = TieredMemory.near_reads
-"""Reads of block RAM whose answers have to wait for those of reads before them."""
 KB = 1024
-NO_NEAR = (0, 0, 0)
 MOST = 1 << 16
 
 
@@ -142,10 +138,7 @@ class Dram:
 
 @dataclass(frozen=True, kw_only=True)
 class Tiered:
-    """A memory whose first words lie in block RAM, which moves a word each way in every cycle.
-
-    Answers come in the order of asking, whichever tier they come from: as behind
-    :class:`gcnloom_hw.memory.tiered.TieredMemory`.
+    """A memory whose first words lie in block RAM, as behind a :class:`TieredMemory`.
 
     Parameters
     ----------
@@ -260,14 +253,14 @@ def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
     model = _parsed(text) if isinstance(text, str) else text
     if latency is None:
         return model
-    if isinstance(model, Tiered):
-        return replace(model, far=memory_model(model.far, latency))
-    if isinstance(model, Dram):
+    timed = model.far if isinstance(model, Tiered) else model
+    if isinstance(timed, Dram):
         raise ConfigError(
             f"latency={latency} is given with {model}, whose latency follows from its timing; "
             "try without"
         )
-    return replace(model, latency=latency)
+    timed = replace(timed, latency=latency)
+    return replace(model, far=timed) if isinstance(model, Tiered) else timed
 
 
 def _parsed(text: str) -> Memory:
@@ -297,10 +290,11 @@ def _alone(text: str) -> Bus | Dram:
 
 def numbers(model: Memory) -> tuple[int, ...]:
     """List a model's numbers in the order of ``MemoryNumbers`` in ``memory.h``."""
+    near = (0, 0, 0)
     if isinstance(model, Tiered):
-        plain = len(numbers(model.far)) - len(NO_NEAR)
-        return *numbers(model.far)[:plain], model.near_bytes, NEAR_LATENCY, NEAR_QUEUE
+        near = model.near_bytes, TieredMemory.latency, TieredMemory.near_reads
+        model = model.far
     if isinstance(model, Dram):
-        return QUEUE, 0, 0, *astuple(model)[1:], *NO_NEAR
+        return QUEUE, 0, 0, *astuple(model)[1:], *near
     unused = (0,) * (len(fields(Dram)) - 1)
-    return QUEUE, model.bytes_per_cycle or 0, model.latency, *unused, *NO_NEAR
+    return QUEUE, model.bytes_per_cycle or 0, model.latency, *unused, *near

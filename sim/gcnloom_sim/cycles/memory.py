@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
-from gcnloom_sim.memory import NEAR_LATENCY, NEAR_QUEUE, QUEUE, Dram, Memory, Tiered
+from gcnloom_hw.memory.tiered import TieredMemory
+from gcnloom_sim.memory import QUEUE, Dram, Memory, Tiered
 
 __all__ = ["BusClock", "Clock", "DramClock", "SingleClock", "TieredClock", "clock"]
 
@@ -177,7 +178,7 @@ class TieredClock(Clock):
         )
         while self._waiting and self._waiting[0] < now:
             self._waiting.popleft()
-        room = len(self._waiting) < NEAR_QUEUE
+        room = len(self._waiting) < TieredMemory.near_reads
         return (room if near_read else far_read), near_write or far_write
 
     def room_at(self, address: int) -> int:
@@ -189,7 +190,7 @@ class TieredClock(Clock):
     def accept(self, now: int, address: int, *, write: bool) -> int:
         """Accept a request for a word; return when a read's answer is there."""
         near = self._near(address)
-        due = now + NEAR_LATENCY if near else self._far.accept(now, address, write=write)
+        due = now + TieredMemory.latency if near else self._far.accept(now, address, write=write)
         if write:
             return due
         self._answered = max(due, self._answered + 1)

@@ -122,9 +122,7 @@ class SharedPort(Port):
         """Offer the memory the oldest word to read and to write; return whether it took one."""
         read = self._asked[0] if self._asked and self._asked[0][0] + QUEUE <= now else None
         write = self._writes[0] if self._writes and self._writes[0][0] <= now else None
-        reads, writes = self._memory.ready(
-            now, read=read and read[1], write=write and write[2]
-        )
+        reads, writes = self._memory.ready(now, read=read and read[1], write=write and write[2])
         if writes:
             self._memory.accept(now, heappop(self._writes)[2], write=True)
             self.written, self.writing = now, len(self._writes)

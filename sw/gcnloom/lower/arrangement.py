@@ -48,9 +48,7 @@ class Arrangement:
         allocator.arrange([*ranked, *(name for name, words in held.items() if not words)])
         self._starts = np.array([allocator.regions[name].start for name in filled], dtype=np.int64)
 
-    def _heat(
-        self, epoch: Iterable[Program], config: AcceleratorConfig
-    ) -> NDArray[np.float64]:
+    def _heat(self, epoch: Iterable[Program], config: AcceleratorConfig) -> NDArray[np.float64]:
         """Words moved for each word of every region."""
         moved = [
             span
@@ -60,15 +58,18 @@ class Arrangement:
         ]
         spans = np.array(moved, dtype=np.int64).reshape(-1, 2)
         which = self._regions_of(spans[:, 0])
-        words = np.bincount(which, spans[:, 1] - spans[:, 0], minlength=len(self._before))
-        return words / np.array([len(each) for each in self._before])
+        words: NDArray[np.float64] = np.bincount(
+            which, spans[:, 1] - spans[:, 0], minlength=len(self._before)
+        )
+        sizes: NDArray[np.int64] = np.array([len(each) for each in self._before])
+        return words / sizes
 
     def _regions_of(self, addresses: NDArray[np.int64]) -> NDArray[np.int64]:
         firsts = np.array([each.start for each in self._before], dtype=np.int64)
         return np.searchsorted(firsts, addresses, side="right") - 1
 
     def address(self, before: int) -> int:
-        """New address of a word."""
+        """Return the new address of a word."""
         region = int(self._regions_of(np.array([before]))[0])
         return before - self._before[region].start + int(self._starts[region])
 
