@@ -22,7 +22,7 @@ def shift_write():
 
 
 class Sequence(wiring.Component):
-    """Take emissions one after the other and issue a vector a cycle for each.
+    """Take emissions one after the other and issue a slice of a vector a cycle for each.
 
     An emission is asked for random bytes when it is accepted, while the one before it may still
     run. Three cycles without an issue lie between two emissions. Where nothing is drawn, what an
@@ -42,8 +42,10 @@ class Sequence(wiring.Component):
     requests : Out(stream.Signature(PURPOSES_REQUEST))
     sums_valid, sums_last, randoms_valid, available : In(1)
         Sums wait; they end their command; their random bytes wait; the pipeline has room.
+    vector_last : In(1)
+        The slice in turn ends its vector.
     issue : Out(1)
-        The vector of sums is taken in this cycle.
+        The slice of sums is taken in this cycle.
     issue_randoms : Out(1)
         So are its random bytes.
     active : Out(Shapes.emission)
@@ -68,6 +70,7 @@ class Sequence(wiring.Component):
                 "requests": Out(stream.Signature(PURPOSES_REQUEST)),
                 "sums_valid": In(1),
                 "sums_last": In(1),
+                "vector_last": In(1),
                 "randoms_valid": In(1),
                 "available": In(1),
                 "issue": Out(1),
@@ -93,7 +96,7 @@ class Sequence(wiring.Component):
             ),
             self.issue_randoms.eq(drawing & self.sums_valid & self.available & self.randoms_valid),
         ]
-        with m.If(self.issue):
+        with m.If(self.issue & self.vector_last):
             m.d.sync += [
                 active.destination_base.eq(active.destination_base + 1),
                 active.mask_base.eq(active.mask_base + 1),
@@ -112,7 +115,7 @@ class Sequence(wiring.Component):
                 # The statistics need four cycles between the ends of two emissions.
                 m.d.sync += [running.eq(1), drawing.eq(draws)]
                 m.next = "Run"
-            with m.State("Run"), m.If(self.issue & self.sums_last):
+            with m.State("Run"), m.If(self.issue & self.sums_last & self.vector_last):
                 m.d.sync += [running.eq(0), drawing.eq(0)]
                 m.next = "Wait for emission"
         with m.If(~fsm.ongoing("Wait for emission")):
