@@ -33,7 +33,7 @@ def _close(predicted, measured, of=None):
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [*CONFIGS, "least"])
 def test_programs_of_every_kind_of_command_take_as_long_as_predicted(name):
     wrong = []
     with devices.open(f"rtl:{name}", memory_megabytes=1) as device:
