@@ -23,6 +23,8 @@ __all__ = ["GROUP", "MAKERS", "Netlist", "netlist_build", "open_ecp5", "open_gow
 GROUP = "gcnloom.netlist"
 """Entry-point group of callables ``(config, progress) -> Netlist``, by the family's name."""
 CELLS = Path(__file__).with_name("cells")
+OURS = {"ecp5": ("block_ram.v", "ecp5.v"), "ice40": (), "gowin": ("block_ram.v", "gowin.v")}
+"""Family to our own models, of cells that yosys' models leave empty."""
 MAKERS = {"ecp5": "Lattice ECP5", "ice40": "Lattice iCE40", "gowin": "Gowin"}
 QUIET = ("-Wno-MODDUP", "-Wno-SPECIFYIGN", "-Wno-INITIALDLY", "-Wno-MULTIDRIVEN", "-Wno-UNOPTFLAT")
 
@@ -71,9 +73,8 @@ def netlist_build(
     optimise : str
         The C++ compiler's level; a netlist has so much text that more takes long.
     """
-    ours = CELLS / f"{family}.v"
     # Of two models of a cell Verilator takes the first it reads.
-    sources = [*([ours] if ours.exists() else []), netlist.verilog, netlist.models]
+    sources = [*(CELLS / name for name in OURS[family]), netlist.verilog, netlist.models]
     beside = sorted(netlist.models.parent.glob("*.vh"))
     digests = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (*sources, *beside))
     return Build(

@@ -3,8 +3,7 @@
 //
 // Written from Lattice's FPGA-TN-02205 (sysDSP) and FPGA-TN-02204 (memories); no model of Lattice's
 // was used, and no device was compared. Words and initial values lie as yosys' brams_map.v takes
-// them to lie. What a netlist must not rely on is made to hurt: a bit that is read while the other
-// port writes it comes out inverted.
+// them to lie.
 
 // 18 by 18 bits, with registers before the operands, behind the product, and between.
 //
@@ -35,10 +34,12 @@ module MULT18X18D (
     // The last character of a name like CLK2 is the number of the signal.
     `define CHOSEN(signals, name) signals[name[1:0]]
 
-    wire [17:0] a_pins = SOURCEA ? 18'b0 : {A17, A16, A15, A14, A13, A12, A11, A10, A9, A8, A7, A6, A5, A4, A3,
-    A2, A1, A0};
-    wire [17:0] b_pins = SOURCEB ? 18'b0 : {B17, B16, B15, B14, B13, B12, B11, B10, B9, B8, B7, B6, B5, B4, B3,
-    B2, B1, B0};
+    wire [17:0] a_pins = SOURCEA ? 18'b0 : {
+        A17, A16, A15, A14, A13, A12, A11, A10, A9, A8, A7, A6, A5, A4, A3, A2, A1, A0
+    };
+    wire [17:0] b_pins = SOURCEB ? 18'b0 : {
+        B17, B16, B15, B14, B13, B12, B11, B10, B9, B8, B7, B6, B5, B4, B3, B2, B1, B0
+    };
 
     // An operand is registered together with whether it is signed.
     wire [18:0] a, b;
@@ -64,9 +65,10 @@ module MULT18X18D (
     );
     `undef CHOSEN
 
-    assign {SIGNEDP, P35, P34, P33, P32, P31, P30, P29, P28, P27, P26, P25, P24, P23, P22, P21,
-    P20, P19, P18, P17, P16, P15, P14, P13, P12, P11, P10, P9, P8, P7, P6, P5, P4, P3, P2, P1,
-    P0} = product;
+    assign {
+        SIGNEDP, P35, P34, P33, P32, P31, P30, P29, P28, P27, P26, P25, P24, P23, P22, P21, P20,
+        P19, P18, P17, P16, P15, P14, P13, P12, P11, P10, P9, P8, P7, P6, P5, P4, P3, P2, P1, P0
+    } = product;
 endmodule
 
 // A register with enable and reset, or a wire.
@@ -96,31 +98,28 @@ endmodule
 //
 // With 36 bits the lower half of a word is on the pins of A and the upper on those of B. It is not
 // known which port's settings the lower half's output register then follows, so it works here only
-// if both ports say the same.
+// if both ports say the same and both enable it.
 module DP16KD (
     input DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5,
-    DIA4, DIA3, DIA2, DIA1, DIA0,
-    input ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1,
-    ADA0,
+        DIA4, DIA3, DIA2, DIA1, DIA0,
+    input ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0,
     input CEA, OCEA, CLKA, WEA, RSTA, CSA2, CSA1, CSA0,
     output DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
-    DOA4, DOA3, DOA2, DOA1, DOA0,
+        DOA4, DOA3, DOA2, DOA1, DOA0,
     input DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5,
-    DIB4, DIB3, DIB2, DIB1, DIB0,
-    input ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1,
-    ADB0,
+        DIB4, DIB3, DIB2, DIB1, DIB0,
+    input ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0,
     input CEB, OCEB, CLKB, WEB, RSTB, CSB2, CSB1, CSB0,
     output DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
-    DOB4, DOB3, DOB2, DOB1, DOB0
+        DOB4, DOB3, DOB2, DOB1, DOB0
 );
     parameter integer DATA_WIDTH_A = 18, DATA_WIDTH_B = 18;
-    parameter REGMODE_A = "NOREG", REGMODE_B = "NOREG";
-    parameter WRITEMODE_A = "NORMAL", WRITEMODE_B = "NORMAL";
-    parameter RESETMODE = "SYNC", ASYNC_RESET_RELEASE = "SYNC";
+    parameter [47:0] REGMODE_A = "NOREG", REGMODE_B = "NOREG";
+    parameter [119:0] WRITEMODE_A = "NORMAL", WRITEMODE_B = "NORMAL";
+    parameter [39:0] RESETMODE = "SYNC", ASYNC_RESET_RELEASE = "SYNC";
     parameter [39:0] CSDECODE_A = "0b000", CSDECODE_B = "0b000";
-    parameter CLKAMUX = "CLKA", CLKBMUX = "CLKB";
-    parameter GSR = "ENABLED", INIT_DATA = "STATIC";
-    parameter integer WID = 0;
+    parameter [31:0] CLKAMUX = "CLKA", CLKBMUX = "CLKB";
+    parameter GSR = "ENABLED";
     parameter [319:0] INITVAL_00 = 0, INITVAL_01 = 0, INITVAL_02 = 0, INITVAL_03 = 0;
     parameter [319:0] INITVAL_04 = 0, INITVAL_05 = 0, INITVAL_06 = 0, INITVAL_07 = 0;
     parameter [319:0] INITVAL_08 = 0, INITVAL_09 = 0, INITVAL_0A = 0, INITVAL_0B = 0;
@@ -139,109 +138,31 @@ module DP16KD (
     parameter [319:0] INITVAL_3C = 0, INITVAL_3D = 0, INITVAL_3E = 0, INITVAL_3F = 0;
 
     localparam WIDE = DATA_WIDTH_B == 36;
-    localparam A_KEEPS = WIDE ? REGMODE_A == REGMODE_B : 1;
+    localparam [0:0] A_KEEPS = REGMODE_A == "OUTREG", B_KEEPS = REGMODE_B == "OUTREG";
 
-    wire clka = CLKAMUX == "INV" ? ~CLKA : CLKA;
-    wire clkb = CLKBMUX == "INV" ? ~CLKB : CLKB;
-    wire [13:0] address_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4,
-    ADA3, ADA2, ADA1, ADA0};
-    wire [17:0] data_a = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8,
-    DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
-    wire [13:0] address_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4,
-    ADB3, ADB2, ADB1, ADB0};
-    wire [17:0] data_b = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8,
-    DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
+    wire [13:0] address_a = {
+        ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0
+    };
+    wire [17:0] data_a = {
+        DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5,
+        DIA4, DIA3, DIA2, DIA1, DIA0
+    };
+    wire [2:0] select_a = {CSA2, CSA1, CSA0};
+    wire [13:0] address_b = {
+        ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0
+    };
+    wire [17:0] data_b = {
+        DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5,
+        DIB4, DIB3, DIB2, DIB1, DIB0
+    };
+    wire [2:0] select_b = {CSB2, CSB1, CSB0};
     // The decoder's settings are digits after 0b.
-    wire active_a = CEA && {CSA2, CSA1, CSA0} == {CSDECODE_A[16], CSDECODE_A[8], CSDECODE_A[0]};
-    wire active_b = CEB && {CSB2, CSB1, CSB0} == {CSDECODE_B[16], CSDECODE_B[8], CSDECODE_B[0]};
-
-    // Everything is done to pairs of 18-bit words: which of the 36 bits an access touches, where
-    // its data goes, and where what it reads comes from.
-    function [35:0] touched(input integer width, input [13:0] address);
-        case (width)
-            36: touched = {{9{address[3]}}, {9{address[2]}}, {9{address[1]}}, {9{address[0]}}};
-            18: touched = {18'b0, {9{address[1]}}, {9{address[0]}}} << 18 * address[4];
-            9: touched = 36'h1ff << 9 * address[4:3];
-            4: touched = 36'hf << (9 * address[4:3] + 4 * address[2]);
-            2: touched = 36'h3 << (9 * address[4:3] + 2 * address[2:1]);
-            default: touched = 36'h1 << (9 * address[4:3] + address[2:0]);
-        endcase
-    endfunction
-
-    function [35:0] spread(input integer width, input [35:0] data);
-        case (width)
-            36: spread = data;
-            18: spread = {2{data[17:0]}};
-            9: spread = {4{data[8:0]}};
-            4: spread = {4{1'b0, {2{data[3:0]}}}};
-            2: spread = {4{1'b0, {4{data[1:0]}}}};
-            default: spread = {4{1'b0, {8{data[0]}}}};
-        endcase
-    endfunction
-
-    function [35:0] picked(input integer width, input [13:0] address, input [35:0] pair);
-        case (width)
-            36: picked = pair;
-            18: picked = pair >> 18 * address[4] & 36'h3ffff;
-            9: picked = pair >> 9 * address[4:3] & 36'h1ff;
-            4: picked = pair >> (9 * address[4:3] + 4 * address[2]) & 36'hf;
-            2: picked = pair >> (9 * address[4:3] + 2 * address[2:1]) & 36'h3;
-            default: picked = pair >> (9 * address[4:3] + address[2:0]) & 36'h1;
-        endcase
-    endfunction
-
-    reg [35:0] pairs [0:511];
-    wire [8:0] index_a = address_a[13:5], index_b = address_b[13:5];
-    wire [35:0] writes_a = active_a && WEA ? touched(DATA_WIDTH_A, address_a) : 36'b0;
-    wire [35:0] writes_b = active_b && WEB ? touched(DATA_WIDTH_B, address_b) : 36'b0;
-    wire [35:0] given_a = spread(DATA_WIDTH_A, {data_b, data_a});
-    wire [35:0] given_b = spread(DATA_WIDTH_B, {18'b0, data_b});
-    wire same = index_a == index_b;
-    wire [35:0] found_a = pairs[index_a] ^ (same && clkb ? writes_b : 36'b0);
-    wire [35:0] found_b = pairs[index_b] ^ (same && clka ? writes_a : 36'b0);
-    reg [35:0] latch_a = 0, latch_b = 0, register_a = 0, register_b = 0;
-
-    wire at_once_a = RESETMODE == "ASYNC" && RSTA, at_once_b = RESETMODE == "ASYNC" && RSTB;
-    integer bit_a, bit_b;
-
-    always @(posedge clka or posedge at_once_a)
-        if (at_once_a || RSTA) latch_a <= 0;
-        else if (active_a && !WEA || active_a && WRITEMODE_A == "READBEFOREWRITE")
-            latch_a <= picked(DATA_WIDTH_A, address_a, found_a);
-        else if (active_a && WRITEMODE_A == "WRITETHROUGH")
-            latch_a <= picked(DATA_WIDTH_A, address_a, found_a & ~writes_a | given_a & writes_a);
-    always @(posedge clka or posedge at_once_a)
-        if (at_once_a || RSTA) register_a <= 0;
-        else if (OCEA) register_a <= latch_a;
-    always @(posedge clka)
-        for (bit_a = 0; bit_a < 36; bit_a = bit_a + 1)
-            if (writes_a[bit_a]) pairs[index_a][bit_a] <= given_a[bit_a];
-
-    always @(posedge clkb or posedge at_once_b)
-        if (at_once_b || RSTB) latch_b <= 0;
-        else if (active_b && !WEB || active_b && WRITEMODE_B == "READBEFOREWRITE")
-            latch_b <= picked(DATA_WIDTH_B, address_b, found_b);
-        else if (active_b && WRITEMODE_B == "WRITETHROUGH")
-            latch_b <= picked(DATA_WIDTH_B, address_b, found_b & ~writes_b | given_b & writes_b);
-    always @(posedge clkb or posedge at_once_b)
-        if (at_once_b || RSTB) register_b <= 0;
-        else if (OCEB && (!WIDE || OCEA)) register_b <= latch_b;
-    always @(posedge clkb)
-        for (bit_b = 0; bit_b < 36; bit_b = bit_b + 1)
-            if (writes_b[bit_b]) pairs[index_b][bit_b] <= given_b[bit_b];
-
-    wire [35:0] out_a = REGMODE_A == "OUTREG" ? register_a : latch_a;
-    wire [35:0] out_b = REGMODE_B == "OUTREG" ? register_b : latch_b;
-    wire [17:0] pins_a = WIDE ? (A_KEEPS ? out_b[17:0] : ~out_b[17:0]) : out_a[17:0];
-    wire [17:0] pins_b = WIDE ? out_b[35:18] : out_b[17:0];
-    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6,
-    DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = pins_a;
-    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6,
-    DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = pins_b;
+    wire [2:0] selected_a = {CSDECODE_A[16], CSDECODE_A[8], CSDECODE_A[0]};
+    wire [2:0] selected_b = {CSDECODE_B[16], CSDECODE_B[8], CSDECODE_B[0]};
 
     // Sixteen words of 18 bits in each initial value, twenty bits apart.
-    integer word;
-    wire [320*64-1:0] initial_values = {
+    wire [35:0] word_a, word_b;
+    localparam [320*64-1:0] SPACED = {
         INITVAL_3F, INITVAL_3E, INITVAL_3D, INITVAL_3C,
         INITVAL_3B, INITVAL_3A, INITVAL_39, INITVAL_38,
         INITVAL_37, INITVAL_36, INITVAL_35, INITVAL_34,
@@ -259,7 +180,34 @@ module DP16KD (
         INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04,
         INITVAL_03, INITVAL_02, INITVAL_01, INITVAL_00
     };
-    initial
+    function [18*1024-1:0] closed(input [320*64-1:0] spaced);
+        integer word;
         for (word = 0; word < 1024; word = word + 1)
-            pairs[word / 2][18 * (word % 2) +: 18] = initial_values[20 * word +: 18];
+            closed[18 * word +: 18] = spaced[20 * word +: 18];
+    endfunction
+
+    GCNLOOM_BLOCK_RAM #(
+        .BYTE(9), .WIDTH_A(DATA_WIDTH_A), .WIDTH_B(DATA_WIDTH_B),
+        .WRITING_A(WRITEMODE_A == "NORMAL" ? 0 : WRITEMODE_A == "WRITETHROUGH" ? 1 : 2),
+        .WRITING_B(WRITEMODE_B == "NORMAL" ? 0 : WRITEMODE_B == "WRITETHROUGH" ? 1 : 2),
+        .REGISTER_A(A_KEEPS), .REGISTER_B(B_KEEPS), .ASYNC(RESETMODE == "ASYNC"),
+        .INIT(closed(SPACED))
+    ) memory (
+        .clk_a(CLKAMUX == "INV" ? ~CLKA : CLKA), .enable_a(CEA && select_a == selected_a),
+        .write_a(WEA), .register_a(OCEA), .reset_a(RSTA),
+        .address_a(address_a), .given_a({data_b, data_a}), .word_a(word_a),
+        .clk_b(CLKBMUX == "INV" ? ~CLKB : CLKB), .enable_b(CEB && select_b == selected_b),
+        .write_b(WEB), .register_b(OCEB && (!WIDE || OCEA)), .reset_b(RSTB),
+        .address_b(address_b), .given_b({18'b0, data_b}), .word_b(word_b)
+    );
+    wire [17:0] lower = A_KEEPS == B_KEEPS ? word_b[17:0] : ~word_b[17:0];
+
+    assign {
+        DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
+        DOA4, DOA3, DOA2, DOA1, DOA0
+    } = WIDE ? lower : word_a[17:0];
+    assign {
+        DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
+        DOB4, DOB3, DOB2, DOB1, DOB0
+    } = WIDE ? word_b[35:18] : word_b[17:0];
 endmodule
