@@ -9,9 +9,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from gcnloom.errors import DeviceError
@@ -19,6 +20,8 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.toolchain import cache_folder
 
 __all__ = [
+    "Design",
+    "built",
     "library",
     "lock",
     "sources_digest",
@@ -76,6 +79,31 @@ def sources_digest() -> str:
     return digest.hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Verilog to compile together with a harness.
+
+    Parameters
+    ----------
+    kind : str
+        Begins the file's name.
+    harness : str
+        C++ file of this package, for a Verilated class ``Vgcnloom``.
+    key : sequence of str
+        What the Verilog depends on beside the gateware's sources.
+    verilog : callable
+        Its text, of a module :data:`gcnloom_hw.generate.NAME`; called where it is not built yet.
+    what : str
+        What the user is told that it is.
+    """
+
+    kind: str
+    harness: str
+    key: Sequence[str]
+    verilog: Callable[[], str]
+    what: str
+
+
 def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lambda _: None) -> Path:
     """Build the shared library for a configuration, or find it built.
 
@@ -90,14 +118,31 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
     Path
         Shared library with the C interface of ``native.cpp``.
     """
+
+    def verilog() -> str:
+        # Imported late: whoever finds the library built needs no Amaranth start-up time.
+        from gcnloom_hw.generate import verilog_text
+
+        return verilog_text(config)
+
+    design = Design(
+        kind="rtl", harness="native.cpp", key=[config.digest], verilog=verilog,
+        what=f"{config.multipliers} multipliers",
+    )  # fmt: skip
+    return built(design, progress=progress)
+
+
+def built(design: Design, *, progress: Callable[[str], None]) -> Path:
+    """Build a design's shared library, or find it built."""
     verilator, root = verilator_environment()
-    harness = Path(__file__).with_name("native.cpp")
-    ours = harness.read_bytes() + harness.with_name("memory.h").read_bytes()
+    harness = Path(__file__).with_name(design.harness)
+    headers = sorted(harness.parent.glob("*.h"))
+    ours = b"".join(path.read_bytes() for path in (harness, *headers))
     key = hashlib.sha256(
         "\n".join(
             (
                 sources_digest(),
-                config.digest,
+                *design.key,
                 hashlib.sha256(ours).hexdigest(),
                 verilator_version(verilator, root),
                 *VERILATE_FLAGS,
@@ -106,17 +151,17 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
             )
         ).encode()
     ).hexdigest()[:24]
-    target = cache_folder() / f"rtl-{key}.so"
+    target = cache_folder() / f"{design.kind}-{key}.so"
     if target.exists():
         return target
     with lock(target.with_suffix(".lock")):
         if not target.exists():
-            _build(config, target, verilator, root, harness, progress)
+            _build(design, target, verilator, root, harness, progress)
     return target
 
 
 def _build(
-    config: AcceleratorConfig,
+    design: Design,
     target: Path,
     verilator: Path,
     root: Path,
@@ -125,13 +170,12 @@ def _build(
 ) -> None:
     if shutil.which("g++") is None:
         raise DeviceError("g++ is not installed; try apt-get install g++ make perl")
-    # Imported late: whoever finds the library built needs no Amaranth start-up time.
-    from gcnloom_hw.generate import NAME, verilog_text
+    from gcnloom_hw.generate import NAME
 
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        progress(f"generating Verilog for {config.multipliers} multipliers")
+        progress(f"generating Verilog for {design.what}")
         source = Path(folder) / f"{NAME}.v"
-        source.write_text(verilog_text(config), encoding="utf-8")
+        source.write_text(design.verilog(), encoding="utf-8")
         progress("Verilating")
         _call(
             [
