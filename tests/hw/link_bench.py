@@ -89,9 +89,18 @@ class Bench:
         )  # fmt: skip
         ctx.set(reads.ready, 1)
         while True:
-            _, _, tx, running, asked, address, taken, written, write, *bus = (
-                await ctx.tick().sample(*signals)
-            )
+            (
+                _,
+                _,
+                tx,
+                running,
+                asked,
+                address,
+                taken,
+                written,
+                write,
+                *bus,
+            ) = await ctx.tick().sample(*signals)
             if self.line is not None:
                 parts = parts or self.parts(ctx)
                 assert not (running and (asked or written))

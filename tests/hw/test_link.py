@@ -8,8 +8,19 @@ import pytest
 from gcnloom_hw.link.config import LinkConfig
 from tests.hw.link_bench import Bench
 from tests.hw.link_twin import (
-    AGAIN, BUSY, DONE, HELLO, RATE, READ_MEMORY, READ_REGISTERS, REFUSED, WRITE_MEMORY,
-    WRITE_REGISTERS, Twin, body_of, framed,
+    AGAIN,
+    BUSY,
+    DONE,
+    HELLO,
+    RATE,
+    READ_MEMORY,
+    READ_REGISTERS,
+    REFUSED,
+    WRITE_MEMORY,
+    WRITE_REGISTERS,
+    Twin,
+    body_of,
+    framed,
 )  # fmt: skip
 
 CLOCK_HZ = 500_000
