@@ -20,7 +20,8 @@ from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["Faults", "Shell", "main", "open_shell"]
 
-CLOCK_HZ = 48_000_000
+CLOCK_HZ = 12_000_000
+"""Four clocks a bit at the fastest rate of :data:`gcnloom_spec.link.RATES`."""
 SERVED = 1 << 20
 """Clocks between looks at the keyboard."""
 MILLION = 1_000_000
