@@ -113,9 +113,9 @@ def open_shell(
     key = (sources_digest(), config.digest, *map(str, (clock_hz, words, *sizes.values())))
     build = Build(top=TOP, sources=sources, key=key, harness=HARNESS)
     model = memory_model(memory)
+    path = shared_library(build, "shell", progress=progress)
     return Shell(
-        shared_library(build, "shell", progress=progress), words=words, word_bytes=config.memory_bytes,
-        memory=model, clock_hz=clock_hz,
+        path, words=words, word_bytes=config.memory_bytes, memory=model, clock_hz=clock_hz,
     )  # fmt: skip
 
 
