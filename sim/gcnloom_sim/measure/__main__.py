@@ -14,6 +14,7 @@ from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
+from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
 from gcnloom_sim.measure.window import streamed
@@ -66,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
+        if name == "programs":
+            added.add_argument("--devices", nargs="+", default=["model:smallest", "rtl:smallest"])
+            added.add_argument("--programs", type=int, default=20)
         if name == "window":
             added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
         if name == "schedules":
@@ -78,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add("speed", _speed, "simulated cycles a second, on one core")
     add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
     add("executors", _executors, "the same training on several executors")
+    add("programs", _programs, "the same random programs on several executors")
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
 
@@ -138,6 +143,15 @@ def _executors(options: argparse.Namespace) -> Table:
         )
         for row in executions(options.data, options.devices, settings, _say)
     )
+
+
+def _programs(options: argparse.Namespace) -> Table:
+    header = ("device", "programs", "memory, statistics and scales", "cycles", "seconds")
+    return header, (
+        (row.device, options.programs, f"`{row.sha256[:16]}`", f"{row.cycles:,}",
+         f"{row.seconds:.1f}")
+        for row in random_runs(options.devices, options.programs, _say)
+    )  # fmt: skip
 
 
 def _window(options: argparse.Namespace) -> Table:
