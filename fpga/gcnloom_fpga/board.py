@@ -63,7 +63,7 @@ class Sdram:
     ----------
     part : SdramPart
     pins : Mapping[str, tuple[str, ...]]
-        Lowest bit first; lines that are tied on the board are missing.
+        Lowest bit first; clk_en and cs are missing where they are tied on the board.
     attributes : Mapping[str, str]
         Of these pins.
     """
@@ -142,6 +142,11 @@ class Board:
             raise ValueError(
                 f"board {self.name} names {kinds} device memories; try exactly one of [sdram], "
                 "memory_bytes and spram = true"
+            )
+        if self.memory_bytes & (self.memory_bytes - 1) or 0 < self.memory_bytes < 1024:
+            raise ValueError(
+                f"memory_bytes={self.memory_bytes} of board {self.name} is no power of two from "
+                "1024; try 16384"
             )
         for name, limit in self.budget.items():
             if name not in BUDGET or not 0 < limit <= 100:
@@ -230,9 +235,12 @@ def _sdram(values: Mapping[str, Any], where: str) -> Sdram:
     widths = SDRAM_WIDTHS | {
         "ba": (part.banks - 1).bit_length(), "dqm": part.data_bits // 8, "dq": part.data_bits,
     }  # fmt: skip
-    for name in ("clk", "ras", "cas", "we", "ba", "a", "dq"):
+    # Without dqm no byte can be written alone, as the accelerator does.
+    for name in ("clk", "ras", "cas", "we", "ba", "a", "dqm", "dq"):
         if name not in pins:
-            raise ValueError(f"{where} has no pins for {name}; add it")
+            raise ValueError(
+                f"{where} has no pins for {name}; add them, or use block RAM with memory_bytes"
+            )
     for name, names in pins.items():
         if name != "a" and names != (INSIDE,) and len(names) != widths.get(name):
             raise ValueError(

@@ -134,7 +134,8 @@ def _build(options: argparse.Namespace) -> int:
         plan = Build(
             top=board_top(board, config, hertz), config=config,
             seeds=() if options.no_pnr else seeds,
-            output=options.output or BUILDS / board.name, command=shlex.join(["gcnloom", *arguments]),
+            output=options.output or BUILDS / board.name,
+            command=shlex.join(["gcnloom", *arguments]),
         )  # fmt: skip
         result = build(plan, narrator)
     finally:

@@ -117,8 +117,8 @@ def part_named(name: str) -> Part:
         return Part(name=name, family="ice40", options=options, available=available)
     if name in GOWIN:
         die, available = GOWIN[name]
-        options = ("--device", name, "--vopt", f"family={die}")
-        return Part(name=name, family="gowin", options=options, available=available)
+        device = ("--device", name, "--vopt", f"family={die}")
+        return Part(name=name, family="gowin", options=device, available=available)
     known = ", ".join(["LFE5U-25F-6BG381C", *ICE40, *GOWIN])
     raise ValueError(f"part {name!r} is unknown; try one of the forms {known}")
 

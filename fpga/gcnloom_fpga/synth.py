@@ -27,7 +27,6 @@ COPIES = "proc; setattr -set keep 1 a:keep=1 w:* %i %ci1:+$dff[Q] t:$dff %i"
 """Heed ``keep`` on a register: yosys merges equal cells however their wires are marked."""
 
 
-
 def synthesis_passes(top: str) -> tuple[str, ...]:
     """Synthesis commands for a top, to be tried in this order.
 

@@ -146,10 +146,8 @@ def shared_library(
 ) -> Path:
     """Build a shared library, or find it built; `kind` begins its name."""
     verilator, root = verilator_environment()
-    ours = b"".join(
-        path.read_bytes() for path in (build.harness, build.harness.with_name("memory.h"))
-        if path.exists()
-    )  # fmt: skip
+    headers = sorted(build.harness.parent.glob("*.h"))
+    ours = b"".join(path.read_bytes() for path in (build.harness, *headers))
     parts = (
         *build.key, build.top, hashlib.sha256(ours).hexdigest(), verilator_version(verilator, root),
         *VERILATE_FLAGS, *build.verilate, build.optimise, *COMPILE_FLAGS, *ONCE_FLAGS,

@@ -47,7 +47,7 @@ def candidates(source: float) -> Iterator[Candidate]:
 
 
 def shifted(settings: Mapping[str, int], phase: float) -> tuple[dict[str, int], float]:
-    """Settings of a second output, so many degrees later, and the degrees it gets."""
+    """Return settings of a second output that is so much later, and the degrees it gets."""
     after = settings["CLKOP_DIV"]
     period = after * PHASE_STEPS
     steps = round(phase / 360 * period) % period

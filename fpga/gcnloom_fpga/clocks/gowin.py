@@ -42,7 +42,7 @@ def candidates(source: float, part: str) -> Iterator[Candidate]:
 
 
 def shifted(settings: Mapping[str, int], phase: float) -> tuple[dict[str, int], float]:
-    """Settings of a second output, so many degrees later, and the degrees it gets."""
+    """Return settings of a second output that is so much later, and the degrees it gets."""
     steps = round(phase / 360 * PHASE_STEPS) % PHASE_STEPS
     # The other edge comes half a period after the first.
     falling = (steps + PHASE_STEPS // 2) % PHASE_STEPS

@@ -74,9 +74,7 @@ def plan_clock(
             raise ValueError(f"{part.name} has no second PLL output; try another memory than SDRAM")
         added, actual = family.shifted(settings, phase)
         settings = {**settings, **added}
-    return ClockPlan(
-        source=source, hertz=best.hertz, vco=best.vco, settings=settings, phase=actual
-    )
+    return ClockPlan(source=source, hertz=best.hertz, vco=best.vco, settings=settings, phase=actual)
 
 
 def _candidates(part: Part, source: float) -> Iterator[Candidate]:

@@ -27,8 +27,8 @@ class Ecp5(Family):
     packer: ClassVar[Program] = ECPPACK
     pins_file = "top.lpf"
     product = "top.bit"
-    netlist_cells = RESOURCES
-    routed_cells = CELLS
+    netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = RESOURCES
+    routed_cells: ClassVar[Mapping[str, Mapping[str, float]]] = CELLS
 
     def passes(self, part: Part, top: str) -> tuple[str, ...]:
         """With abc9, without it, and step by step."""

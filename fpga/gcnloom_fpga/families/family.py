@@ -66,9 +66,7 @@ class Family:
         raise NotImplementedError
 
 
-def counted(
-    weights: Mapping[str, Mapping[str, float]], cells: Mapping[str, int]
-) -> dict[str, int]:
+def counted(weights: Mapping[str, Mapping[str, float]], cells: Mapping[str, int]) -> dict[str, int]:
     """Count resources from the number of cells by type."""
     return {
         name: math.ceil(

@@ -29,11 +29,11 @@ class Gowin(Family):
     oldest_yosys = "0.60"
     pins_file = "top.cst"
     product = "top.fs"
-    netlist_cells = {
+    netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "LUT": {"LUT[1-4]": 1, "ALU": 1, "RAM16S*": LUT_MEMORY}, "FF": {"DFF*": 1},
         "EBR": {"SDP*B": 1, "DP*B": 1, "SP*B": 1, "pROM*": 1}, "DSP": MULTIPLIERS,
     }  # fmt: skip
-    routed_cells = {
+    routed_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "LUT": {"LUT4": 1, "ALU": 1, "RAM16SDP4": LUT_MEMORY}, "FF": {"DFF": 1},
         "EBR": {"BSRAM": 1}, "DSP": MULTIPLIERS,
     }  # fmt: skip

@@ -19,12 +19,12 @@ class Ice40(Family):
     packer: ClassVar[Program] = ICEPACK
     pins_file = "top.pcf"
     product = "top.bin"
-    netlist_cells = {
+    netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "LUT": {"SB_LUT4": 1}, "FF": {"SB_DFF*": 1}, "EBR": {"SB_RAM40_4K*": 1},
         "DSP": {"SB_MAC16": 1}, "SPRAM": {"SB_SPRAM256KA": 1},
     }  # fmt: skip
     # A logic cell is a look-up table, a flip-flop or both; flip-flops are counted before.
-    routed_cells = {
+    routed_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "LUT": {"ICESTORM_LC": 1}, "EBR": {"ICESTORM_RAM": 1}, "DSP": {"ICESTORM_DSP": 1},
         "SPRAM": {"ICESTORM_SPRAM": 1},
     }  # fmt: skip

@@ -78,9 +78,7 @@ def build(plan: Build, narrator: Narrator) -> dict[str, Any]:
     # What is over budget now need not be placed to know.
     result = report()
     for seed in plan.seeds:
-        routed.append(
-            route(synthesised, top, seed=seed, hertz=top.plan.hertz, narrator=narrator)
-        )
+        routed.append(route(synthesised, top, seed=seed, hertz=top.plan.hertz, narrator=narrator))
     narrator.close()
     if routed:
         best = max(routed, key=lambda each: each.fmax)

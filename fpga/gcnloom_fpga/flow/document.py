@@ -106,8 +106,8 @@ def table(result: Mapping[str, Any]) -> str:
     config, clock = result["config"], result["clock"]
     lines = [
         f"{result['title']} ({result['part']}), {result['memory']}, {result['stage']}",
-        f"  configuration {config['digest']}, {config['multipliers']} multipliers, "
-        f"{clock['hertz'] / 1e6:.6g} MHz from {clock['source'] / 1e6:.6g}",
+        f"  configuration {config['digest']}, {config['multipliers']} multipliers",
+        f"  {clock['hertz'] / 1e6:.6g} MHz from {clock['source'] / 1e6:.6g}",
     ]
     lines += [
         f"  {name:<6}{entry['used']:>7} of {entry['available']:>6}  {entry['percent']:>5} %"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """BoardTop: a shell on a board's pins, with its clock and reset."""
 
-from amaranth import Cat, ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal, Signal
+from amaranth import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal
 from amaranth.back import rtlil
 from amaranth.hdl import IOBufferInstance, IOPort
 from amaranth.lib import wiring
@@ -9,13 +9,12 @@ from amaranth.lib import wiring
 from gcnloom_fpga.board import INSIDE, Board
 from gcnloom_fpga.clocks.plan import ClockPlan
 from gcnloom_fpga.top.pll import Pll
+from gcnloom_fpga.top.reset import SteadyReset
 from gcnloom_fpga.top.sdram import SdramPads
 
 __all__ = ["TOP", "BoardTop"]
 
 TOP = "top"
-RESET_CLOCKS = 16
-"""Of reset after the clock has become steady."""
 
 
 class BoardTop(Elaboratable):
@@ -45,7 +44,7 @@ class BoardTop(Elaboratable):
         self._pll = Pll(board.part, plan, self.ports["clk"])
         self._sdram = None
         if board.sdram:
-            self._sdram = SdramPads(board, shell, self._pll.shifted)
+            self._sdram = SdramPads(board, board.sdram, shell, self._pll.shifted)
             self.ports |= self._sdram.ports
             for line, port in self._sdram.lines.items():
                 self._locate(port, board.sdram.pins[line])
@@ -65,17 +64,11 @@ class BoardTop(Elaboratable):
         m = Module()
         m.submodules.pll = pll = self._pll
         m.domains.sync = ClockDomain()
-        m.domains.start = ClockDomain(reset_less=True)
-        steady, count, reset = Signal(2), Signal(range(RESET_CLOCKS)), Signal(init=1)
-        m.d.start += [steady.eq(Cat(pll.locked, steady)), reset.eq(count != RESET_CLOCKS - 1)]
-        with m.If(~steady[1]):
-            m.d.start += count.eq(0)
-        with m.Elif(count != RESET_CLOCKS - 1):
-            m.d.start += count.eq(count + 1)
+        m.submodules.reset = reset = SteadyReset()
         m.d.comb += [
-            ClockSignal("start").eq(pll.clock),
-            ClockSignal("sync").eq(pll.clock),
-            ResetSignal("sync").eq(reset),
+            ClockSignal().eq(pll.clock),
+            reset.locked.eq(pll.locked),
+            ResetSignal().eq(reset.reset),
         ]
         m.submodules.shell = shell = self.shell
         m.submodules.rx = IOBufferInstance(self.ports["rx"], i=shell.rx)

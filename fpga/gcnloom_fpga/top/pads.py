@@ -45,7 +45,7 @@ class Pads(Elaboratable):
         if self.enable is not None:
             self._leave(m, (~self.enable).replicate(width), off)
         if self.answer is not None:
-            self._arrive(m, come)
+            self._arrive(m, come, self.answer)
         if self.answer is None:
             m.submodules.buffer = IOBufferInstance(self.pins, o=out)
         else:
@@ -62,9 +62,9 @@ class Pads(Elaboratable):
                 i_D=value[bit], o_Q=at_pins[bit],
             )  # fmt: skip
 
-    def _arrive(self, m: Module, at_pins: Signal) -> None:
+    def _arrive(self, m: Module, at_pins: Signal, answer: Value) -> None:
         if self.part.family != "ecp5":
-            m.d.sync += self.answer.eq(at_pins)
+            m.d.sync += answer.eq(at_pins)
             return
         come = Signal(len(at_pins))
         for bit in range(len(at_pins)):
@@ -72,16 +72,14 @@ class Pads(Elaboratable):
                 "IFS1P3DX", i_SCLK=ClockSignal(), i_SP=Const(1), i_CD=Const(0),
                 i_D=at_pins[bit], o_Q=come[bit],
             )  # fmt: skip
-        m.d.comb += self.answer.eq(come)
+        m.d.comb += answer.eq(come)
 
     def _both(self, m: Module, out: Signal, off: Signal, come: Signal) -> None:
         """Put the vendor's buffer at each pin; yosys finds none of its own for these."""
         for bit in range(len(self.pins)):
             pin = self.pins[bit]
             if self.part.family == "ecp5":
-                m.submodules += Instance(
-                    "BB", i_I=out[bit], i_T=off[bit], o_O=come[bit], io_B=pin
-                )
+                m.submodules += Instance("BB", i_I=out[bit], i_T=off[bit], o_O=come[bit], io_B=pin)
             else:
                 m.submodules += Instance(
                     "IOBUF", i_I=out[bit], i_OEN=off[bit], o_O=come[bit], io_IO=pin

@@ -78,7 +78,7 @@ class Pll(Elaboratable):
     def _gowin(self, m: Module) -> None:
         settings = dict(self.plan.settings)
         moved = {name: settings.pop(name, default) for name, default in GOWIN_UNMOVED.items()}
-        settings |= {f"DYN_{name}_SEL": "false" for name in ("IDIV", "FBDIV", "ODIV")}
+        fixed = {f"p_DYN_{name}_SEL": "false" for name in ("IDIV", "FBDIV", "ODIV")}
         zeros = {"FBDSEL": 6, "IDSEL": 6, "ODSEL": 6, "PSDA": 4, "DUTYDA": 4, "FDLY": 4}
         outputs = {"o_CLKOUT": self.clock}
         if self.plan.phase is not None:
@@ -88,6 +88,7 @@ class Pll(Elaboratable):
             i_CLKIN=self._source(m), o_LOCK=self.locked, **outputs,
             **{f"p_{name}": value for name, value in settings.items()},
             **{f"p_{name}_SEL": f"{value:04b}" for name, value in moved.items()},
+            **fixed,
             p_FCLKIN=f"{self.plan.source / 1e6:g}", p_DYN_DA_EN="false", p_CLKFB_SEL="internal",
             p_DEVICE="GW1NR-9C" if "GW1NR" in self.part.name else "GW2AR-18C",
             **{f"i_{name}": Const(0, width) for name, width in zeros.items()},

@@ -5,7 +5,7 @@ from amaranth import Elaboratable, Module, Signal
 from amaranth.hdl import IOPort
 from amaranth.lib import wiring
 
-from gcnloom_fpga.board import INSIDE, Board
+from gcnloom_fpga.board import INSIDE, Board, Sdram
 from gcnloom_fpga.top.pads import ClockPad, Pads
 
 __all__ = ["SdramPads", "sdram_phase"]
@@ -36,6 +36,8 @@ class SdramPads(Elaboratable):
     Parameters
     ----------
     board : Board
+    sdram : Sdram
+        The board's.
     shell : wiring.Component
     clock : Signal
         Of the SDRAM.
@@ -46,15 +48,15 @@ class SdramPads(Elaboratable):
         By their names in the netlist; of an address only the bits that the shell has.
     """
 
-    def __init__(self, board: Board, shell: wiring.Component, clock: Signal) -> None:
+    def __init__(self, board: Board, sdram: Sdram, shell: wiring.Component, clock: Signal) -> None:
         self.board, self.shell, self.clock = board, shell, clock
         self.lines: dict[str, IOPort] = {}
-        for line, pins in board.sdram.pins.items():
+        for line, pins in sdram.pins.items():
             width = 1 if line == "clk" else len(self._port(line))
             if pins != (INSIDE,) and len(pins) < width:
                 raise ValueError(
                     f"board {board.name}: sdram has {len(pins)} pins for {line}, "
-                    f"{board.sdram.part.name} takes {width}; add them"
+                    f"{sdram.part.name} takes {width}; add them"
                 )
             name = NAMES[line] if pins == (INSIDE,) else f"sdram_{line}"
             self.lines[line] = IOPort(width, name=name)

@@ -31,17 +31,19 @@ class RequestBuffer(wiring.Component):
     o : Out(stream.Signature(8))
     """
 
-    byte: In(8)
-    put: In(1)
-    commit: In(1)
-    abandon: In(1)
-    units: In(8)
-    room: Out(1)
-    o: Out(stream.Signature(8))
-
     def __init__(self, *, depth: int) -> None:
         self._depth = depth
-        super().__init__()
+        super().__init__(
+            {
+                "byte": In(8),
+                "put": In(1),
+                "commit": In(1),
+                "abandon": In(1),
+                "units": In(8),
+                "room": Out(1),
+                "o": Out(stream.Signature(8)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

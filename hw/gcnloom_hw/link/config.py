@@ -4,7 +4,14 @@
 from dataclasses import dataclass
 
 from gcnloom_spec.isa import ISA_VERSION
-from gcnloom_spec.link import BASE_RATE, CHECK_BYTES, GREETING, LINK_VERSION, REQUEST, rate_increment
+from gcnloom_spec.link import (
+    BASE_RATE,
+    CHECK_BYTES,
+    GREETING,
+    LINK_VERSION,
+    REQUEST,
+    rate_increment,
+)
 
 __all__ = ["HEADER_BYTES", "UNIT", "LinkConfig"]
 

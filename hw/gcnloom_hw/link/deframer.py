@@ -35,15 +35,20 @@ class Deframer(wiring.Component):
         Of payload in the body that is committed, 4 bytes each.
     """
 
-    data: In(8)
-    arrived: In(1)
-    error: In(1)
-    room: In(1)
-    byte: Out(8)
-    put: Out(1)
-    commit: Out(1)
-    abandon: Out(1)
-    units: Out(8)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "data": In(8),
+                "arrived": In(1),
+                "error": In(1),
+                "room": In(1),
+                "byte": Out(8),
+                "put": Out(1),
+                "commit": Out(1),
+                "abandon": Out(1),
+                "units": Out(8),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -26,9 +26,14 @@ class Framer(wiring.Component):
         Nothing is left to be sent.
     """
 
-    body: In(stream.Signature(BODY))
-    o: Out(stream.Signature(8))
-    idle: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "body": In(stream.Signature(BODY)),
+                "o": Out(stream.Signature(8)),
+                "idle": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

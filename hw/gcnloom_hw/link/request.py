@@ -49,32 +49,34 @@ class Header(wiring.Component):
     address : Out(32)
     """
 
-    byte: In(8)
-    index: In(4)
-    take: In(1)
-    judge: In(1)
-    ask_again: In(1)
-    answered: In(1)
-    step: In(1)
-    shift: In(1)
-    running: In(1)
-    units: In(8)
-    judged_write: Out(1)
-    answer_units: Out(8)
-    silent: Out(1)
-    memory: Out(1)
-    reads: Out(1)
-    changes_rate: Out(1)
-    kind: Out(8)
-    session: Out(8)
-    sequence: Out(8)
-    outcome: Out(8)
-    count: Out(8)
-    address: Out(32)
-
     def __init__(self, config: LinkConfig) -> None:
         self._config = config
-        super().__init__()
+        super().__init__(
+            {
+                "byte": In(8),
+                "index": In(4),
+                "take": In(1),
+                "judge": In(1),
+                "ask_again": In(1),
+                "answered": In(1),
+                "step": In(1),
+                "shift": In(1),
+                "running": In(1),
+                "units": In(8),
+                "judged_write": Out(1),
+                "answer_units": Out(8),
+                "silent": Out(1),
+                "memory": Out(1),
+                "reads": Out(1),
+                "changes_rate": Out(1),
+                "kind": Out(8),
+                "session": Out(8),
+                "sequence": Out(8),
+                "outcome": Out(8),
+                "count": Out(8),
+                "address": Out(32),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

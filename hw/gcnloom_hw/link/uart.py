@@ -29,38 +29,44 @@ class UartReceiver(wiring.Component):
         For a cycle.
     """
 
-    rx: In(1)
-    increment: In(RATE_BITS)
-    data: Out(8)
-    arrived: Out(1)
-    error: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "rx": In(1),
+                "increment": In(RATE_BITS),
+                "data": Out(8),
+                "arrived": Out(1),
+                "error": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         line, before = Signal(init=1), Signal(init=1)
         m.submodules.synchroniser = FFSynchronizer(self.rx, line, init=1)
-        # What is seen of a line is a clock old when a start bit is known, so all bits are.
         m.d.sync += before.eq(line)
         phase, sample = Signal(RATE_BITS, reset_less=True), Signal()
         busy, first = Signal(), Signal(reset_less=True)
         # A mark goes ahead of the bits: once it is at the end, the stop bit is next.
         bits = Signal(10, reset_less=True)
-        m.d.comb += self.data.eq(bits[2:])
-        m.d.sync += [self.arrived.eq(0), self.error.eq(0), sample.eq(0)]
-        with m.If(~busy):
-            m.d.sync += [phase.eq(1 << (RATE_BITS - 1)), bits.eq(1 << 9), first.eq(1)]
-            m.d.sync += busy.eq(before & ~line)
-        with m.Else():
-            m.d.sync += Cat(phase, sample).eq(phase + self.increment)
-            with m.If(sample):
-                m.d.sync += first.eq(0)
-                with m.If(bits[0]):
-                    m.d.sync += [busy.eq(0), self.arrived.eq(before), self.error.eq(~before)]
-                with m.Else():
-                    m.d.sync += bits.eq(Cat(bits[1:], before))
-                with m.If(first & before):
-                    # Nothing but a spike.
-                    m.d.sync += busy.eq(0)
+        ended = Signal()
+        m.d.comb += [
+            self.data.eq(bits[2:]),
+            ended.eq(busy & sample & bits[0]),
+            self.arrived.eq(ended & before),
+            self.error.eq(ended & ~before),
+        ]
+        m.d.sync += [Cat(phase, sample).eq(phase + self.increment), first.eq(first & ~sample)]
+        with m.If(sample):
+            m.d.sync += bits.eq(Cat(bits[1:], before))
+        with m.If(first & sample & before):
+            # Nothing but a spike.
+            m.d.sync += busy.eq(0)
+        with m.If(~busy | ended):
+            # Half a bit and half a clock on: from here to the middle of the start bit. It may
+            # begin while the stop bit before it is sampled.
+            m.d.sync += Cat(phase, sample).eq(Cat(self.increment[1:], C(1, 2)))
+            m.d.sync += [bits.eq(1 << 9), first.eq(1), busy.eq(before & ~line)]
         return m
 
 
@@ -77,10 +83,15 @@ class UartTransmitter(wiring.Component):
         The last stop bit is over, and there was no byte behind it.
     """
 
-    i: In(stream.Signature(8))
-    increment: In(RATE_BITS)
-    tx: Out(1)
-    idle: Out(1)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "i": In(stream.Signature(8)),
+                "increment": In(RATE_BITS),
+                "tx": Out(1),
+                "idle": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -3,6 +3,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -115,6 +117,20 @@ class Model:
         judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Execute a program that lies in device memory."""
+        if watch is None:
+            return self.obey(program_address, commands, seed, step, judged=judged, keep=keep)
+        with held_back() as asked:
+            ended = self.obey(
+                program_address, commands, seed, step, judged=judged, keep=keep, watch=watch,
+                finish=asked,
+            )  # fmt: skip
+            return replace(ended, interrupted=asked())
+
+    def obey(
+        self, start: int, commands: int, seed: int, step: int, *, judged: Judged, keep: bool,
+        watch: Watch = lambda _: None, finish: Callable[[], bool] = lambda: False,
+    ) -> Ended:  # fmt: skip
+        """Execute one program after the other until the run ends, or is asked to `finish`."""
         for name, value in (("seed", seed), ("step", step)):
             if not 0 <= value < 1 << 32:
                 raise DeviceError(f"{name}={value} is no 32-bit word; try 0..{(1 << 32) - 1}")
@@ -122,35 +138,19 @@ class Model:
         self._epilogue.begin(seed=seed, step=step, keep=keep)
         self._update.judged = judged
         sequencer = Sequencer(step=step, count=commands)
-        fetched: dict[tuple[int, int], Sequence[Command | Repeat]] = {}
-        if watch is None:
-            self._follow(program_address, sequencer, fetched, watch, lambda: False)
-            return Ended(step=sequencer.step, judged=self._update.judged)
-        with held_back() as asked:
-            self._follow(program_address, sequencer, fetched, watch, asked)
-            return Ended(step=sequencer.step, judged=self._update.judged, interrupted=asked())
-
-    def _follow(
-        self, start: int, sequencer: Sequencer,
-        fetched: dict[tuple[int, int], Sequence[Command | Repeat]], watch: Watch | None,
-        interrupted: Callable[[], bool],
-    ) -> None:  # fmt: skip
-        """Execute one program after the other until the run ends."""
+        fetch = cache(self._fetch)
         while sequencer.count:
-            place = sequencer.offset, sequencer.count
-            if place not in fetched:
-                fetched[place] = self._fetch(start + place[0], place[1])
-            self._counters["program_words"] += self._words(place[1])
-            *commands, last = fetched[place]
+            self._counters["program_words"] += self._words(sequencer.count)
+            *body, last = fetch(start + sequencer.offset, sequencer.count)
+            self._counters["commands"] += isinstance(last, Repeat)
             if not isinstance(last, Repeat):
-                commands, last = [*commands, last], Repeat()
-            else:
-                self._counters["commands"] += 1
-            self._execute_all(cast("list[Command]", commands))
-            sequencer.follow(last, worse=self._update.judged.worse, finish=interrupted())
+                body, last = [*body, last], Repeat()
+            self._execute_all(cast("list[Command]", body))
+            sequencer.follow(last, worse=self._update.judged.worse, finish=finish())
             self._epilogue.key = self._epilogue.key[0], sequencer.step
-            if watch and last.advance:
+            if last.advance:
                 watch(sequencer.step)
+        return Ended(step=sequencer.step, judged=self._update.judged)
 
     def _words(self, commands: int) -> int:
         return -(-commands * COMMAND_BYTES // self.config.memory_bytes)
