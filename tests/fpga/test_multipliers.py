@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which products leave the multipliers for look-up tables, and that they stay what they are."""
 
+import io
 import shutil
+from dataclasses import replace
 
 import pytest
+from amaranth.back import rtlil
 
+from gcnloom_fpga.flow.progress import Narrator
+from gcnloom_fpga.flow.synthesis import synthesise
 from gcnloom_fpga.multipliers import Product, beyond
+from gcnloom_fpga.part import part_named
 from gcnloom_spec.toolchain import YOSYS, ToolError
 from tests.fpga.netlist import Steps, simulated, stepped, synthesised
 from tests.fpga.units import Units, stimuli
@@ -73,3 +79,12 @@ def test_products_in_look_up_tables_are_the_same():
     netlist = synthesised(wrapped, "ecp5", most=1)
     assert netlist.cells["MULT18X18D"] == 1
     assert stepped(wrapped, "ecp5", netlist, steps) == simulated(wrapped, steps)
+
+
+@pytest.mark.synth
+@pytest.mark.skipif(missing(), reason="yosys or g++ is not installed")
+def test_a_board_uses_no_more_multipliers_than_its_part_has():
+    small = replace(part_named("LFE5U-25F-6BG381C"), available={"DSP": 2})
+    text = rtlil.convert(Steps(Units()), name="steps", emit_src=False)
+    quiet = Narrator(io.StringIO(), quiet=True)
+    assert synthesise(text, small, quiet, top="steps").used["DSP"] == 2
