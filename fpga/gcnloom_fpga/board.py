@@ -63,7 +63,7 @@ class Sdram:
     ----------
     part : SdramPart
     pins : Mapping[str, tuple[str, ...]]
-        Lowest bit first; clk_en and cs are missing where they are tied on the board.
+        Lowest bit first; clk_en, cs and dqm are missing where they are tied on the board.
     attributes : Mapping[str, str]
         Of these pins.
     """
@@ -235,8 +235,7 @@ def _sdram(values: Mapping[str, Any], where: str) -> Sdram:
     widths = SDRAM_WIDTHS | {
         "ba": (part.banks - 1).bit_length(), "dqm": part.data_bits // 8, "dq": part.data_bits,
     }  # fmt: skip
-    # Without dqm no byte can be written alone, as the accelerator does.
-    for name in ("clk", "ras", "cas", "we", "ba", "a", "dqm", "dq"):
+    for name in ("clk", "ras", "cas", "we", "ba", "a", "dq"):
         if name not in pins:
             raise ValueError(
                 f"{where} has no pins for {name}; add them, or use block RAM with memory_bytes"

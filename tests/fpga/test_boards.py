@@ -146,9 +146,9 @@ def test_missing_sdram_pins_are_named():
     table["sdram"] = table["sdram"] | {"pins": table["sdram"]["pins"] | {"dq": "A1 A2"}}
     with pytest.raises(ValueError, match="2 pins for dq"):
         Board.from_mapping("mine", table)
-    del table["sdram"]["pins"]["dqm"]
+    del table["sdram"]["pins"]["we"]
     table["sdram"]["pins"]["dq"] = board_table("ulx3s-85f")["sdram"]["pins"]["dq"]
-    with pytest.raises(ValueError, match="no pins for dqm"):
+    with pytest.raises(ValueError, match="no pins for we"):
         Board.from_mapping("mine", table)
 
 

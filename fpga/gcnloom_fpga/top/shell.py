@@ -28,7 +28,8 @@ def board_memory(board: Board, config: AcceleratorConfig, hertz: float) -> Memor
     sdram = SdramConfig(
         part=part, clocks=part.clocks(hertz), memory_bytes=config.memory_bytes, input_delay=DELAY
     )
-    return Sdram(words=part.capacity // config.memory_bytes, config=sdram)
+    masked = "dqm" in board.sdram.pins
+    return Sdram(words=part.capacity // config.memory_bytes, config=sdram, masked=masked)
 
 
 def board_top(board: Board, config: AcceleratorConfig, hertz: float) -> BoardTop:

@@ -8,6 +8,7 @@ from amaranth.lib import wiring
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.memory.block_ram import BlockRamMemory
+from gcnloom_hw.memory.whole import WholeWords
 
 __all__ = ["BlockRam", "External", "MemoryKind", "Sdram"]
 
@@ -53,9 +54,13 @@ class Sdram(MemoryKind):
     Parameters
     ----------
     config : SdramConfig
+    masked : bool
+        Whether the board has lines for its byte masks; without, a word of which only some bytes
+        are written is read first.
     """
 
     config: SdramConfig
+    masked: bool = True
 
     def __post_init__(self) -> None:
         part = self.config.part
@@ -68,10 +73,11 @@ class Sdram(MemoryKind):
             )
 
     def component(self, memory_bytes: int) -> wiring.Component:
-        """Return a :class:`~gcnloom_hw.dram.controller.SdramController`."""
+        """Return a controller, perhaps behind :class:`~gcnloom_hw.memory.whole.WholeWords`."""
         if memory_bytes != self.config.memory_bytes:
             raise ValueError(
                 f"the SDRAM is for words of {self.config.memory_bytes} bytes, the accelerator's "
                 f"have {memory_bytes}; make SdramConfig with memory_bytes={memory_bytes}"
             )
-        return SdramController(self.config)
+        controller = SdramController(self.config)
+        return controller if self.masked else WholeWords(controller, memory_bytes=memory_bytes)
