@@ -58,7 +58,7 @@ class WholeWords(wiring.Component):
         if "pins" in self.signature.members:
             wiring.connect(m, wiring.flipped(self.pins), memory.pins)
         waiting = Signal.like(self.writes.payload)
-        whole = Const(-1, self._bytes)
+        whole = Const((1 << self._bytes) - 1, self._bytes)
         m.d.comb += [
             memory.addresses.payload.eq(self.addresses.payload),
             self.answers.payload.eq(memory.answers.payload),
