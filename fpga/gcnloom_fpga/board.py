@@ -111,6 +111,8 @@ class Board:
         Bytes of block RAM for device memory; 0 where it is something else.
     spram : bool
         Whether the large memories of an iCE40UP5K are device memory.
+    tied : Mapping[str, int]
+        Pins that the board needs to be 0 or 1.
     attributes : Mapping[str, str]
         Of all pins, as the family's constraints name them.
     programmer : Programmer
@@ -133,6 +135,7 @@ class Board:
     sdram: Sdram | None = None
     memory_bytes: int = 0
     spram: bool = False
+    tied: Mapping[str, int] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, float] = field(default_factory=lambda: dict(BUDGET))
 
@@ -148,6 +151,9 @@ class Board:
                 f"memory_bytes={self.memory_bytes} of board {self.name} is no power of two from "
                 "1024; try 16384"
             )
+        for pin, level in self.tied.items():
+            if level not in (0, 1):
+                raise ValueError(f"pin {pin} of board {self.name} is tied to {level}; try 0 or 1")
         for name, limit in self.budget.items():
             if name not in BUDGET or not 0 < limit <= 100:
                 raise ValueError(

@@ -132,6 +132,7 @@ def _changed(**changes):
         ({"memory_bytes": None}, "names 0 device memories"),
         ({"sdram": board_table("ulx3s-85f")["sdram"]}, "names 2 device memories"),
         ({"budget": {"LUT": 120}}, "budget LUT = 120"),
+        ({"tied": {"L2": 2}}, "pin L2 .* is tied to 2"),
         ({"config": {"base": "smallest", "lanes": 3}}, "lanes"),
         ({"memory_bytes": 1000}, "memory_bytes=1000"),
     ],

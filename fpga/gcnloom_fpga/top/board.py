@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """BoardTop: a shell on a board's pins, with its clock and reset."""
 
-from amaranth import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal
+from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Module, ResetSignal
 from amaranth.back import rtlil
 from amaranth.hdl import IOBufferInstance, IOPort
 from amaranth.lib import wiring
@@ -41,6 +41,9 @@ class BoardTop(Elaboratable):
         if board.led:
             self.ports["led"] = IOPort(1, name="led")
             self.pins["led"] = board.led.pin
+        for number, pin in enumerate(board.tied):
+            self.ports[f"tied_{number}"] = IOPort(1, name=f"tied_{number}")
+            self.pins[f"tied_{number}"] = pin
         self._pll = Pll(board.part, plan, self.ports["clk"])
         self._sdram = None
         if board.sdram:
@@ -76,6 +79,8 @@ class BoardTop(Elaboratable):
         if self.board.led:
             light = ~shell.running if self.board.led.inverted else shell.running
             m.submodules.led = IOBufferInstance(self.ports["led"], o=light)
+        for number, level in enumerate(self.board.tied.values()):
+            m.submodules += IOBufferInstance(self.ports[f"tied_{number}"], o=Const(level))
         if self._sdram:
             m.submodules.sdram = self._sdram
         return m
