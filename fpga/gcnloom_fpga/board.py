@@ -151,6 +151,10 @@ class Board:
                 f"memory_bytes={self.memory_bytes} of board {self.name} is no power of two from "
                 "1024; try 16384"
             )
+        if self.spram and not self.part.available.get("SPRAM"):
+            raise ValueError(
+                f"{self.part.name} of board {self.name} has no SPRAM; drop spram = true"
+            )
         for pin, level in self.tied.items():
             if level not in (0, 1):
                 raise ValueError(f"pin {pin} of board {self.name} is tied to {level}; try 0 or 1")

@@ -91,10 +91,14 @@ def test_every_board_elaborates_with_every_pin_used_once(name):
     assert top.board.uart.baud <= top.plan.hertz / 4
 
 
-def test_a_whole_shell_elaborates():
-    board = Board.named("ulx3s-12f")
+@pytest.mark.parametrize(
+    ("name", "memory"), [("colorlight-i5", "partial_state"), ("icebreaker", "SB_SPRAM256KA")]
+)
+def test_a_whole_shell_elaborates_with_the_boards_memory(name, memory):
+    board = Board.named(name)
     text = board_top(board, board.config, board.hertz).netlist()
     assert "module \\top" in text and "accelerator" in text
+    assert memory in text
 
 
 def test_the_example_is_short():
@@ -132,6 +136,7 @@ def _changed(**changes):
         ({"memory_bytes": None}, "names 0 device memories"),
         ({"sdram": board_table("ulx3s-85f")["sdram"]}, "names 2 device memories"),
         ({"budget": {"LUT": 120}}, "budget LUT = 120"),
+        ({"memory_bytes": None, "spram": True}, "has no SPRAM"),
         ({"tied": {"L2": 2}}, "pin L2 .* is tied to 2"),
         ({"config": {"base": "smallest", "lanes": 3}}, "lanes"),
         ({"memory_bytes": 1000}, "memory_bytes=1000"),

@@ -11,6 +11,7 @@ from gcnloom_fpga.clocks.plan import ClockPlan
 from gcnloom_fpga.top.pll import Pll
 from gcnloom_fpga.top.reset import SteadyReset
 from gcnloom_fpga.top.sdram import SdramPads
+from gcnloom_hw.primitives.ice40 import Ice40
 
 __all__ = ["TOP", "BoardTop"]
 
@@ -60,7 +61,10 @@ class BoardTop(Elaboratable):
 
     def netlist(self) -> str:
         """RTLIL of the whole, for yosys."""
-        return str(rtlil.convert(self, name=TOP, ports=list(self.ports.values()), emit_src=False))
+        # Amaranth's own platform is not at work here; this says whose cells may be taken.
+        platform = Ice40() if self.board.part.family == "ice40" else None
+        ports = list(self.ports.values())
+        return str(rtlil.convert(self, name=TOP, ports=ports, platform=platform, emit_src=False))
 
     def elaborate(self, platform):
         """Build the top; what depends on the vendor follows from the board's part."""

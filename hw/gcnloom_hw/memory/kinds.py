@@ -8,9 +8,10 @@ from amaranth.lib import wiring
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.memory.block_ram import BlockRamMemory
+from gcnloom_hw.memory.spram import SpramMemory
 from gcnloom_hw.memory.whole import WholeWords
 
-__all__ = ["BlockRam", "External", "MemoryKind", "Sdram"]
+__all__ = ["BlockRam", "External", "MemoryKind", "Sdram", "Spram"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,21 @@ class BlockRam(MemoryKind):
     def component(self, memory_bytes: int) -> wiring.Component:
         """Return a :class:`~gcnloom_hw.memory.block_ram.BlockRamMemory`."""
         return BlockRamMemory(memory_bytes=memory_bytes, words=self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spram(MemoryKind):
+    """The single-port RAMs of an iCE40UP5K."""
+
+    def component(self, memory_bytes: int) -> wiring.Component:
+        """Return a :class:`~gcnloom_hw.memory.spram.SpramMemory`."""
+        memory = SpramMemory(memory_bytes=memory_bytes)
+        if self.words > memory.words:
+            raise ValueError(
+                f"words={self.words} of {memory_bytes} bytes are more than an iCE40UP5K has; "
+                f"use {memory.words}"
+            )
+        return memory
 
 
 @dataclass(frozen=True, kw_only=True)
