@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A channel of bytes, and the serial port as one."""
 
+import math
 import time
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from gcnloom.transport.serial.ports import failure, module, named_again, usb_ide
 __all__ = ["Channel", "LostError", "SerialChannel"]
 
 GRAIN = 1e-3
-"""Seconds to which waits are rounded up: setting another one is dear."""
+"""Seconds; waits are rounded up to 1, 2, 4... of them, as to set another one is dear."""
 WRITE_SECONDS = 10.0
 
 
@@ -74,7 +75,7 @@ class SerialChannel:
 
     def read(self, seconds: float) -> bytes:
         """Return what has come."""
-        wait = max(GRAIN, -(-seconds // GRAIN) * GRAIN)
+        wait = GRAIN * 2 ** max(0, math.ceil(math.log2(max(seconds, GRAIN) / GRAIN)))
         try:
             if self._port.timeout != wait:
                 self._port.timeout = wait
