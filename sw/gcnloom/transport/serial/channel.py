@@ -29,7 +29,7 @@ class Channel(Protocol):
         """Return what has come, waiting for the first byte no longer than that; or nothing."""
 
     def set_rate(self, rate: int) -> None:
-        """Use so many bauds from now on; what was sent has left by then."""
+        """Use so many bauds from now on; who asks for that has waited until all has left."""
 
     def reopen(self) -> None:
         """Open it again, without what was under way. Raises :class:`LostError` if it is gone."""
@@ -91,7 +91,6 @@ class SerialChannel:
         """Use so many bauds from now on."""
         self._rate = rate
         try:
-            self._port.flush()
             self._port.baudrate = rate
         except (self._serial.SerialException, OSError) as error:
             raise self._lost(error) from error
