@@ -2,7 +2,7 @@
 """Which sizes an accelerator can have; errors say what would do."""
 
 from dataclasses import fields
-from math import lcm
+from math import gcd, lcm
 from typing import TYPE_CHECKING
 
 from gcnloom_spec.packing import power_of_two
@@ -14,7 +14,7 @@ __all__ = ["LOCAL_BITS", "check", "least_depths"]
 
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
-SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width")
+SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width", "epilogue_lanes", "without_draws")
 
 
 def check(config: "AcceleratorConfig") -> None:
@@ -24,6 +24,13 @@ def check(config: "AcceleratorConfig") -> None:
         zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
         if type(value) is not int or (value < 1 and not zero):
             raise ValueError(f"{field.name}={value!r} is not a positive integer")
+    if config.without_draws > 1:
+        raise ValueError(f"without_draws={config.without_draws} is neither 0 nor 1; use 1")
+    if config.lanes % config.epilogue_width:
+        raise ValueError(
+            f"epilogue_lanes={config.epilogue_lanes} is no divisor of lanes={config.lanes}; "
+            f"use {gcd(config.epilogue_lanes, config.lanes)}, or 0 for all of them"
+        )
     _check_widths(config)
     _check_banks(config)
     _check_array(config)
@@ -106,5 +113,4 @@ def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
         "accumulator_depth": max(2, unit, 2 * panels * -(-unit // config.pes)),
         "edge_depth": 2 * config.plain_beat.items_per_word,
         "fabric_depth": 4,
-        "command_depth": 2,
     }

@@ -67,10 +67,15 @@ class AcceleratorConfig:
     fabric_depth : int
         Vectors each fabric FIFO holds.
     command_depth : int
-        Commands each unit's queue holds.
+        Commands that wait for tokens in each unit's queue; 1: a register instead of a queue.
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    epilogue_lanes : int
+        Lanes of a vector that an epilogue works on in one cycle, a divisor of `lanes`; 0: all.
+    without_draws : int
+        1: the epilogues draw no random bytes, so that no emission has dropout or is rounded
+        stochastically; 0: each has a generator.
     """
 
     pes: int
@@ -92,6 +97,8 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    epilogue_lanes: int = 0
+    without_draws: int = 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -125,6 +132,16 @@ class AcceleratorConfig:
     def record(self) -> Packing:
         """Packing of what losses leave of their passes."""
         return Packing.of(RECORD_BYTES, self.memory_bytes)
+
+    @property
+    def epilogue_width(self) -> int:
+        """Lanes of the slices that an epilogue cuts vectors into."""
+        return self.epilogue_lanes or self.lanes
+
+    @property
+    def epilogue_slices(self) -> int:
+        """Slices of a vector, and cycles that it takes an epilogue."""
+        return self.lanes // self.epilogue_width
 
     @property
     def left_banks(self) -> int:

@@ -66,7 +66,10 @@ class MemoryPort {
         }
         // Requests leave registers, so that they are known before the inputs of the cycle are.
         MemoryTiming::Ready ready = {true, true};
-        if (limited_) ready = timing_.ready(now_, top_.read_valid, top_.write_valid);
+        if (limited_) {
+            ready = timing_.ready(now_, top_.read_valid, top_.read_address, top_.write_valid,
+                                  top_.write_address);
+        }
         top_.read_ready = !stalls() && ready.read;
         top_.write_ready = !stalls() && ready.write;
         top_.clk = 0;

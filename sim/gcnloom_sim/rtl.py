@@ -14,7 +14,7 @@ from gcnloom.transport.registers import WATCHDOG, Runs
 from gcnloom_sim.memory import Memory, memory_model, numbers
 from gcnloom_sim.verilate import library
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.registers import IDENTITY, REGISTERS
+from gcnloom_spec.registers import IDENTITY, READ_CYCLES, REGISTERS
 
 __all__ = ["RtlBus", "RtlTransport", "open_rtl"]
 
@@ -29,7 +29,10 @@ SIGNATURES = {
     "gcnloom_stall": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64]),
     "gcnloom_restart": (None, [ctypes.c_void_p]),
     "gcnloom_write_register": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]),
-    "gcnloom_read_register": (ctypes.c_uint32, [ctypes.c_void_p, ctypes.c_uint32]),
+    "gcnloom_read_register": (
+        ctypes.c_uint32,
+        [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32],
+    ),
     "gcnloom_run": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
 }
 
@@ -112,7 +115,8 @@ class RtlTransport:
             self._library.gcnloom_memory(self._handle)
         )
         self._memory: NDArray[np.uint8] = np.ctypeslib.as_array(buffer)
-        self._runs = Runs(RtlBus(self._library, self._handle))
+        self._bus = RtlBus(self._library, self._handle)
+        self._runs = Runs(self._bus)
         if self._register("identity") != IDENTITY:
             raise DeviceError("the simulated device does not answer; try removing the build cache")
 
@@ -179,7 +183,8 @@ class RtlTransport:
             self._handle = None
 
     def _register(self, name: str) -> int:
-        return int(self._library.gcnloom_read_register(self._handle, REGISTERS[name].address))
+        (value,) = self._bus.read(REGISTERS[name].address, 1)
+        return value
 
 
 class RtlBus:
@@ -198,7 +203,7 @@ class RtlBus:
     def read(self, address: int, count: int) -> list[int]:
         """Read neighbouring registers."""
         return [
-            int(self._library.gcnloom_read_register(self._handle, each))
+            int(self._library.gcnloom_read_register(self._handle, each, READ_CYCLES))
             for each in range(address, address + count)
         ]
 

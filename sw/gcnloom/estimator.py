@@ -183,8 +183,9 @@ class GCN:
     def _open(self) -> Device:
         if isinstance(self.device, Device):
             return self.device
-        size = self.memory_megabytes
-        return open(self.device, **({} if size is None else {"memory_megabytes": size}))
+        if self.memory_megabytes is None:
+            return open(self.device)
+        return open(self.device, memory_megabytes=self.memory_megabytes)
 
     def _close(self, device: Device) -> None:
         if device is not self.device:

@@ -67,7 +67,7 @@ class Requantise(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        wide, sticky = self._shift(m)
+        wide, sticky, far = self._shift(m)
 
         # Decide: does the remainder carry, and is the quotient far outside the operand range?
         fraction, quotient = wide[:NOISE_BITS], wide[NOISE_BITS:]
@@ -75,36 +75,51 @@ class Requantise(wiring.Component):
         stochastic = delay_line(m, self.stochastic, 2, name="stochastic")[-1]
         half = 1 << (NOISE_BITS - 1)
         addend = Mux(stochastic, noise, Mux(quotient[0] | sticky, half, half - 1))
-        above = quotient[self.operand_width :]
+        above = wide[NOISE_BITS + self.operand_width : self.window]
         carry = Signal(reset_less=True)
         beyond = Signal(reset_less=True)
         floor = Signal(signed(self.sum_width), reset_less=True)
         m.d.sync += [
             carry.eq((fraction + addend)[NOISE_BITS]),
-            beyond.eq(above.any() & ~above.all()),
+            beyond.eq(far | (above ^ wide[-1].replicate(len(above))).any()),
             floor.eq(quotient),
         ]
         self._saturate(m, floor, carry, beyond)
         return m
 
+    @property
+    def window(self) -> int:
+        """Low bits that are shifted, in whole bytes: all that a result can follow from."""
+        needed = NOISE_BITS + self.operand_width + (1 << FINE_BITS)
+        return min(-(-needed // 8) * 8, self.sum_width + NOISE_BITS)
+
     def _shift(self, m):
-        """Sum with fraction bits below it, shifted in two stages; whether a lost bit was set."""
-        width = self.sum_width + NOISE_BITS
+        """Shift in two stages; also say whether a lost bit was set, and one above the window.
+
+        The sum has fraction bits below it. What is above the window stays where it is, so that a
+        shift of nothing leaves all of the sum.
+        """
+        width, window = self.sum_width + NOISE_BITS, self.window
         wide = Cat(Const(0, NOISE_BITS), self.sum)
-        coarse = Signal(signed(width), reset_less=True)
-        fine = Signal(signed(width), reset_less=True)
-        coarse_sticky = Signal(reset_less=True)
-        sticky = Signal(reset_less=True)
+        coarse = Signal(width, reset_less=True)
+        fine = Signal(width, reset_less=True)
+        coarse_sticky, sticky = Signal(reset_less=True), Signal(reset_less=True)
+        far = Signal(reset_less=True)
         steps = self.shift[FINE_BITS:]
         rest = delay_line(m, self.shift[:FINE_BITS], 1, name="rest")[-1]
-        octets = [wide[i : i + 8].any() for i in range(0, width, 8)]
+        octets = [wide[i : i + 8] for i in range(0, width, 8)]
+        lost = [octet.any() & (steps > i) for i, octet in enumerate(octets)]
+        folds = [octet ^ wide[-1].replicate(len(octet)) for octet in octets[window // 8 :]]
+        left = [fold.any() & (steps <= i) for i, fold in enumerate(folds)]
+        low = coarse[:window].as_signed()
         m.d.sync += [
-            coarse.eq(shifted(wide.as_signed(), steps, 8)),
-            coarse_sticky.eq(Cat(octet & (steps > i) for i, octet in enumerate(octets)).any()),
-            fine.eq(shifted(coarse, rest, 1)),
+            coarse.eq(Cat(shifted(wide.as_signed(), steps, 8)[:window], wide[window:])),
+            coarse_sticky.eq(Cat(lost).any()),
+            far.eq(Cat(left).any()),
+            fine.eq(Cat(shifted(low, rest, 1)[:window], coarse[window:])),
             sticky.eq(coarse_sticky | Cat(coarse[i] & (rest > i) for i in range(7)).any()),
         ]
-        return fine, sticky
+        return fine, sticky, delay_line(m, far, 1, name="far")[-1]
 
     def _saturate(self, m, floor, carry, beyond):
         """Add the carry and clip."""

@@ -59,8 +59,8 @@ class Tokens(wiring.Component):
                 m.d.comb += getattr(self, f"available{taker}")[giver].eq(waits)
                 with m.If(clear):
                     m.d.sync += [count.eq(0), waits.eq(0)]
-                with m.Elif(more & ~less):
-                    m.d.sync += [count.eq(count + 1), waits.eq(1)]
-                with m.Elif(less & ~more):
-                    m.d.sync += [count.eq(count - 1), waits.eq(count != 1)]
+                with m.Elif(more ^ less):
+                    # One adder for both directions: minus one is a word of ones.
+                    step = Cat(1, less.replicate(len(count) - 1))
+                    m.d.sync += [count.eq(count + step), waits.eq(more | (count != 1))]
         return m

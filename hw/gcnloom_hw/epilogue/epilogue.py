@@ -4,18 +4,19 @@
 from functools import reduce
 from operator import or_
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.requantise import Requantise
 from gcnloom_hw.epilogue.gate import Gate
-from gcnloom_hw.epilogue.random_bytes import RandomBytes
+from gcnloom_hw.epilogue.random_in_turn import RandomBytesInTurn
 from gcnloom_hw.epilogue.sequence import Sequence, shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import EMISSION, Unit
 from gcnloom_spec.registers import STATISTICS
@@ -38,18 +39,18 @@ TAG = data.StructLayout(
         "tensor": EMISSION["tensor"],
     }
 )
-"""What travels beside a vector."""
+"""What travels beside a slice of a vector; `last` and `signals` beside the last of a command."""
 
 
-def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
-    """Shape of a vector on its way to the store or update unit, a memory or both.
+def epilogue_output(config: AcceleratorConfig, lanes: int | None = None) -> data.StructLayout:
+    """Shape of a vector, or a slice of `lanes`, on its way to store, update unit or memories.
 
     `data` holds operands, sign-extended, or sums if `raw`. A beat without `emit` only carries
     `last` and `signals`; `signals` is zero without `last`.
     """
     return data.StructLayout(
         {
-            "data": Shapes(config).sums,
+            "data": data.ArrayLayout(signed(config.sum_width), lanes or config.lanes),
             "emit": 1,
             "raw": 1,
             "store": 1,
@@ -66,9 +67,11 @@ def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
 class Epilogue(wiring.Component):
     """Apply each command's emission to its sums, as ``gcnloom_spec.commands.Emission`` defines.
 
-    Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
-    with random bytes starts at most 24 cycles after it is accepted. Vectors leave in order,
-    :attr:`latency` cycles after they are taken at the earliest. Results saturate.
+    Accepts one vector a cycle within an emission, or one every ``epilogue_slices`` cycles where the
+    configuration has it work on slices; three cycles of rest between two emissions. An emission
+    with random bytes starts at most 24 cycles after it is accepted, and takes twice as long if it
+    has both dropout and stochastic rounding. Vectors leave in order, :attr:`latency` cycles after
+    they are taken at the earliest, and as many more as they have slices but one. Sums saturate.
 
     Parameters
     ----------
@@ -93,8 +96,8 @@ class Epilogue(wiring.Component):
         A new shift of a tensor's scale.
     envelope : Out(sum_width)
     saturations : Out(32)
-    saturated : Out(range(lanes + 1))
-        Lanes clipped in this cycle's vector.
+    saturated : Out(range(epilogue_width + 1))
+        Lanes clipped in this cycle's slice.
     idle : Out(1)
         Nothing is inside: no emission, no vector, no statistics still to be merged.
     """
@@ -124,7 +127,7 @@ class Epilogue(wiring.Component):
                 "shift": In(shift_write()),
                 "envelope": Out(config.sum_width),
                 "saturations": Out(SATURATION_BITS),
-                "saturated": Out(range(config.lanes + 1)),
+                "saturated": Out(range(config.epilogue_width + 1)),
                 "idle": Out(1),
             }
         )
@@ -133,35 +136,41 @@ class Epilogue(wiring.Component):
         m = Module()
         m.submodules.sequence = sequence = Sequence(self.config)
         m.submodules.gate = gate = Gate(self.config)
-        m.submodules.statistics = statistics = Statistics(self.config)
+        m.submodules.statistics = statistics = Statistics(
+            self.config, most=self.config.epilogue_width
+        )
         depth = max(self.config.fabric_depth, self.pipeline + 4)
-        output = epilogue_output(self.config)
+        output = epilogue_output(self.config, self.config.epilogue_width)
         # All but the data decides where a vector goes, through the router and back to here.
         registered = output.size - output["data"].width
         m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
         wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
         wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
-        wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
+        self._regroup(m, queue.o)
+        present = count_slices(m, self.config.epilogue_slices, sequence.issue)
+        vector_last = present[-1]
 
-        self._draw(m, sequence, gate)
+        if not self.config.without_draws:
+            self._draw(m, sequence, gate)
         m.d.comb += [
             sequence.hold.eq(self.clear | statistics.clearing),
             sequence.shift.eq(self.shift),
             statistics.forget.eq(self.forget),
             sequence.sums_valid.eq(self.sums.valid),
             sequence.sums_last.eq(self.sums.payload.last),
+            sequence.vector_last.eq(vector_last),
             sequence.available.eq(queue.available),
-            self.sums.ready.eq(sequence.issue),
+            self.sums.ready.eq(sequence.issue & vector_last),
             queue.take.eq(sequence.issue),
         ]
-        self._gate(m, sequence.active, gate)
+        self._gate(m, sequence.active, present, gate)
 
         taken = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)[-1]
-        tags = delay_line(m, self._tag(m, sequence.active), self.pipeline, name="tag")
+        tags = delay_line(m, self._tag(m, sequence.active, vector_last), self.pipeline, name="tag")
         gated_tag, tag = tags[gate.latency], tags[-1]
         clipped = self._requantise(m, gate, gated_tag, queue.i.payload.data)
         self._hand_on(m, taken, tag, queue.i)
-        self._count(m, gate, clipped & taken.replicate(self.config.lanes), statistics)
+        self._count(m, gate, clipped & taken.replicate(len(clipped)), statistics)
         m.d.comb += [
             statistics.valid.eq(delay_line(m, taken, 1, name="counted", reset_less=False)[-1]),
             statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
@@ -173,7 +182,7 @@ class Epilogue(wiring.Component):
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""
-        m.submodules.random_bytes = random_bytes = RandomBytes(self.config)
+        m.submodules.random_bytes = random_bytes = RandomBytesInTurn(self.config)
         wiring.connect(m, requests=sequence.requests, draws=random_bytes.requests)
         m.d.comb += [
             random_bytes.key.eq(Cat(self.seed, self.step)),
@@ -182,11 +191,33 @@ class Epilogue(wiring.Component):
             gate.randoms.eq(random_bytes.vectors.payload),
         ]
 
-    def _gate(self, m, active, gate):
-        """Hand the vector in turn to the gate."""
-        controls = gate.controls
+    def _regroup(self, m, slices):
+        """Put slices together to vectors, which leave with their last."""
+        part = slices.p.data.as_value()
+        others = self.config.epilogue_slices - 1
+        held = Signal(max(1, others * len(part)), reset_less=True)
+        take = slices.valid & slices.ready
+        last = count_slices(m, self.config.epilogue_slices, take, name="left")[-1]
         m.d.comb += [
-            gate.sums.eq(self.sums.payload.sums),
+            self.vectors.valid.eq(slices.valid & last),
+            slices.ready.eq(self.vectors.ready | ~last),
+            self.vectors.p.data.eq(Cat(held, part) if others else part),
+        ]
+        m.d.comb += [
+            self.vectors.payload[name].eq(slices.payload[name])
+            for name in slices.payload.shape().members
+            if name != "data"
+        ]
+        with m.If(take):
+            m.d.sync += held.eq(Cat(held, part)[len(part) :] if others else 0)
+
+    def _gate(self, m, active, present, gate):
+        """Hand the slice in turn to the gate."""
+        controls = gate.controls
+        sums = self.sums.payload.sums.as_value()
+        m.d.comb += [
+            gate.sums.eq(choose(cut(sums, len(present)), present)),
+            controls.slice.eq(present),
             controls.emit.eq(self.sums.payload.emit),
             controls.mask_address.eq(active.mask_base),
         ]
@@ -194,10 +225,10 @@ class Epilogue(wiring.Component):
             controls[name].eq(active[name]) for name in ("relu", "mask", "dropout", "threshold")
         ]
 
-    def _tag(self, m, active):
-        """Side information of the vector in turn."""
+    def _tag(self, m, active, vector_last):
+        """Side information of the slice in turn."""
         tag = Signal(TAG)
-        last = self.sums.payload.last
+        last = self.sums.payload.last & vector_last
         m.d.comb += [
             tag.emit.eq(self.sums.payload.emit),
             tag.last.eq(last),
@@ -213,8 +244,8 @@ class Epilogue(wiring.Component):
 
     def _requantise(self, m, gate, tag, results):
         """One requantiser a lane; returns which lanes were clipped."""
-        clipped = Signal(self.config.lanes)
-        for index in range(self.config.lanes):
+        clipped = Signal(self.config.epilogue_width)
+        for index in range(self.config.epilogue_width):
             lane = Requantise(
                 operand_width=self.config.operand_width, sum_width=self.config.sum_width
             )
@@ -232,7 +263,7 @@ class Epilogue(wiring.Component):
 
     @staticmethod
     def _hand_on(m, taken, tag, vectors):
-        """Put the vector, with what the router needs of its tag, into the queue."""
+        """Put the slice, with what the router needs of its tag, into the queue."""
         m.d.comb += vectors.valid.eq(taken)
         m.d.comb += [
             vectors.payload[name].eq(tag[name])

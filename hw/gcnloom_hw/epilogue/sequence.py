@@ -7,6 +7,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.epilogue.random_bytes import REQUEST
+from gcnloom_hw.epilogue.random_in_turn import PURPOSES_REQUEST
 from gcnloom_hw.layout import Shapes
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import EMISSION, TENSOR_BITS
@@ -21,10 +22,11 @@ def shift_write():
 
 
 class Sequence(wiring.Component):
-    """Take emissions one after the other and issue a vector a cycle for each.
+    """Take emissions one after the other and issue a slice of a vector a cycle for each.
 
     An emission is asked for random bytes when it is accepted, while the one before it may still
-    run. Three cycles without an issue lie between two emissions.
+    run. Three cycles without an issue lie between two emissions. Where nothing is drawn, what an
+    emission says of dropout and stochastic rounding is not looked at.
 
     Parameters
     ----------
@@ -37,11 +39,13 @@ class Sequence(wiring.Component):
         Accept no emission.
     shift : In(shift_write())
         A new shift of a tensor's scale, while no emission of it is inside.
-    requests : Out(stream.Signature(REQUEST))
+    requests : Out(stream.Signature(PURPOSES_REQUEST))
     sums_valid, sums_last, randoms_valid, available : In(1)
         Sums wait; they end their command; their random bytes wait; the pipeline has room.
+    vector_last : In(1)
+        The slice in turn ends its vector.
     issue : Out(1)
-        The vector of sums is taken in this cycle.
+        The slice of sums is taken in this cycle.
     issue_randoms : Out(1)
         So are its random bytes.
     active : Out(Shapes.emission)
@@ -56,15 +60,17 @@ class Sequence(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.scales = bool(config.master_width)
+        self.draws = not config.without_draws
         self.emission = Shapes(config).emission
         super().__init__(
             {
                 "emissions": In(stream.Signature(self.emission)),
                 "hold": In(1),
                 "shift": In(shift_write()),
-                "requests": Out(stream.Signature(REQUEST)),
+                "requests": Out(stream.Signature(PURPOSES_REQUEST)),
                 "sums_valid": In(1),
                 "sums_last": In(1),
+                "vector_last": In(1),
                 "randoms_valid": In(1),
                 "available": In(1),
                 "issue": Out(1),
@@ -90,7 +96,7 @@ class Sequence(wiring.Component):
             ),
             self.issue_randoms.eq(drawing & self.sums_valid & self.available & self.randoms_valid),
         ]
-        with m.If(self.issue):
+        with m.If(self.issue & self.vector_last):
             m.d.sync += [
                 active.destination_base.eq(active.destination_base + 1),
                 active.mask_base.eq(active.mask_base + 1),
@@ -109,7 +115,7 @@ class Sequence(wiring.Component):
                 # The statistics need four cycles between the ends of two emissions.
                 m.d.sync += [running.eq(1), drawing.eq(draws)]
                 m.next = "Run"
-            with m.State("Run"), m.If(self.issue & self.sums_last):
+            with m.State("Run"), m.If(self.issue & self.sums_last & self.vector_last):
                 m.d.sync += [running.eq(0), drawing.eq(0)]
                 m.next = "Wait for emission"
         with m.If(~fsm.ongoing("Wait for emission")):
@@ -137,10 +143,13 @@ class Sequence(wiring.Component):
         whether it needs random bytes.
         """
         emission = self.emissions.payload
+        needs = emission.dropout | emission.stochastic if self.draws else 0
         held, draws, asked, take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.emissions.ready.eq(~held & ~self.hold),
             self.requests.valid.eq(held & draws & ~asked),
+            self.requests.p.dropout.eq(following.dropout),
+            self.requests.p.rounding.eq(following.stochastic),
         ]
         m.d.comb += [self.requests.payload[name].eq(following[name]) for name in REQUEST.members]
         with m.If(take):
@@ -150,9 +159,11 @@ class Sequence(wiring.Component):
         with m.If(~held):
             m.d.sync += [
                 following.eq(emission),
-                draws.eq((emission.dropout | emission.stochastic) & (emission.vectors != 0)),
+                draws.eq(needs & (emission.vectors != 0)),
                 asked.eq(0),
             ]
+            if not self.draws:
+                m.d.sync += [following.dropout.eq(0), following.stochastic.eq(0)]
         with m.Elif(self.requests.ready):
             m.d.sync += asked.eq(1)
         with m.If(held):

@@ -12,11 +12,9 @@ from gcnloom_hw.link.request import Header
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
 from gcnloom_spec.link import ANSWER, GREETING, RATE_BITS
+from gcnloom_spec.registers import READ_CYCLES
 
 __all__ = ["Executor"]
-
-REGISTER_CYCLES = 16
-"""From setting a register's address to reading it."""
 
 
 class Executor(wiring.Component):
@@ -268,7 +266,7 @@ class Executor(wiring.Component):
 
         with m.State("Wait for a register"):
             m.d.sync += self._index.eq(self._index + 1)
-            with m.If(self._index == REGISTER_CYCLES - 1):
+            with m.If(self._index == READ_CYCLES - 1):
                 m.d.sync += self._index.eq(0)
                 m.next = "Read a register"
         with m.State("Read a register"):

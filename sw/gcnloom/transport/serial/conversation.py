@@ -16,6 +16,8 @@ NUMBERS = 256
 MOST_SILENT = 3
 MOST_AGAIN = 50
 """Times that all is sent again, without an answer, which mean that nothing gets through."""
+FEWEST_AHEAD = 2
+"""Requests that may be unanswered however much is lost."""
 ANSWERS_AHEAD = 1 << 14
 """Bytes of answers that may be under way: more than a line holds, less than a port's buffer."""
 BITS_A_BYTE = 10
@@ -96,6 +98,7 @@ class Conversation:
         self._channel, self._deframer = channel, deframer
         self._session, self._number = session, number % NUMBERS
         self._window_bytes = window_bytes
+        self._most_ahead: float = MOST_UNANSWERED
         self.pace = pace
         self._tally = tally
         self._begin((), [])
@@ -125,7 +128,7 @@ class Conversation:
     def _send(self) -> None:
         """Send what the window lets through."""
         bodies = []
-        while self._sent < len(self._asks) and self._sent - self._done < MOST_UNANSWERED:
+        while self._sent < len(self._asks) and self._sent - self._done < self._most_ahead:
             ask = self._asks[self._sent]
             asked, answered = _size(ask)
             if self._sent > self._done and (
@@ -192,6 +195,7 @@ class Conversation:
         self._done += 1
         self._number = (self._number + 1) % NUMBERS
         self._forgiven = self._silent = self._again = 0
+        self._most_ahead = min(MOST_UNANSWERED, self._most_ahead + 1)
 
     def _miss(self) -> None:
         """Something was lost; each of what is under way may tell of it, and one is enough."""
@@ -210,6 +214,8 @@ class Conversation:
         reads = [ask.reads for ask in under_way]
         if True in reads and False in reads[reads.index(True) :]:
             raise AskAnewError
+        # What is ahead of a loss is sent in vain: the more is lost, the less is sent ahead.
+        self._most_ahead = max(FEWEST_AHEAD, self._most_ahead // 2)
         self._forgiven = len(under_way)
         self._sent = self._done
         self._asked_bytes = self._answer_bytes = 0
