@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import Queue
-from gcnloom_hw.streams.slices import count_slices
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import Source
 
@@ -66,19 +66,20 @@ class Take(wiring.Component):
         # One flip-flop a source, so that its `ready` does not wait for a comparison.
         wanted = Signal(len(Source))
         remaining = Signal(LOCAL_BITS, reset_less=True)
-        number, vector_last = count_slices(m, self._slices, self.taken)
+        present = count_slices(m, self._slices, self.taken)
+        vector_last = present[-1]
+        offered = []
         for choice, vectors in (
             (Source.AGGREGATE, self.aggregate),
             (Source.TRANSFORM, self.transform),
         ):
             m.d.comb += vectors.ready.eq(wanted[choice] & queue.i.ready & vector_last)
-            sums = vectors.payload.as_value()
+            slices = cut(vectors.payload.as_value(), self._slices)
+            offered.append(choose(slices, present & wanted[choice].replicate(len(present))))
             with m.If(wanted[choice]):
-                m.d.comb += [
-                    queue.i.valid.eq(vectors.valid),
-                    queue.i.p.sums.eq(sums.word_select(number, len(queue.i.p.sums.as_value()))),
-                ]
+                m.d.comb += queue.i.valid.eq(vectors.valid)
         m.d.comb += [
+            queue.i.p.sums.eq(offered[0] | offered[1]),
             queue.i.p.last.eq((remaining == 1) & vector_last),
             self.taken.eq(queue.i.valid & queue.i.ready),
         ]

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors in slices: counting them, and putting vectors together again."""
+"""Vectors in slices: counting and choosing them, and putting vectors together again."""
+
+from functools import reduce
+from operator import or_
 
 from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Regroup", "count_slices", "sliced"]
+__all__ = ["Regroup", "choose", "count_slices", "cut", "sliced"]
 
 
 def count_slices(m, slices, advance, *, name="slice"):
@@ -22,19 +25,28 @@ def count_slices(m, slices, advance, *, name="slice"):
 
     Returns
     -------
-    tuple of Value
-        Which slice of its vector the present one is, and whether it is the last.
+    Value
+        Which slice of its vector the present one is, one-hot.
     """
     if slices == 1:
-        return Const(0, 1), Const(1, 1)
-    number = Signal(range(slices), name=name)
-    last = Signal(name=f"{name}_last")
-    m.d.comb += last.eq(number == slices - 1)
+        return Const(1, 1)
+    present = Signal(slices, name=name, init=1)
     with m.If(advance):
-        m.d.sync += number.eq(number + 1)
-        with m.If(last):
-            m.d.sync += number.eq(0)
-    return number, last
+        m.d.sync += present.eq(present.rotate_left(1))
+    return present
+
+
+def choose(parts, chosen):
+    """Return the one of `parts` that `chosen` has a bit for, or zero."""
+    # From one-hot flip-flops a wide choice takes half of what a tree of multiplexers takes.
+    marked = zip(parts, chosen, strict=True)
+    return reduce(or_, (part & bit.replicate(len(part)) for part, bit in marked))
+
+
+def cut(value, parts):
+    """Cut a value into so many parts, lowest first."""
+    width = len(value) // parts
+    return [value[part * width : (part + 1) * width] for part in range(parts)]
 
 
 def sliced(parts, tag):
@@ -82,7 +94,7 @@ class Regroup(wiring.Component):
             return m
         held = Signal(self.o.payload.shape(), reset_less=True)
         full, take = Signal(), Signal()
-        _, last = count_slices(m, self._slices, take)
+        last = count_slices(m, self._slices, take)[-1]
         m.d.comb += [
             self.o.valid.eq(full),
             self.o.payload.eq(held),

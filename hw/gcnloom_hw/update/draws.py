@@ -93,7 +93,7 @@ class SliceBytes(wiring.Component):
     def _walk(self, m, request, feature, running, done):
         """Go over the slices of a request, vector by vector."""
         lanes = self.config.slice_lanes
-        _, vector_last = count_slices(m, self.config.slices, done)
+        vector_last = count_slices(m, self.config.slices, done)[-1]
         m.d.comb += self.requests.ready.eq(~running)
         with m.If(~running):
             m.d.sync += [

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import unpacked_word
-from gcnloom_hw.streams.slices import count_slices
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_hw.update.softmax import logits_vector
 from gcnloom_hw.update.walk import PANEL_BITS, Walk
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
@@ -131,8 +131,9 @@ class FetchRows(wiring.Component):
         label = Signal(range(self.config.label.items_per_word))
         held = Signal(8 * self.config.memory_bytes, reset_less=True)
         there, came = Signal(), Signal()
-        number, panel_ends = count_slices(m, self.config.slices, came)
-        word_ends, slice_ends, item = self._gather(m, walk, number, panel_ends, there)
+        present = count_slices(m, self.config.slices, came)
+        panel_ends = present[-1]
+        word_ends, slice_ends, item = self._gather(m, walk, present, there)
         m.d.comb += [
             there.eq(self.words.valid & ~self.words.p.last),
             self.words.ready.eq(self.words.p.last | word_ends),
@@ -161,14 +162,14 @@ class FetchRows(wiring.Component):
         tags = {
             "label": fields[:width],
             "split": fields[width:],
-            "first": walk.first_panel & (number == 0),
+            "first": walk.first_panel & present[0],
             "last": walk.last_panel & panel_ends,
             "final": rows == 1,
         }
         for name, value in tags.items():
             m.d.comb += vector[name].eq(delay_line(m, value, 1, name=name)[-1])
 
-    def _gather(self, m, walk, number, panel_ends, there):
+    def _gather(self, m, walk, present, there):
         """Return whether the word, the slice ends here; and the slice that ended a cycle ago."""
         config, packing, word = self.config, self.config.sums, self.words.p.data
         octets = packing.item_bytes
@@ -178,14 +179,12 @@ class FetchRows(wiring.Component):
         if octets > config.memory_bytes:
             with m.If(there):
                 m.d.sync += item.eq(Cat(item[len(word) :], word))
-            _, slice_ends = count_slices(
-                m, octets // config.memory_bytes, there, name="word_of_slice"
-            )
-            return Const(1), slice_ends, item
-        # A slice is a power of two of bytes: where an item is padded, slices are left out.
-        places = config.memory_bytes // octets
-        place = number[: (places - 1).bit_length()]
+            words = octets // config.memory_bytes
+            return Const(1), count_slices(m, words, there, name="word_of_slice")[-1], item
+        # A slice is a power of two of bytes; where an item is padded, the padding is left out.
         if packing.words_per_item == 1:
-            place = walk.item * (packing.item_bytes // octets) + number
-        m.d.sync += item.eq(word.word_select(place, len(item)))
-        return panel_ends | (place == places - 1), Const(1), item
+            word = word.word_select(walk.item, 8 * packing.item_bytes)
+        places = cut(word, len(word) // (8 * octets))
+        chosen = [present[place :: len(places)].any() for place in range(len(places))]
+        m.d.sync += item.eq(choose(places, chosen))
+        return present[-1] | chosen[-1], Const(1), item

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
-from gcnloom_hw.streams.slices import count_slices
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 
 __all__ = ["Masters", "masters_slice", "words_ahead"]
@@ -123,7 +123,8 @@ class Masters(wiring.Component):
         unpacking, final = Signal(), Signal()
         left = Signal(LOCAL_BITS, reset_less=True)
         given, moved = Signal(), Signal()
-        number, item_last = count_slices(m, self.config.slices, moved)
+        present = count_slices(m, self.config.slices, moved)
+        item_last = present[-1]
         m.d.comb += [
             leaving.valid.eq(unpack.items.valid & unpacking),
             unpack.items.ready.eq(leaving.ready & unpacking & item_last),
@@ -134,10 +135,9 @@ class Masters(wiring.Component):
         ]
         octets = 8 * self.config.master_bytes
         for place, name in enumerate(("weights", "momenta")):
-            lanes = unpack.items.payload[octets * self.config.lanes * place :]
-            part = lanes[: octets * self.config.lanes].word_select(
-                number, octets * self.config.slice_lanes
-            )
+            size = octets * self.config.lanes
+            lanes = unpack.items.payload[place * size : (place + 1) * size]
+            part = choose(cut(lanes, self.config.slices), present)
             for index, lane in enumerate(leaving.p[name]):
                 m.d.comb += lane.eq(part.word_select(index, octets).as_signed())
         with m.If(~unpacking):

@@ -109,9 +109,7 @@ class RowBuffer(wiring.Component):
     @staticmethod
     def _store(m, name, writes, passed, output, depth):
         """Add a memory whose reading moves on when its word has been used."""
-        m.submodules[name] = memory = Scratchpad(
-            width=len(writes.payload.as_value()), depth=depth
-        )
+        m.submodules[name] = memory = Scratchpad(width=len(writes.payload.as_value()), depth=depth)
         write, read = (Signal(range(depth), name=f"{name}_{way}") for way in ("in", "out"))
         m.d.comb += [
             memory.write_enable.eq(writes.valid),

@@ -270,9 +270,7 @@ class Softmax(wiring.Component):
         """Third pass: gradients."""
         m.submodules.gradient_lanes = gradient = Gradient(self.config)
         latency = exponents.latency + gradient.latency
-        m.submodules.results = results = CreditedQueue(
-            Shapes(self.config).slice, depth=latency + 4
-        )
+        m.submodules.results = results = CreditedQueue(Shapes(self.config).slice, depth=latency + 4)
         issue = Signal()
         m.d.comb += [
             issue.eq(exponents.ready & results.available),

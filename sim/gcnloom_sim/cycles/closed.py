@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed forms: cycles from one command to the next of its kind."""
 
+from gcnloom_hw.update.draws import draw_cycles
 from gcnloom_sim.cycles.timing import (
     ARRIVED,
     BETWEEN_STEPS,
@@ -24,7 +25,7 @@ from gcnloom_spec.commands import (
     Store,
     Transform,
 )
-from gcnloom_spec.config import Packing
+from gcnloom_spec.config import AcceleratorConfig, Packing
 
 __all__ = ["interval"]
 
@@ -57,9 +58,19 @@ def interval(command: Command, timing: Timing) -> int:
             # What emits to the step is fetched as the step is.
             read = masters + fetched(2) + 1
             written = masters + operands.words(command.count) + BETWEEN_WRITES
-            return max(command.count + BETWEEN_STEPS, read, written)
+            return max(command.count * _stepped(command, config) + BETWEEN_STEPS, read, written)
         case Scale():
             return max(HELD + timing.scale(command) + 1, fetched(1))
+
+
+def _stepped(command: Step, config: AcceleratorConfig) -> int:
+    """Cycles that the lanes take from one vector to the next."""
+    if config.slices == 1:
+        return 1
+    # The words of a vector are gathered before its slices, and written behind them.
+    paced = config.slices + config.masters.words_per_item - 1
+    drawn = config.slices * draw_cycles(config) if command.stochastic else 0
+    return max(paced, drawn)
 
 
 def _load(command: Load, timing: Timing) -> int:
@@ -83,7 +94,9 @@ def _fetch_stall(packing: Packing, timing: Timing) -> int:
 
 def _loss(command: Loss, timing: Timing) -> int:
     config = timing.config
-    asked = command.count * command.panels * config.sums.words_per_item
+    vectors, slices = command.count * command.panels, command.panels * config.slices
+    asked = vectors * max(config.sums.words_per_item, config.slices)
     asked += config.label.words(command.count) + timing.command_packing.words(1)
-    passes = timing.to_powers + timing.to_gradients + 2 * (command.panels - 1) + RESULTS + QUEUE
+    passes = timing.to_powers + timing.to_gradients + 2 * (slices - 1) + RESULTS + QUEUE
+    passes += timing.regrouping
     return asked + QUEUE + QUEUE + LATENCY + passes + config.record.words_per_item + 1
