@@ -58,18 +58,20 @@ def interval(command: Command, timing: Timing) -> int:
             # What emits to the step is fetched as the step is.
             read = masters + fetched(2) + 1
             written = masters + operands.words(command.count) + BETWEEN_WRITES
-            return max(command.count * _stepped(command, config) + BETWEEN_STEPS, read, written)
+            return max(_stepped(command, config), read, written)
         case Scale():
             return max(HELD + timing.scale(command) + 1, fetched(1))
 
 
 def _stepped(command: Step, config: AcceleratorConfig) -> int:
-    """Cycles that the lanes take from one vector to the next."""
+    """Cycles that the lanes take from one step to the next."""
+    vectors, slices = command.count, command.count * config.slices
     if config.slices == 1:
-        return 1
-    # The words of a vector are gathered before its slices, and written behind them.
-    paced = config.slices + config.masters.words_per_item - 1
-    drawn = config.slices * draw_cycles(config) if command.stochastic else 0
+        return vectors + BETWEEN_STEPS
+    # The words of a vector are gathered before its slices, those of a step's first between steps.
+    words = config.masters.words_per_item
+    paced = slices + vectors * (words - 1) + BETWEEN_STEPS + 1 - words
+    drawn = slices * draw_cycles(config) + 1 if command.stochastic else 0
     return max(paced, drawn)
 
 

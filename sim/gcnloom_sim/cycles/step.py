@@ -95,6 +95,7 @@ class StepUnit:
         if command.stochastic:
             asked = max(now + QUEUE, self._drawn)
             self._drawn = asked + command.count * self._slices * draw_cycles(self._config)
+            self._drawn += self._slices > 1
             drawn = asked + 1 + draw_latency(self._config)
         self.masters.read(command, now)
         begun = inf if self._pending else max(now + QUEUE, self._last + 1)
