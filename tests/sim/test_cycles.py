@@ -20,7 +20,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
 from gcnloom_spec.registers import STATISTICS
 
-CONFIGS = ["demo", "odd", "smallest", "banked"]
+CONFIGS = ["demo", "odd", "smallest", "banked", "sliced"]
 TOLERANCE = 0.03
 
 
