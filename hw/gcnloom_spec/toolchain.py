@@ -110,7 +110,7 @@ class Program:
             if _numbers(tool.version) >= _numbers(oldest):
                 return tool
         # Not resolved: in a virtual environment the interpreter is a link to the system's.
-        beside = Path(sys.executable).with_name(self.executable or self.wheel)
+        beside = Path(sys.executable).parent / (self.executable or self.wheel)
         if self.wheel and beside.exists():
             # A wheel's program takes seconds to answer; its metadata answers at once.
             return Tool(

@@ -15,15 +15,17 @@ from typing import Any
 from gcnloom.errors import ConfigError, DeviceError, LoomError
 from gcnloom.transport import configuration
 from gcnloom_sim.memory import Memory, memory_model, numbers
-from gcnloom_sim.verilate import Design, built
+from gcnloom_sim.verilate import TOP, Build, shared_library, sources_digest
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["Faults", "Shell", "main", "open_shell"]
 
-CLOCK_HZ = 48_000_000
+CLOCK_HZ = 12_000_000
+"""Four clocks a bit at the fastest rate of :data:`gcnloom_spec.link.RATES`."""
 SERVED = 1 << 20
 """Clocks between looks at the keyboard."""
 MILLION = 1_000_000
+HARNESS = Path(__file__).with_name("shell.cpp")
 
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "new": (
@@ -96,26 +98,24 @@ def open_shell(
     words = (memory_megabytes << 20) // config.memory_bytes
     sizes = {"buffer_bytes": buffer_bytes, "payload_bytes": payload_bytes}
 
-    def verilog() -> str:
+    def sources(folder: Path) -> list[Path]:
         from amaranth.back import verilog
 
-        from gcnloom_hw.generate import NAME
         from gcnloom_hw.memory.kinds import External
         from gcnloom_hw.shell import SerialShell
 
-        memory = External(words=words)
-        design = SerialShell(config, clock_hz=clock_hz, memory=memory, **sizes)
-        return str(verilog.convert(design, name=NAME, emit_src=False))
+        progress(f"generating Verilog for a shell around {config.multipliers} multipliers")
+        design = SerialShell(config, clock_hz=clock_hz, memory=External(words=words), **sizes)
+        source = folder / f"{TOP}.v"
+        source.write_text(verilog.convert(design, name=TOP, emit_src=False), encoding="utf-8")
+        return [source]
 
-    key = [config.digest, *map(str, (clock_hz, words, *sizes.values()))]
-    design = Design(
-        kind="shell", harness="shell.cpp", key=key, verilog=verilog,
-        what=f"a shell around {config.multipliers} multipliers",
-    )  # fmt: skip
+    key = (sources_digest(), config.digest, *map(str, (clock_hz, words, *sizes.values())))
+    build = Build(top=TOP, sources=sources, key=key, harness=HARNESS)
     model = memory_model(memory)
+    path = shared_library(build, "shell", progress=progress)
     return Shell(
-        built(design, progress=progress), words=words, word_bytes=config.memory_bytes,
-        memory=model, clock_hz=clock_hz,
+        path, words=words, word_bytes=config.memory_bytes, memory=model, clock_hz=clock_hz,
     )  # fmt: skip
 
 

@@ -58,7 +58,6 @@ def _built(name, tmp_path, *, seeds=(1,), **options):
         ("ulx3s-25f", b"\xff\x00", 50_000),
         ("icebreaker", b"\xff\x00", 100_000),
         ("tangnano9k", b"1111", 100_000),
-        ("tangnano20k", b"1111", 100_000),
     ],
 )
 def test_a_board_of_each_family_is_built_to_its_bitstream(name, begins, least, tmp_path):

@@ -9,20 +9,14 @@ from gcnloom_hw.link.link import SerialLink
 from tests.hw.link_twin import bodies_in
 
 
-async def wait(ctx, cycles):
-    # A simulation may end while somebody waits, which tick().repeat() does not like.
-    for _ in range(cycles):
-        await ctx.tick()
-
-
 class Line:
-    """The far end: bits to `rx`, bits from `tx`, of `clocks` clocks each."""
+    """The far end of a line whose bits take `clocks` clocks."""
 
-    def __init__(self, ctx, rx, tx, clocks, *, received=None):
-        self.ctx, self.rx, self.tx = ctx, rx, tx
+    def __init__(self, ctx, rx, clocks, received):
+        self.ctx, self.rx = ctx, rx
         self.clocks = clocks
-        self.received = bytearray() if received is None else received
-        self.lag = 0.0
+        self.received = received
+        self.lag, self.strict = 0.0, True
 
     async def bit(self, level, length=1.0):
         self.ctx.set(self.rx, level)
@@ -42,19 +36,22 @@ class Line:
     async def idle(self, bits):
         await self.bit(1, bits)
 
-    async def listen(self):
-        """Take bytes for ever, each bit in its middle; a stop bit must be one."""
+    def listen(self):
+        """Take bytes for ever, a level of `tx` at a time; a stop bit must be one if `strict`."""
         while True:
-            while self.ctx.get(self.tx):
-                await self.ctx.tick()
+            while (yield):
+                pass
             value, clocks = 0, self.clocks
-            await wait(self.ctx, round(1.5 * clocks) - 1)
-            for bit in range(8):
-                value |= self.ctx.get(self.tx) << bit
-                whole = round((bit + 2.5) * clocks) - round((bit + 1.5) * clocks)
-                await wait(self.ctx, whole)
-            assert self.ctx.get(self.tx) == 1, "no stop bit"
-            self.received.append(value)
+            for _ in range(round(1.5 * clocks) - 1):
+                yield
+            for bit in range(9):
+                level = yield
+                value |= level << bit
+                if bit < 8:
+                    for _ in range(round((bit + 2.5) * clocks) - round((bit + 1.5) * clocks) - 1):
+                        yield
+            assert level == 1 or not self.strict, "no stop bit"
+            self.received.append(value & 0xFF)
 
 
 class Bench:
@@ -72,73 +69,101 @@ class Bench:
             self.ctx = ctx
             ctx.set(self.dut.rx, 1)
             await ctx.tick().repeat(4)
-            self.line = Line(ctx, self.dut.rx, self.dut.tx, self.clocks, received=self.received)
+            self.line = Line(ctx, self.dut.rx, self.clocks, self.received)
             await process(self)
-
-        async def listen(ctx):
-            while self.line is None:
-                await ctx.tick()
-            await Line(ctx, None, self.dut.tx, self.clocks, received=self.received).listen()
 
         simulator = Simulator(self.dut)
         simulator.add_clock(1e-6)
         simulator.add_testbench(bench)
-        for background in (listen, self.reads, self.writes, self.bus):
-            simulator.add_testbench(background, background=True)
+        simulator.add_testbench(self.surroundings, background=True)
         simulator.run()
 
-    async def reads(self, ctx):
+    async def surroundings(self, ctx):
+        """Memory, registers and the listening end, in one process: each wake-up is dear."""
+        dut, parts = self.dut, None
+        reads, writes = dut.addresses, dut.writes
+        signals = (
+            dut.tx, dut.running, reads.valid & reads.ready, reads.payload,
+            dut.words.valid & dut.words.ready, writes.valid & writes.ready, writes.p,
+            dut.register_address, dut.register_write, dut.register_write_data,
+        )  # fmt: skip
+        ctx.set(reads.ready, 1)
+        while True:
+            (
+                _,
+                _,
+                tx,
+                running,
+                asked,
+                address,
+                taken,
+                written,
+                write,
+                *bus,
+            ) = await ctx.tick().sample(*signals)
+            if self.line is not None:
+                parts = parts or self.parts(ctx)
+                assert not (running and (asked or written))
+                parts[0].send(tx)
+                parts[1].send((asked, address, taken))
+                parts[2].send((written, write))
+                parts[3].send(bus)
+
+    def parts(self, ctx):
+        parts = [self.line.listen(), self.reads(ctx), self.writes(ctx), self.bus(ctx)]
+        for part in parts:
+            next(part)
+        return parts
+
+    def reads(self, ctx):
         port, words = self.dut.addresses, self.dut.words
         while True:
-            ctx.set(port.ready, 1)
             asked = False
             while not asked:
-                _, _, asked, address = await ctx.tick().sample(port.valid, port.payload)
+                asked, address, _ = yield
             ctx.set(port.ready, 0)
-            assert not ctx.get(self.dut.running)
-            await wait(ctx, 1 + int(self.random.random() < self.stall) * 20)
+            for _ in range(1 + int(self.random.random() < self.stall) * 20):
+                yield
             word = self.memory.get(address, bytes(self.config.memory_bytes))
             ctx.set(words.payload, int.from_bytes(word, "little"))
             ctx.set(words.valid, 1)
             taken = False
             while not taken:
-                _, _, taken = await ctx.tick().sample(words.ready)
+                _, _, taken = yield
             ctx.set(words.valid, 0)
             ctx.set(words.payload, self.random.getrandbits(8 * self.config.memory_bytes))
+            ctx.set(port.ready, 1)
 
-    async def writes(self, ctx):
+    def writes(self, ctx):
         port, size = self.dut.writes, self.config.memory_bytes
         while True:
             ctx.set(port.ready, 1)
             valid = False
             while not valid:
-                _, _, valid, address, data, mask = await ctx.tick().sample(
-                    port.valid, port.p.address, port.p.data, port.p.mask
-                )
-            assert not ctx.get(self.dut.running)
-            word = bytearray(self.memory.get(address, bytes(size)))
-            new = data.to_bytes(size, "little")
+                valid, request = yield
+            word = bytearray(self.memory.get(request.address, bytes(size)))
+            new = request.data.to_bytes(size, "little")
             for lane in range(size):
-                if mask >> lane & 1:
+                if request.mask >> lane & 1:
                     word[lane] = new[lane]
-            self.memory[address] = bytes(word)
-            if self.random.random() < self.stall:
-                ctx.set(port.ready, 0)
-                await wait(ctx, self.random.randrange(20))
+            self.memory[request.address] = bytes(word)
+            ctx.set(port.ready, 0)
+            for _ in range(int(self.random.random() < self.stall) * self.random.randrange(20)):
+                yield
 
-    async def bus(self, ctx):
+    def bus(self, ctx):
         """Registers that show another's value until an address has been there for ten cycles."""
-        dut, before, steady = self.dut, None, 0
+        before, steady, shown_before = None, 0, None
         while True:
-            _, _, address, write, value = await ctx.tick().sample(
-                dut.register_address, dut.register_write, dut.register_write_data
-            )
+            address, write, value = yield
             if write:
                 self.registers[address] = value.to_bytes(4, "little")
             steady = steady + 1 if address == before else 0
             before = address
             shown = self.registers.get(address, bytes(4)) if steady >= 10 else b"late"
-            ctx.set(dut.register_read_data, int.from_bytes(shown, "little"))
+            if shown != shown_before:
+                ctx.set(self.dut.register_read_data, int.from_bytes(shown, "little"))
+            shown_before = shown
 
     def answers(self):
         return bodies_in(self.received)

@@ -39,9 +39,10 @@ def random_bus(rng):
 
 
 def random_tiers(rng):
-    """Some of the places that are asked for in block RAM."""
-    far = random_dram(rng) if rng.random() < 0.5 else random_bus(rng)
-    return Tiered(near_kilobytes=int(rng.integers(1, 6)), far=far)
+    """Most of the places that are asked for in block RAM, behind which others are slow."""
+    slow = Bus(bytes_per_cycle=int(rng.integers(1, 4)), latency=int(rng.integers(1, 50)))
+    far = random_dram(rng) if rng.random() < 0.5 else slow
+    return Tiered(near_kilobytes=int(rng.integers(3, 8)), far=far)
 
 
 def random_requests(rng, word_bytes, count):

@@ -14,6 +14,8 @@ COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44aa99",
     "#882255", "#999933",
 )  # fmt: skip
+AROUND = ("shell", "accelerator", "core")
+"""Names of what units are part of."""
 OTHERS, OTHERS_COLOUR = "others", "#bbbbbb"
 SMALLEST = 0.01
 """Share of the cells below which a unit is among the others."""
@@ -24,25 +26,14 @@ Tile = tuple[int, int]
 
 
 def units(names: Iterable[str]) -> dict[str, str]:
-    """Tell of every cell which unit it belongs to: the first name at which cells part.
-
-    A name that more than half of all cells have in common is passed over, as the one accelerator
-    among the submodules of a shell.
-    """
-    rest = {name: name.split(".") for name in names}
-    found: dict[str, str] = {}
-    while True:
-        heads = Counter(parts[0] for parts in rest.values() if len(parts) > 1)
-        most, count = heads.most_common(1)[0] if heads else ("", 0)
-        if count * 2 <= len(rest) or not most:
-            break
-        for name, parts in list(rest.items()):
-            if parts[0] != most or len(parts) == 1:
-                found[name] = parts[0] if len(parts) > 1 else OTHERS
-                del rest[name]
-            else:
-                rest[name] = parts[1:]
-    return found | {name: parts[0] if len(parts) > 1 else OTHERS for name, parts in rest.items()}
+    """Tell of every cell which unit it belongs to, by the first name that tells units apart."""
+    found = {}
+    for name in names:
+        parts = name.split(".")
+        while len(parts) > 1 and parts[0] in AROUND:
+            parts = parts[1:]
+        found[name] = parts[0] if len(parts) > 1 else OTHERS
+    return found
 
 
 def floorplan_picture(module: Mapping[str, Any], *, title: str) -> str:

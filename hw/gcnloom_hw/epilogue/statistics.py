@@ -77,12 +77,14 @@ class Statistics(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.table = table = Scratchpad(width=self.entry.size, depth=STATISTICS)
-        merge, tensor, total = self._collect(m)
+        combine = Signal()
+        merge, tensor, total = self._collect(m, combine)
 
         # Merge: address, read, register, combine, write.
         stored = Signal(self.entry, reset_less=True)
         merged = Signal(self.entry, reset_less=True)
         stages = delay_line(m, merge, self.latency - 1, name="merge", reset_less=False)
+        m.d.comb += combine.eq(stages[2])
         m.d.comb += table.read_address.eq(Mux(merge, tensor, self.statistic))
         m.d.sync += [
             stored.eq(table.read_data),
@@ -112,28 +114,28 @@ class Statistics(wiring.Component):
             m.d.sync += [entry.eq(entry + 1), clearing.eq(entry != STATISTICS - 1)]
         with m.Elif(self.clear):
             m.d.sync += clearing.eq(1)
+        with m.If(clearing | self.clear):
+            m.d.sync += merged.eq(0)
         m.d.comb += [
             self.busy.eq(clearing | self.valid | merge | stages[1] | stages[2] | stages[3]),
             table.write_enable.eq(clearing | stages[3] | forgetting),
             table.write_address.eq(Mux(clearing, entry, Mux(stages[3], tensor, self.statistic))),
-            table.write_data.eq(
-                Mux(clearing, 0, Mux(stages[3], merged.as_value(), forgotten.as_value()))
-            ),
+            table.write_data.eq(Mux(clearing | stages[3], merged.as_value(), forgotten.as_value())),
         ]
         return m
 
-    def _collect(self, m):
-        """Combine an emission's vectors; the total stays until the next emission's first."""
-        total = Signal(self.entry, reset_less=True)
+    def _collect(self, m, combine):
+        """Combine an emission's vectors; the total is zero again after `combine`."""
+        total = Signal(self.entry)
         tensor = Signal(range(STATISTICS), reset_less=True)
-        fresh = Signal(init=1)
         merge = Signal()
         m.d.sync += merge.eq(self.valid & self.last)
-        with m.If(self.valid):
+        with m.If(combine):
+            m.d.sync += total.eq(0)
+        with m.Elif(self.valid):
             m.d.sync += [
-                total.envelope.eq(Mux(fresh, 0, total.envelope) | self.envelope),
-                total.saturations.eq(Mux(fresh, 0, total.saturations) + self.saturations),
+                total.envelope.eq(total.envelope | self.envelope),
+                total.saturations.eq(total.saturations + self.saturations),
                 tensor.eq(self.tensor),
-                fresh.eq(self.last),
             ]
         return merge, tensor, total

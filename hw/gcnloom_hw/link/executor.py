@@ -12,11 +12,9 @@ from gcnloom_hw.link.request import Header
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
 from gcnloom_spec.link import ANSWER, GREETING, RATE_BITS
+from gcnloom_spec.registers import READ_CYCLES
 
 __all__ = ["Executor"]
-
-REGISTER_CYCLES = 16
-"""From setting a register's address to reading it."""
 
 
 class Executor(wiring.Component):
@@ -227,7 +225,9 @@ class Executor(wiring.Component):
         """Send the greeting; the token's bytes come from the memory that keeps the next one."""
         header = self._header
         greeting = self._config.greeting
-        m.submodules.greeting = memory = Memory(shape=8, depth=len(greeting), init=greeting)
+        attributes = {"no_rw_check": 1}
+        memory = Memory(shape=8, depth=len(greeting), init=greeting, attrs=attributes)
+        m.submodules.greeting = memory
         read, write = memory.read_port(), memory.write_port()
         m.d.comb += [
             read.addr.eq(self._index),
@@ -266,7 +266,7 @@ class Executor(wiring.Component):
 
         with m.State("Wait for a register"):
             m.d.sync += self._index.eq(self._index + 1)
-            with m.If(self._index == REGISTER_CYCLES - 1):
+            with m.If(self._index == READ_CYCLES - 1):
                 m.d.sync += self._index.eq(0)
                 m.next = "Read a register"
         with m.State("Read a register"):

@@ -49,23 +49,24 @@ class UartReceiver(wiring.Component):
         busy, first = Signal(), Signal(reset_less=True)
         # A mark goes ahead of the bits: once it is at the end, the stop bit is next.
         bits = Signal(10, reset_less=True)
-        m.d.comb += self.data.eq(bits[2:])
-        m.d.sync += [self.arrived.eq(0), self.error.eq(0), sample.eq(0)]
-        with m.If(~busy):
-            # Half a bit and half a clock on: from here to the middle of the start bit.
-            m.d.sync += phase.eq(Cat(self.increment[1:], C(1, 1)))
+        ended = Signal()
+        m.d.comb += [
+            self.data.eq(bits[2:]),
+            ended.eq(busy & sample & bits[0]),
+            self.arrived.eq(ended & before),
+            self.error.eq(ended & ~before),
+        ]
+        m.d.sync += [Cat(phase, sample).eq(phase + self.increment), first.eq(first & ~sample)]
+        with m.If(sample):
+            m.d.sync += bits.eq(Cat(bits[1:], before))
+        with m.If(first & sample & before):
+            # Nothing but a spike.
+            m.d.sync += busy.eq(0)
+        with m.If(~busy | ended):
+            # Half a bit and half a clock on: from here to the middle of the start bit. It may
+            # begin while the stop bit before it is sampled.
+            m.d.sync += Cat(phase, sample).eq(Cat(self.increment[1:], C(1, 2)))
             m.d.sync += [bits.eq(1 << 9), first.eq(1), busy.eq(before & ~line)]
-        with m.Else():
-            m.d.sync += Cat(phase, sample).eq(phase + self.increment)
-            with m.If(sample):
-                m.d.sync += first.eq(0)
-                with m.If(bits[0]):
-                    m.d.sync += [busy.eq(0), self.arrived.eq(before), self.error.eq(~before)]
-                with m.Else():
-                    m.d.sync += bits.eq(Cat(bits[1:], before))
-                with m.If(first & before):
-                    # Nothing but a spike.
-                    m.d.sync += busy.eq(0)
         return m
 
 
