@@ -58,9 +58,8 @@ class Arrangement:
         ]
         spans = np.array(moved, dtype=np.int64).reshape(-1, 2)
         which = self._regions_of(spans[:, 0])
-        words: NDArray[np.float64] = np.bincount(
-            which, spans[:, 1] - spans[:, 0], minlength=len(self._before)
-        )
+        count = len(self._before)
+        words = np.bincount(which, spans[:, 1] - spans[:, 0], minlength=count).astype(np.float64)
         sizes: NDArray[np.int64] = np.array([len(each) for each in self._before])
         return words / sizes
 
