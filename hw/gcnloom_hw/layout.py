@@ -47,6 +47,8 @@ class Shapes:
         `lanes` signed operands.
     sums : data.ArrayLayout
         `lanes` signed sums.
+    slice, slice_sums : data.ArrayLayout
+        `slice_lanes` of either, which the update unit works on in a cycle.
     engine_sums : data.StructLayout
         What an engine hands its epilogue: `sums`; `emit`: they count; `last`: the command ends
         here (a command that emits nothing ends with one beat that has `last` without `emit`).
@@ -65,6 +67,8 @@ class Shapes:
     def __init__(self, config: AcceleratorConfig) -> None:
         self.vector = data.ArrayLayout(signed(config.operand_width), config.lanes)
         self.sums = data.ArrayLayout(signed(config.sum_width), config.lanes)
+        self.slice = data.ArrayLayout(signed(config.operand_width), config.slice_lanes)
+        self.slice_sums = data.ArrayLayout(signed(config.sum_width), config.slice_lanes)
         self.engine_sums = data.StructLayout({"sums": self.sums, "emit": 1, "last": 1})
         self.edge = layout(edge_word(config))
         self.order = layout(order_word(config))

@@ -14,7 +14,9 @@ __all__ = ["LOCAL_BITS", "check", "least_depths"]
 
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
-SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width", "epilogue_lanes", "without_draws")
+SWITCHED_OFF_BY_ZERO = (
+    "operand_banks", "master_width", "update_lanes", "epilogue_lanes", "without_draws",
+)  # fmt: skip
 
 
 def check(config: "AcceleratorConfig") -> None:
@@ -33,6 +35,7 @@ def check(config: "AcceleratorConfig") -> None:
         )
     _check_widths(config)
     _check_banks(config)
+    _check_update(config)
     _check_array(config)
     _check_depths(config)
 
@@ -71,6 +74,25 @@ def _check_widths(config: "AcceleratorConfig") -> None:
         raise ValueError(
             f"memory_bytes={config.memory_bytes} is less than one vector of {config.lanes} lanes; "
             f"use at least {power_of_two(config.lanes * config.operand_bytes)}"
+        )
+
+
+def _check_update(config: "AcceleratorConfig") -> None:
+    if not config.update_lanes:
+        return
+    if not config.master_width:
+        raise ValueError(
+            f"update_lanes={config.update_lanes} is for an update unit, which master_width=0 "
+            "leaves out; use update_lanes=0, or master_width=16"
+        )
+    if config.update_lanes == config.lanes:
+        return
+    if config.lanes % config.update_lanes or config.update_lanes & (config.update_lanes - 1):
+        most = config.lanes & -config.lanes
+        choices = ", ".join(str(1 << bit) for bit in range(most.bit_length()))
+        raise ValueError(
+            f"update_lanes={config.update_lanes} is no power of two that divides "
+            f"lanes={config.lanes}; use one of {choices}, or 0 for all of them"
         )
 
 

@@ -71,6 +71,9 @@ class AcceleratorConfig:
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    update_lanes : int
+        Lanes that the update unit works on in a cycle, `lanes` or a power of two that divides it;
+        0: all of them.
     epilogue_lanes : int
         Lanes of a vector that an epilogue works on in one cycle, a divisor of `lanes`; 0: all.
     without_draws : int
@@ -97,6 +100,7 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    update_lanes: int = 0
     epilogue_lanes: int = 0
     without_draws: int = 0
 
@@ -117,6 +121,16 @@ class AcceleratorConfig:
     def master_bytes(self) -> int:
         """Bytes of a weight, or of its momentum, that the device updates."""
         return 2 if self.master_width <= 16 else 4
+
+    @property
+    def slice_lanes(self) -> int:
+        """Lanes of a slice, as much of a vector as the update unit works on in a cycle."""
+        return self.update_lanes or self.lanes
+
+    @property
+    def slices(self) -> int:
+        """Slices of a vector."""
+        return self.lanes // self.slice_lanes
 
     @cached_property
     def masters(self) -> Packing:

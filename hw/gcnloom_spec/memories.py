@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.packing import power_of_two
 from gcnloom_spec.registers import MOST_SHIFT, STATISTICS
 from gcnloom_spec.softmax import PROBABILITY_FRACTION, TABLE_BITS
 
@@ -78,14 +79,15 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
 def _update_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     """Memories of the update unit but for its statistics."""
     logit, exponential = config.sum_width + 3, PROBABILITY_FRACTION + 2
+    slices = LOSS_ROWS * power_of_two(config.slices)
     sizes = (
         ("scales", SCALE_BITS, STATISTICS, 1),
-        ("logits", config.lanes * logit, LOSS_ROWS, 1),
+        ("logits", config.slice_lanes * logit, slices, 1),
         ("peaks", logit, LOSS_ROWS, 1),
-        ("exponentials", config.lanes * exponential, LOSS_ROWS, 1),
+        ("exponentials", config.slice_lanes * exponential, slices, 1),
         ("totals", TOTAL_BITS, LOSS_ROWS, 1),
         # Two lanes share the two ports of a table.
-        ("exponential_table", PROBABILITY_FRACTION + 1, TABLE, -(-config.lanes // 2)),
+        ("exponential_table", PROBABILITY_FRACTION + 1, TABLE, -(-config.slice_lanes // 2)),
         ("reciprocal_table", PROBABILITY_FRACTION, TABLE, 1),
         ("logarithm_table", TABLE_BITS + 1, TABLE, 1),
     )

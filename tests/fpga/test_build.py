@@ -99,6 +99,7 @@ def test_a_synthesis_that_fails_ends_with_what_the_tool_said(tmp_path, monkeypat
     script.write_text('#!/bin/sh\necho "Yosys 0.99"\necho "ERROR: no such cell"\nexit 1\n')
     script.chmod(0o755)
     monkeypatch.setenv("YOSYS", str(script))
+    monkeypatch.setattr("gcnloom_fpga.flow.synthesis.limit_multipliers", lambda *_, **__: "")
     top = tiny_top("icebreaker")
     plan = Build(
         top=top, config=top.board.config, seeds=(), output=tmp_path / "out", command="none"

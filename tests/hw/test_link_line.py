@@ -2,7 +2,6 @@
 """The link where the line is not what it should be: garbage, overflows, rates."""
 
 import random
-import zlib
 
 import pytest
 
@@ -15,7 +14,6 @@ from tests.hw.link_twin import (
     READ_REGISTERS,
     WRITE_REGISTERS,
     body_of,
-    checked,
     framed,
 )  # fmt: skip
 from tests.hw.test_link import CLOCK_HZ, CLOCKS, SESSION, talk
@@ -35,12 +33,12 @@ def broken(rng, frame):
     body = body_of(WRITE_REGISTERS, SESSION, 0, count=1, payload=b"evil")
     return {
         "flip": flipped(rng, frame),
-        "short": b"\x7e" + checked(b"\x05\x4d\x00")[:12].replace(b"\x7e", b"") + b"\x7e",
-        "header only": b"\x7e" + body[:8] + zlib.crc32(body[:8]).to_bytes(4, "little") + b"\x7e",
+        "short": framed(b"\x05\x4d\x00"),
+        "header only": framed(body[:8]),
         "odd payload": framed(body + b"?"),
         "cut": frame[: max(2, len(frame) - 5)] + b"\x7e",
         "overflow": b"\x7e" + bytes(rng.randrange(0x70) for _ in range(300)) + b"\x7e",
-        "escaped flag": frame[:-1] + b"\x7d\x7e" + framed(b""),
+        "escaped flag": frame[:-1] + b"\x7d\x7e",
     }
 
 
@@ -100,6 +98,7 @@ def test_a_device_nobody_understands_falls_back():
         await host.ask(RATE, address=round((1 << RATE_BITS) / (2 * CLOCKS)))
         await bench.line.idle(40)
         bench.line.clocks = 2 * CLOCKS
+        bench.line.strict = False
         for failures in (FALL_BACK - 1, FALL_BACK):
             for _ in range(failures):
                 await bench.line.send(b"\x55\x7e")

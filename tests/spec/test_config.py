@@ -38,6 +38,10 @@ DEMO = AcceleratorConfig.from_toml("demo")
             {"pes": 1, "operand_banks": 2, "memory_bytes": 64},
             "operand_banks=2 is less than the 8 vectors .* in one cycle; use 8",
         ),
+        ({"update_lanes": -1}, "update_lanes=-1 is not a positive integer"),
+        ({"update_lanes": 3}, "update_lanes=3 is no power .* lanes=8; use one of 1, 2, 4, 8, or 0"),
+        ({"update_lanes": 16}, "update_lanes=16 is no power of two that divides lanes=8; use one"),
+        ({"update_lanes": 2, "master_width": 0}, "use update_lanes=0, or master_width=16"),
         ({"operand_banks": 8, "operand_depth": 4090}, "operand_depth=4090 is .*banks=8; use 4088"),
     ],
 )
@@ -79,7 +83,9 @@ def test_digest_is_stable_and_changes_with_every_field():
     }
     for field in fields(config):
         value = legal.get(field.name, 2 * getattr(config, field.name))
-        digests.add(replace(config, **{field.name: value}).digest)
+        if field.name != "update_lanes":
+            digests.add(replace(config, **{field.name: value}).digest)
+    digests.add(replace(config, master_width=16, update_lanes=2).digest)
     assert len(digests) == 1 + len(fields(config))
 
 

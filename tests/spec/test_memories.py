@@ -18,7 +18,7 @@ MEMORY = re.compile(r"no_rw_check 1\n\s+memory width (\d+) size (\d+)")
 TABLE = re.compile(r"(?<!no_rw_check 1)\n\s+memory width (\d+) size (1024)\b")
 
 
-@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest", "banked"])
+@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest", "banked", "sliced"])
 def test_memories_are_those_of_the_generated_gateware(name):
     rtlil = pytest.importorskip("amaranth.back.rtlil")
     from gcnloom_hw.top import Top

@@ -47,7 +47,9 @@ class RequestBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=8, depth=self._depth, init=[])
+        # No byte is read before it is shown, a cycle after it was written.
+        memory = Memory(shape=8, depth=self._depth, init=[], attrs={"no_rw_check": 1})
+        m.submodules.memory = memory
         write, read = memory.write_port(), memory.read_port()
         first = Signal.like(read.addr)
         # Where the body's length will be, and where its next byte goes.

@@ -87,7 +87,7 @@ class Deframer(wiring.Component):
         ended, good = Signal(), Signal()
         m.d.comb += [
             ended.eq(flag & begun),
-            good.eq(right & ~lost & ~length[-1] & (length[:2] == 0) & self.room),
+            good.eq(right & ~lost & ~escaped & ~length[-1] & (length[:2] == 0) & self.room),
         ]
         m.d.sync += [self.commit.eq(ended & good), self.abandon.eq(ended & ~good)]
         with m.If(self.commit | self.abandon):

@@ -83,16 +83,19 @@ class Header(wiring.Component):
         self._too_many, self._foreign = Signal(), Signal()
         self._expected, self._advances = Signal(8), Signal()
         self._carried_out = Signal()
-        self._hello = Signal()
+        self._hello, self._writes, self._rate = Signal(), Signal(), Signal()
+        # The kinds that there are have three bits; what others seem to be does not matter, as
+        # they are refused.
+        self._strange = Signal()
+        low, middle, high = self.kind[:3]
         m.d.comb += [
-            self._hello.eq(self.kind == Request.HELLO),
-            self.memory.eq(
-                (self.kind == Request.READ_MEMORY) | (self.kind == Request.WRITE_MEMORY)
-            ),
-            self.reads.eq(
-                (self.kind == Request.READ_MEMORY) | (self.kind == Request.READ_REGISTERS)
-            ),
-            self.changes_rate.eq((self.kind == Request.RATE) & self._carried_out),
+            self._strange.eq(self.kind[3:].any()),
+            self._hello.eq((self.kind[:3] == Request.HELLO) & ~self._strange),
+            self.memory.eq(middle & ~high),
+            self.reads.eq((middle ^ high) & ~low),
+            self._writes.eq((middle ^ high) & low),
+            self._rate.eq(self.kind[:3] == Request.RATE),
+            self.changes_rate.eq(self._rate & self._carried_out),
         ]
         self._take(m)
         self._judge(m)
@@ -129,21 +132,18 @@ class Header(wiring.Component):
                     m.d.sync += self._too_many.eq(self.byte.any())
 
     def _judge(self, m):
-        size, writes, known, fits = Signal(16), Signal(), Signal(), Signal()
+        size, known, fits = Signal(16), Signal(), Signal()
         ahead, next_one, old, shall = Signal(8), Signal(), Signal(), Signal()
         word_units = self._config.memory_bytes // UNIT
         m.d.comb += [
             size.eq(Mux(self.memory, self.count * word_units, self.count)),
-            writes.eq(
-                (self.kind == Request.WRITE_MEMORY) | (self.kind == Request.WRITE_REGISTERS)
-            ),
             known.eq(
-                writes | self.reads
-                | ((self.kind == Request.RATE) & self.address[:RATE_BITS].any())
+                ~self._strange
+                & (self._writes | self.reads | (self._rate & self.address[:RATE_BITS].any()))
             ),
             fits.eq(
                 known & ~self._too_many & (size[8:] == 0)
-                & (self.units == Mux(writes, size[:8], 0))
+                & (self.units == Mux(self._writes, size[:8], 0))
             ),
             ahead.eq(self.sequence - self._expected),
             next_one.eq(ahead == 0),
@@ -172,7 +172,7 @@ class Header(wiring.Component):
             with m.Elif(shall & self.memory & self.running):
                 m.d.sync += self.outcome.eq(Outcome.BUSY)
             with m.Elif(shall):
-                m.d.comb += self.judged_write.eq(writes)
+                m.d.comb += self.judged_write.eq(self._writes)
                 m.d.sync += [
                     self.outcome.eq(Outcome.DONE),
                     self._carried_out.eq(1),

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import Queue
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import Source
 
@@ -16,11 +17,13 @@ __all__ = ["Take"]
 class Take(wiring.Component):
     """Hand on the next vectors of the engine that was chosen.
 
-    One vector a cycle, latency 1.
+    One vector a cycle, or one of its slices; latency 1.
 
     Parameters
     ----------
     config : AcceleratorConfig
+    slices : int
+        Of a vector, which has as many lanes as all of them.
 
     Attributes
     ----------
@@ -30,17 +33,20 @@ class Take(wiring.Component):
     count : In(16)
     aggregate, transform : In(stream.Signature(Shapes.sums))
     vectors : Out(stream.Signature(Take.vector))
+        Vectors, or their slices; the `last` of them ends the command.
     taken : Out(1)
-        A vector was taken.
+        A vector, or a slice of one, was taken.
     """
 
     aggregate: stream.Interface
     transform: stream.Interface
     vectors: stream.Interface
 
-    def __init__(self, config: AcceleratorConfig) -> None:
+    def __init__(self, config: AcceleratorConfig, *, slices: int = 1) -> None:
+        self._slices = slices
         sums = Shapes(config).sums
-        self.vector = data.StructLayout({"sums": sums, "last": 1})
+        part = data.ArrayLayout(sums.elem_shape, sums.length // slices)
+        self.vector = data.StructLayout({"sums": part, "last": 1})
         super().__init__(
             {
                 "begin": In(1),
@@ -60,18 +66,21 @@ class Take(wiring.Component):
         # One flip-flop a source, so that its `ready` does not wait for a comparison.
         wanted = Signal(len(Source))
         remaining = Signal(LOCAL_BITS, reset_less=True)
+        present = count_slices(m, self._slices, self.taken)
+        vector_last = present[-1]
+        offered = []
         for choice, vectors in (
             (Source.AGGREGATE, self.aggregate),
             (Source.TRANSFORM, self.transform),
         ):
-            m.d.comb += vectors.ready.eq(wanted[choice] & queue.i.ready)
+            m.d.comb += vectors.ready.eq(wanted[choice] & queue.i.ready & vector_last)
+            slices = cut(vectors.payload.as_value(), self._slices)
+            offered.append(choose(slices, present & wanted[choice].replicate(len(present))))
             with m.If(wanted[choice]):
-                m.d.comb += [
-                    queue.i.valid.eq(vectors.valid),
-                    queue.i.p.sums.eq(vectors.payload),
-                ]
+                m.d.comb += queue.i.valid.eq(vectors.valid)
         m.d.comb += [
-            queue.i.p.last.eq(remaining == 1),
+            queue.i.p.sums.eq(offered[0] | offered[1]),
+            queue.i.p.last.eq((remaining == 1) & vector_last),
             self.taken.eq(queue.i.valid & queue.i.ready),
         ]
         with m.If(self.begin):
@@ -79,7 +88,7 @@ class Take(wiring.Component):
                 remaining.eq(self.count),
                 wanted.eq(Mux(self.count != 0, Const(1, len(Source)) << self.source, 0)),
             ]
-        with m.Elif(self.taken):
+        with m.Elif(self.taken & vector_last):
             m.d.sync += remaining.eq(remaining - 1)
             with m.If(queue.i.p.last):
                 m.d.sync += wanted.eq(0)
