@@ -14,7 +14,8 @@ __all__ = ["LOCAL_BITS", "check", "least_depths"]
 
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
-SWITCHED_OFF_BY_ZERO = ("operand_banks", "master_width")
+SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_depth")
+SWITCHED_OFF_BY_ZERO = ("pes", *SPARSE_DEPTHS, "operand_banks", "master_width")
 
 
 def check(config: "AcceleratorConfig") -> None:
@@ -24,10 +25,27 @@ def check(config: "AcceleratorConfig") -> None:
         zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
         if type(value) is not int or (value < 1 and not zero):
             raise ValueError(f"{field.name}={value!r} is not a positive integer")
+    _check_sparse(config)
     _check_widths(config)
     _check_banks(config)
     _check_array(config)
     _check_depths(config)
+
+
+def _check_sparse(config: "AcceleratorConfig") -> None:
+    if config.sparse:
+        return
+    for name in (*SPARSE_DEPTHS, "operand_banks"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name}={getattr(config, name)} is a size of the sparse engine, which pes=0 "
+                "leaves out; use 0"
+            )
+    if config.master_width:
+        raise ValueError(
+            f"master_width={config.master_width} trains, which takes a sparse engine; "
+            "use master_width=0, or pes of at least 1"
+        )
 
 
 def _check_banks(config: "AcceleratorConfig") -> None:
@@ -96,15 +114,19 @@ def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
     """Return the least depth of each memory, by field, which follows from the other fields."""
     unit, panels = config.vector.items_per_word, config.right_banks
     # Rows leave in whole memory words; as many panels as the array is wide are multiplied at once.
-    return {
-        "operand_depth": 2 * panels * max(unit, config.operand_banks),
+    least = {
         "left_depth": 2 * unit,
         "right_depth": max(2 * config.rows, 2 * unit, lcm(config.rows, unit)),
         "mask_depth": 2 * unit,
         "sum_depth": max(config.rows, unit),
+        "fabric_depth": 4,
+        "command_depth": 2,
+    }
+    if not config.sparse:
+        return least
+    return least | {
+        "operand_depth": 2 * panels * max(unit, config.operand_banks),
         "order_depth": 2 * max(unit, config.order_group),
         "accumulator_depth": max(2, unit, 2 * panels * -(-unit // config.pes)),
         "edge_depth": 2 * config.plain_beat.items_per_word,
-        "fabric_depth": 4,
-        "command_depth": 2,
     }

@@ -35,7 +35,8 @@ class AcceleratorConfig:
     Parameters
     ----------
     pes : int
-        Processing elements of the sparse engine (P).
+        Processing elements of the sparse engine (P). 0: there is no such engine, and of the units
+        none that aggregates or drains; the depths of its memories are 0.
     lanes : int
         Feature lanes of each, and width of every vector on the fabric (L).
     rows, columns : int
@@ -160,6 +161,11 @@ class AcceleratorConfig:
     def vector_group(self) -> int:
         """Vectors that are loaded in one cycle."""
         return min(self.vector.items_per_word, VECTOR_GROUP)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether there is a sparse engine."""
+        return self.pes > 0
 
     @cached_property
     def edge_group(self) -> int:

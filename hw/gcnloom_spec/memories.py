@@ -10,7 +10,6 @@ from gcnloom_spec.softmax import PROBABILITY_FRACTION, TABLE_BITS
 
 __all__ = ["OnChipMemory", "buffer_bytes", "on_chip_memories"]
 
-EPILOGUES = 2
 TABLE = 1 << TABLE_BITS
 SCALE_BITS = 2 * -WORDS[Opcode.SCALE].fields["exponent"] + MOST_SHIFT.bit_length()
 LOSS_ROWS, TOTAL_BITS = 64, 21
@@ -52,9 +51,9 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     def memory(name: str, width: int, depth: int, copies: int = 1, group: int = 1) -> OnChipMemory:
         return OnChipMemory(name=name, width=width, depth=-(-depth // group), copies=copies * group)
 
-    vectors = config.vector_group
+    vectors, epilogues = config.vector_group, 2 if config.sparse else 1
     # What a load fills is cut into as many banks as it writes items in a cycle.
-    return (
+    sparse = () if not config.sparse else (
         # One that all PEs share is cut into more banks than that.
         memory("operand", vector, config.operand_depth, 1, config.operand_banks)
         if config.operand_banks
@@ -62,12 +61,15 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
         memory("accumulator", sums, config.accumulator_depth, config.pes),
         memory("edges", config.pes * config.edge_bits, config.edge_depth, 1, config.edge_group),
         memory("order", config.order_bits, config.order_depth, 1, config.order_group),
+    )  # fmt: skip
+    return (
+        *sparse,
         memory("left", vector, config.left_depth, config.left_banks, vectors),
         memory("right", vector, config.right_depth, config.right_banks, vectors),
         memory("sum", config.columns * config.sum_width, config.sum_depth),
-        memory("mask", config.lanes, config.mask_depth, EPILOGUES, vectors),
+        memory("mask", config.lanes, config.mask_depth, epilogues, vectors),
         # Of every tensor, the envelope and a count of 32 bits; of operands and of masters each.
-        memory("statistics", entry, STATISTICS, EPILOGUES + (2 if config.master_width else 0)),
+        memory("statistics", entry, STATISTICS, epilogues + (2 if config.master_width else 0)),
         *(_update_memories(config) if config.master_width else ()),
     )
 

@@ -29,25 +29,26 @@ class Take(wiring.Component):
     source : In(Source)
     count : In(16)
     aggregate, transform : In(stream.Signature(Shapes.sums))
+        The first only if there is a sparse engine.
     vectors : Out(stream.Signature(Take.vector))
     taken : Out(1)
         A vector was taken.
     """
 
-    aggregate: stream.Interface
-    transform: stream.Interface
     vectors: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
         sums = Shapes(config).sums
+        self.sources = {Source.TRANSFORM: "transform"}
+        if config.sparse:
+            self.sources[Source.AGGREGATE] = "aggregate"
         self.vector = data.StructLayout({"sums": sums, "last": 1})
         super().__init__(
             {
                 "begin": In(1),
                 "source": In(Source),
                 "count": In(LOCAL_BITS),
-                "aggregate": In(stream.Signature(sums)),
-                "transform": In(stream.Signature(sums)),
+                **{name: In(stream.Signature(sums)) for name in self.sources.values()},
                 "vectors": Out(stream.Signature(self.vector)),
                 "taken": Out(1),
             }
@@ -60,10 +61,8 @@ class Take(wiring.Component):
         # One flip-flop a source, so that its `ready` does not wait for a comparison.
         wanted = Signal(len(Source))
         remaining = Signal(LOCAL_BITS, reset_less=True)
-        for choice, vectors in (
-            (Source.AGGREGATE, self.aggregate),
-            (Source.TRANSFORM, self.transform),
-        ):
+        for choice, name in self.sources.items():
+            vectors = getattr(self, name)
             m.d.comb += vectors.ready.eq(wanted[choice] & queue.i.ready)
             with m.If(wanted[choice]):
                 m.d.comb += [

@@ -2,8 +2,11 @@
 """Checks that the engines of the model share."""
 
 from gcnloom.errors import ProgramError
+from gcnloom_spec.commands import units_of
+from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.isa import Unit
 
-__all__ = ["check_range"]
+__all__ = ["check_range", "check_unit"]
 
 
 def check_range(name: str, base: int, count: int, depth: int) -> slice:
@@ -15,3 +18,10 @@ def check_range(name: str, base: int, count: int, depth: int) -> slice:
             f"{name} {base}..{base + count - 1} is outside the {depth} there are; try smaller tiles"
         )
     return slice(base, base + count)
+
+
+def check_unit(unit: Unit, config: AcceleratorConfig) -> None:
+    """Raise ProgramError if the device has no such unit."""
+    if unit not in units_of(config):
+        remedy = "a master_width of 16" if unit is Unit.UPDATE else "pes of at least 1"
+        raise ProgramError(f"the device has no {unit.name.lower()} unit; try {remedy}")

@@ -15,7 +15,7 @@ from gcnloom.programs.repeating import Sequencer
 from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.interrupt import held_back
-from gcnloom_sim.model.checks import check_range
+from gcnloom_sim.model.checks import check_range, check_unit
 from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Tokens, Waiting
@@ -173,8 +173,7 @@ class Model:
     def _execute(self, index: int, command: Command) -> None:
         if isinstance(command, Repeat):
             raise ProgramError("a repeat that is not a program's last; try one program each")
-        if isinstance(command, Loss | Step | Scale) and not self.config.master_width:
-            raise ProgramError("the device has no update unit; try a master_width of 16")
+        check_unit(command.unit, self.config)
         self._tokens.wait(command)
         self._counters["commands"] += 1
         match command:
