@@ -10,6 +10,8 @@ from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.control.counting import count, count_moves
 from gcnloom_hw.control.gate import Gate
 from gcnloom_hw.control.handover import describe_emission, hand_fields
+from gcnloom_hw.control.issue import READS as ISSUER_READS
+from gcnloom_hw.control.issue import Doorway, Issuer
 from gcnloom_hw.control.running import Running
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
@@ -114,10 +116,13 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
-        sequencer = self._unit(m, resets, "sequencer", Sequencer(config))
+        issuing = Issuer if config.compact else Sequencer
+        sequencer = self._unit(m, resets, "sequencer", issuing(config))
         tokens = self._unit(m, resets, "tokens", Tokens())
         last = 3 if config.master_width else 1
-        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=last + 1))
+        room = {"outstanding": ISSUER_READS, "buffer": 0} if config.compact else {}
+        arbiter = ReadArbiter(config.memory_bytes, clients=last + 1, **room)
+        reads = self._unit(m, resets, "reads", arbiter)
         load = self._unit(m, resets, "load", Load(config))
         store = self._unit(m, resets, "store", Store(config))
         fabric = self._unit(m, resets, "fabric", Fabric(config))
@@ -134,7 +139,8 @@ class Core(wiring.Component):
 
         wiring.connect(m, load=load.left_writes, fabric=fabric.load_left)
         wiring.connect(m, load=load.right_writes, fabric=fabric.load_right)
-        wiring.connect(m, load=load.mask_transform_writes, epilogue=epilogue.mask_writes)
+        if config.mask_depth:
+            wiring.connect(m, load=load.mask_transform_writes, epilogue=epilogue.mask_writes)
         wiring.connect(m, fabric=fabric.left, engine=transform.left_writes)
         wiring.connect(m, fabric=fabric.right, engine=transform.right_writes)
 
@@ -210,7 +216,10 @@ class Core(wiring.Component):
         }
         gates = {}
         for unit, shape in shapes.items():
-            gate = Gate(shape, depth=self.config.command_depth)
+            if self.config.compact:
+                gate = Doorway(shape, hold=unit == Unit.STORE)
+            else:
+                gate = Gate(shape, depth=self.config.command_depth)
             gates[unit] = self._unit(m, resets, f"{unit.name.lower()}_gate", gate)
             source = getattr(sequencer, f"commands{unit}")
             m.d.comb += [

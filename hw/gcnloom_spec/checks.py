@@ -15,7 +15,10 @@ __all__ = ["LOCAL_BITS", "check", "least_depths"]
 LOCAL_BITS = 16
 """Bits of an on-chip address."""
 SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_depth")
-SWITCHED_OFF_BY_ZERO = ("pes", *SPARSE_DEPTHS, "operand_banks", "master_width")
+MOST_COMPACT_BYTES = 32
+SWITCHED_OFF_BY_ZERO = (
+    "pes", *SPARSE_DEPTHS, "mask_depth", "operand_banks", "master_width", "compact",
+)  # fmt: skip
 
 
 def check(config: "AcceleratorConfig") -> None:
@@ -33,8 +36,21 @@ def check(config: "AcceleratorConfig") -> None:
 
 
 def _check_sparse(config: "AcceleratorConfig") -> None:
+    if config.compact > 1:
+        raise ValueError(f"compact={config.compact} is neither 0 nor 1")
     if config.sparse:
+        if config.compact:
+            raise ValueError("compact=1 is for accelerators without a sparse engine; use pes=0")
         return
+    if config.compact and config.memory_bytes > MOST_COMPACT_BYTES:
+        raise ValueError(
+            f"memory_bytes={config.memory_bytes} is more than a command, which compact=1 fetches "
+            f"word by word; use at most {MOST_COMPACT_BYTES}"
+        )
+    if config.compact and config.mask_depth:
+        raise ValueError(
+            f"mask_depth={config.mask_depth} is a size that compact=1 leaves out; use 0"
+        )
     for name in (*SPARSE_DEPTHS, "operand_banks"):
         if getattr(config, name):
             raise ValueError(
@@ -123,7 +139,7 @@ def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
         "command_depth": 2,
     }
     if not config.sparse:
-        return least
+        return least if config.mask_depth else least | {"mask_depth": 0}
     return least | {
         "operand_depth": 2 * panels * max(unit, config.operand_banks),
         "order_depth": 2 * max(unit, config.order_group),

@@ -64,7 +64,7 @@ class AcceleratorConfig:
     sum_depth : int
         Rows of C sums in the dense engine's accumulator memory.
     mask_depth : int
-        Vectors in each epilogue's mask memory.
+        Vectors in each epilogue's mask memory. Without a sparse engine 0: there is none.
     fabric_depth : int
         Vectors each fabric FIFO holds.
     command_depth : int
@@ -72,6 +72,11 @@ class AcceleratorConfig:
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    compact : int
+        1: for small parts without LUT memory. One command is fetched at a time and waits for its
+        tokens where it was fetched; pipelines stop where others have queues at their ends; there
+        are no masks, random bytes, repeats, and no output-stationary products. Fewer cells, a
+        lower clock rate, for accelerators without a sparse engine.
     """
 
     pes: int
@@ -93,6 +98,7 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    compact: int = 0
 
     def __post_init__(self) -> None:
         check(self)

@@ -62,12 +62,17 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
         memory("edges", config.pes * config.edge_bits, config.edge_depth, 1, config.edge_group),
         memory("order", config.order_bits, config.order_depth, 1, config.order_group),
     )  # fmt: skip
+    masks = (
+        (memory("mask", config.lanes, config.mask_depth, epilogues, vectors),)
+        if config.mask_depth
+        else ()
+    )
     return (
         *sparse,
         memory("left", vector, config.left_depth, config.left_banks, vectors),
         memory("right", vector, config.right_depth, config.right_banks, vectors),
         memory("sum", config.columns * config.sum_width, config.sum_depth),
-        memory("mask", config.lanes, config.mask_depth, epilogues, vectors),
+        *masks,
         # Of every tensor, the envelope and a count of 32 bits; of operands and of masters each.
         memory("statistics", entry, STATISTICS, epilogues + (2 if config.master_width else 0)),
         *(_update_memories(config) if config.master_width else ()),

@@ -99,7 +99,8 @@ class _Author:
             self._load_order(least=24)
             for target in (Target.OPERAND, Target.MASK_AGGREGATE):
                 self._load_vectors(target, least=24)
-        self._load_vectors(Target.MASK_TRANSFORM, least=24)
+        if self.config.mask_depth:
+            self._load_vectors(Target.MASK_TRANSFORM, least=24)
         for bank in range(self.config.left_banks):
             self._load_vectors(Target.LEFT, least=24, bank=bank)
         for bank in range(self.config.right_banks):
@@ -113,8 +114,8 @@ class _Author:
         makers = [self._load, self._aggregate, self._drain, self._stationary, self._outputs]
         makers.append(self._pass)
         odds = np.array([0.35, 0.15, 0.15, 0.15, 0.1, 0.1])
-        if not self.config.sparse:
-            odds[1:3] = 0
+        odds[1:3] *= self.config.sparse
+        odds[4] *= not self.config.compact
         makers[self.rng.choice(len(makers), p=odds / odds.sum())]()
 
     def _update(self, updates: Updates) -> None:
@@ -132,8 +133,8 @@ class _Author:
         return self._data_address + self._dice.place(self._end - self._data_address, words)
 
     def _load(self) -> None:
-        dense = (Target.LEFT, Target.RIGHT, Target.MASK_TRANSFORM)
-        targets = list(Target) if self.config.sparse else dense
+        dense = [Target.LEFT, Target.RIGHT, Target.MASK_TRANSFORM]
+        targets = list(Target) if self.config.sparse else dense[: 3 if self.config.mask_depth else 2]
         target = targets[int(self.rng.integers(len(targets)))]
         if target in (Target.EDGES, Target.PLAIN_EDGES):
             self._load_edges()

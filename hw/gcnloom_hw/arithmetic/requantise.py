@@ -27,11 +27,13 @@ class Requantise(wiring.Component):
     The addition that the definition does before the shift is done after it: only
     :data:`~gcnloom_spec.number.NOISE_BITS` bits of the remainder, and whether any below them is
     set, can decide the carry, so that no adder is wider than an operand. Accepts one sum a cycle;
-    the result leaves :attr:`latency` cycles later. Shifts 0 to 63.
+    the result leaves `latency` cycles later. Shifts 0 to 63.
 
     Parameters
     ----------
     operand_width, sum_width : int
+    compact : bool
+        Registers after the shift and at the result only, and no `noise`: always to nearest.
 
     Attributes
     ----------
@@ -49,10 +51,15 @@ class Requantise(wiring.Component):
     """
 
     latency = 4
+    short_latency = 2
 
-    def __init__(self, *, operand_width: int, sum_width: int) -> None:
+    def __init__(self, *, operand_width: int, sum_width: int, compact: bool = False) -> None:
         self.operand_width = operand_width
         self.sum_width = sum_width
+        self._compact = compact
+        if compact:
+            self.latency = self.short_latency
+        self._noise_bits = 1 if compact else NOISE_BITS
         super().__init__(
             {
                 "sum": In(signed(sum_width)),
@@ -68,6 +75,9 @@ class Requantise(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         wide, sticky = self._shift(m)
+        if self._compact:
+            self._round(m, wide, sticky)
+            return m
 
         # Decide: does the remainder carry, and is the quotient far outside the operand range?
         fraction, quotient = wide[:NOISE_BITS], wide[NOISE_BITS:]
@@ -84,31 +94,41 @@ class Requantise(wiring.Component):
             beyond.eq(above.any() & ~above.all()),
             floor.eq(quotient),
         ]
-        self._saturate(m, floor, carry, beyond)
+        self._saturate(m, floor, carry, beyond, delay_line(m, self.raw, 3, name="raw")[-1])
         return m
+
+    def _round(self, m, wide, sticky):
+        """Round to nearest, ties to even, and clip, all in one cycle."""
+        quotient = wide[1:].as_signed()
+        above = quotient[self.operand_width :]
+        beyond = above.any() & ~above.all()
+        carry = wide[0] & (quotient[0] | sticky)
+        self._saturate(m, quotient, carry, beyond, delay_line(m, self.raw, 1, name="raw")[-1])
 
     def _shift(self, m):
         """Sum with fraction bits below it, shifted in two stages; whether a lost bit was set."""
-        width = self.sum_width + NOISE_BITS
-        wide = Cat(Const(0, NOISE_BITS), self.sum)
+        width = self.sum_width + self._noise_bits
+        wide = Cat(Const(0, self._noise_bits), self.sum)
         coarse = Signal(signed(width), reset_less=True)
         fine = Signal(signed(width), reset_less=True)
         coarse_sticky = Signal(reset_less=True)
         sticky = Signal(reset_less=True)
         steps = self.shift[FINE_BITS:]
-        rest = delay_line(m, self.shift[:FINE_BITS], 1, name="rest")[-1]
+        rest = delay_line(m, self.shift[:FINE_BITS], 0 if self._compact else 1, name="rest")[-1]
         octets = [wide[i : i + 8].any() for i in range(0, width, 8)]
-        m.d.sync += [
+        coarsely = m.d.comb if self._compact else m.d.sync
+        coarsely += [
             coarse.eq(shifted(wide.as_signed(), steps, 8)),
             coarse_sticky.eq(Cat(octet & (steps > i) for i, octet in enumerate(octets)).any()),
+        ]
+        m.d.sync += [
             fine.eq(shifted(coarse, rest, 1)),
             sticky.eq(coarse_sticky | Cat(coarse[i] & (rest > i) for i in range(7)).any()),
         ]
         return fine, sticky
 
-    def _saturate(self, m, floor, carry, beyond):
+    def _saturate(self, m, floor, carry, beyond, raw):
         """Add the carry and clip."""
-        raw = delay_line(m, self.raw, 3, name="raw")[-1]
         low, high = limits(self.operand_width)
         rounded = Signal(signed(self.operand_width + 2))
         clip = Signal()

@@ -4,7 +4,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, EnableInserter, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,8 @@ class Epilogue(wiring.Component):
 
     Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
     with random bytes starts at most 24 cycles after it is accepted. Vectors leave in order,
-    :attr:`latency` cycles after they are taken at the earliest. Results saturate.
+    `latency` cycles after they are taken at the earliest. Results saturate. In a compact
+    accelerator everything stops while a vector waits to leave, and there are no random bytes.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class Epilogue(wiring.Component):
     emissions : In(stream.Signature(Shapes.emission))
     sums : In(stream.Signature(Shapes.engine_sums))
     mask_writes : In(stream.Signature(Shapes.mask_write))
-        Always taken; visible two cycles later.
+        Always taken; visible two cycles later. Only if there is a mask memory.
     vectors : Out(stream.Signature(epilogue_output(config)))
     seed, step : In(32)
         Constant while emissions are inside.
@@ -104,17 +105,19 @@ class Epilogue(wiring.Component):
 
     emissions: stream.Interface
     sums: stream.Interface
-    mask_writes: stream.Interface
     vectors: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
+        if config.compact:
+            self.pipeline = self.latency = Gate.short_latency + Requantise.short_latency
         shapes = Shapes(config)
+        masks = {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
         super().__init__(
             {
                 "emissions": In(stream.Signature(shapes.emission)),
                 "sums": In(stream.Signature(shapes.engine_sums)),
-                "mask_writes": In(stream.Signature(shapes.mask_write)),
+                **masks,
                 "vectors": Out(stream.Signature(epilogue_output(config))),
                 "seed": In(32),
                 "step": In(32),
@@ -134,29 +137,34 @@ class Epilogue(wiring.Component):
         m.submodules.sequence = sequence = Sequence(self.config)
         m.submodules.gate = gate = Gate(self.config)
         m.submodules.statistics = statistics = Statistics(self.config)
-        depth = max(self.config.fabric_depth, self.pipeline + 4)
-        output = epilogue_output(self.config)
-        # All but the data decides where a vector goes, through the router and back to here.
-        registered = output.size - output["data"].width
-        m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
-        wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
-        wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
-        wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
-
-        self._draw(m, sequence, gate)
+        if self.config.mask_depth:
+            wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
         m.d.comb += [
             sequence.hold.eq(self.clear | statistics.clearing),
             sequence.shift.eq(self.shift),
             statistics.forget.eq(self.forget),
             sequence.sums_valid.eq(self.sums.valid),
             sequence.sums_last.eq(self.sums.payload.last),
+        ]
+        self._gate(m, sequence.active, gate)
+        stages = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)
+        if self.config.compact:
+            return self._stopping(m, sequence, gate, statistics, stages)
+
+        depth = max(self.config.fabric_depth, self.pipeline + 4)
+        output = epilogue_output(self.config)
+        # All but the data decides where a vector goes, through the router and back to here.
+        registered = output.size - output["data"].width
+        m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
+        wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
+        wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
+        self._draw(m, sequence, gate)
+        m.d.comb += [
             sequence.available.eq(queue.available),
             self.sums.ready.eq(sequence.issue),
             queue.take.eq(sequence.issue),
         ]
-        self._gate(m, sequence.active, gate)
-
-        taken = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)[-1]
+        taken = stages[-1]
         tags = delay_line(m, self._tag(m, sequence.active), self.pipeline, name="tag")
         gated_tag, tag = tags[gate.latency], tags[-1]
         clipped = self._requantise(m, gate, gated_tag, queue.i.payload.data)
@@ -170,6 +178,50 @@ class Epilogue(wiring.Component):
 
         m.d.comb += self.idle.eq(~sequence.busy & queue.empty & ~statistics.busy)
         return m
+
+    def _stopping(self, m, sequence, gate, statistics, stages):
+        """Finish a compact epilogue, all of which stops while a vector waits to leave.
+
+        One emission is inside at a time, so that its side information need not travel.
+        """
+        moves, taken, active = Signal(), stages[-1], sequence.active
+        flags = Signal(data.StructLayout({"emit": 1, "last": 1}))
+        m.d.comb += [
+            flags.emit.eq(self.sums.payload.emit),
+            flags.last.eq(self.sums.payload.last),
+            sequence.available.eq(1),
+            sequence.drained.eq(~Cat(stages[1:]).any()),
+            sequence.leaves.eq(taken),
+        ]
+        flag = delay_line(m, flags, self.pipeline, name="flags")[-1]
+        tag = Signal(TAG)
+        m.d.comb += [
+            *(tag[name].eq(active[name]) for name in TAG.members if name in active.shape().members),
+            tag.emit.eq(flag.emit),
+            tag.last.eq(flag.last),
+            tag.signals.eq(Mux(flag.last, active.signals, 0)),
+            tag.address.eq(active.destination_base),
+            tag.bank.eq(active.destination_bank),
+        ]
+        clipped = self._requantise(m, gate, tag, self.vectors.payload.data)
+        self._hand_on(m, taken, tag, self.vectors)
+        self._count(m, gate, clipped & taken.replicate(self.config.lanes), statistics)
+        m.d.comb += [
+            statistics.valid.eq(delay_line(m, taken, 1, name="counted", reset_less=False)[-1]),
+            statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
+            statistics.tensor.eq(active.tensor),
+            self.idle.eq(~sequence.busy & sequence.drained & ~statistics.busy),
+        ]
+        outer = Module()
+        outer.submodules.pipeline = EnableInserter(moves)(m)
+        outer.d.comb += [
+            moves.eq(~self.vectors.valid | self.vectors.ready),
+            sequence.emissions.payload.eq(self.emissions.payload),
+            sequence.emissions.valid.eq(self.emissions.valid),
+            self.emissions.ready.eq(sequence.emissions.ready & moves),
+            self.sums.ready.eq(sequence.issue & moves),
+        ]
+        return outer
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""
@@ -211,13 +263,18 @@ class Epilogue(wiring.Component):
         ]
         return tag
 
+    def _lane(self):
+        config = self.config
+        return Requantise(
+            operand_width=config.operand_width, sum_width=config.sum_width,
+            compact=bool(config.compact),
+        )  # fmt: skip
+
     def _requantise(self, m, gate, tag, results):
         """One requantiser a lane; returns which lanes were clipped."""
         clipped = Signal(self.config.lanes)
         for index in range(self.config.lanes):
-            lane = Requantise(
-                operand_width=self.config.operand_width, sum_width=self.config.sum_width
-            )
+            lane = self._lane()
             m.submodules[f"lane{index}"] = lane
             m.d.comb += [
                 lane.sum.eq(gate.gated[index]),
@@ -248,7 +305,7 @@ class Epilogue(wiring.Component):
         m.d.sync += folded.eq(reduce(or_, folds))
         m.d.sync += self.saturated.eq(sum(clipped))
         m.d.comb += [
-            statistics.envelope.eq(delay_line(m, folded, Requantise.latency, name="folded")[-1]),
+            statistics.envelope.eq(delay_line(m, folded, self.pipeline - gate.latency, name="folded")[-1]),
             statistics.saturations.eq(self.saturated),
             statistics.clear.eq(self.clear),
             statistics.statistic.eq(self.statistic),

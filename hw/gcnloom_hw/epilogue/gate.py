@@ -29,8 +29,8 @@ CONTROLS = data.StructLayout(
 class Gate(wiring.Component):
     """Zero the sums that ReLU, mask or dropout stop.
 
-    Accepts one vector a cycle; it leaves :attr:`latency` cycles later. A mask write is visible
-    to vectors accepted two cycles later.
+    Accepts one vector a cycle; it leaves `latency` cycles later. A mask write is visible to
+    vectors accepted two cycles later. In a compact accelerator only ReLU stops sums.
 
     Parameters
     ----------
@@ -42,30 +42,33 @@ class Gate(wiring.Component):
     randoms : In(random_vector(config))
     controls : In(CONTROLS)
     mask_writes : In(stream.Signature(Shapes.mask_write))
-        Always taken.
+        Always taken; only if there is a mask memory.
     gated : Out(Shapes.sums)
     noise : Out(data.ArrayLayout(8, lanes))
         Rounding bytes of the gated sums.
     """
 
     latency = 4
+    short_latency = 1
 
     sums: data.View
     randoms: data.View
     controls: data.View
-    mask_writes: stream.Interface
     gated: data.View
     noise: data.View
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
+        if config.compact:
+            self.latency = self.short_latency
         shapes = Shapes(config)
+        masks = {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
         super().__init__(
             {
                 "sums": In(shapes.sums),
                 "randoms": In(random_vector(config)),
                 "controls": In(CONTROLS),
-                "mask_writes": In(stream.Signature(shapes.mask_write)),
+                **masks,
                 "gated": Out(shapes.sums),
                 "noise": Out(data.ArrayLayout(8, config.lanes)),
             }
@@ -74,21 +77,12 @@ class Gate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes = range(self.config.lanes)
-        group = self.config.vector_group
-        m.submodules.masks = masks = GroupedMemory(
-            width=self.config.lanes, depth=self.config.mask_depth, group=group
-        )
-        # A register on the way: the memory may be far from the load unit.
-        writes = self.mask_writes
-        m.d.sync += [
-            masks.write_enable.eq(writes.p.enable & writes.valid.replicate(group)),
-            masks.write_address.eq(writes.p.address),
-            masks.write_data.eq(writes.p.data),
-        ]
-        m.d.comb += [
-            writes.ready.eq(1),
-            masks.read_address.eq(self.controls.mask_address),
-        ]
+        if self.config.compact:
+            for lane in lanes:
+                stopped = ~self.controls.emit | (self.controls.relu & self.sums[lane][-1])
+                m.d.sync += self.gated[lane].eq(Mux(stopped, 0, self.sums[lane]))
+            return m
+        read_mask = self._masks(m) if self.config.mask_depth else 0
 
         # Capture, while the mask memory reads.
         sums = Signal.like(self.sums, name="captured_sums", reset_less=True)
@@ -99,7 +93,7 @@ class Gate(wiring.Component):
         # Compare, while the mask leaves its memory's slow output.
         mask = Signal(self.config.lanes, reset_less=True)
         stop = Signal(self.config.lanes, reset_less=True)
-        m.d.sync += mask.eq(masks.read_data)
+        m.d.sync += mask.eq(read_mask)
         for lane in lanes:
             m.d.sync += stop[lane].eq(
                 ~controls.emit
@@ -118,3 +112,22 @@ class Gate(wiring.Component):
             total = decided.word_select(lane, width).as_signed()
             m.d.sync += self.gated[lane].eq(Mux(keep[lane], total, 0))
         return m
+
+    def _masks(self, m):
+        """Add the mask memory; returns what it reads."""
+        group = self.config.vector_group
+        m.submodules.masks = masks = GroupedMemory(
+            width=self.config.lanes, depth=self.config.mask_depth, group=group
+        )
+        # A register on the way: the memory may be far from the load unit.
+        writes = self.mask_writes
+        m.d.sync += [
+            masks.write_enable.eq(writes.p.enable & writes.valid.replicate(group)),
+            masks.write_address.eq(writes.p.address),
+            masks.write_data.eq(writes.p.data),
+        ]
+        m.d.comb += [
+            writes.ready.eq(1),
+            masks.read_address.eq(self.controls.mask_address),
+        ]
+        return masks.read_data

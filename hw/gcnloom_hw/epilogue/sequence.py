@@ -24,7 +24,8 @@ class Sequence(wiring.Component):
     """Take emissions one after the other and issue a vector a cycle for each.
 
     An emission is asked for random bytes when it is accepted, while the one before it may still
-    run. Three cycles without an issue lie between two emissions.
+    run. Three cycles without an issue lie between two emissions. In a compact accelerator there
+    are no random bytes, and an emission is accepted when the one before has left.
 
     Parameters
     ----------
@@ -40,13 +41,15 @@ class Sequence(wiring.Component):
     requests : Out(stream.Signature(REQUEST))
     sums_valid, sums_last, randoms_valid, available : In(1)
         Sums wait; they end their command; their random bytes wait; the pipeline has room.
+    drained, leaves : In(1)
+        No vector is in the pipeline; one leaves it. Only in a compact accelerator.
     issue : Out(1)
         The vector of sums is taken in this cycle.
     issue_randoms : Out(1)
         So are its random bytes.
     active : Out(Shapes.emission)
-        The emission it belongs to, with the vector's own `destination_base` and `mask_base`;
-        `shift` is zero if `raw`, that of the tensor's scale if `scaled`.
+        The emission it belongs to, with the vector's own `destination_base` and `mask_base`, in a
+        compact accelerator that of the vector that leaves; `shift` is zero if `raw`, that of the tensor's scale if `scaled`.
     busy : Out(1)
         An emission was accepted and has vectors to come.
     """
@@ -56,6 +59,7 @@ class Sequence(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.scales = bool(config.master_width)
+        self.compact = bool(config.compact)
         self.emission = Shapes(config).emission
         super().__init__(
             {
@@ -67,6 +71,7 @@ class Sequence(wiring.Component):
                 "sums_last": In(1),
                 "randoms_valid": In(1),
                 "available": In(1),
+                **(dict.fromkeys(("drained", "leaves"), In(1)) if config.compact else {}),
                 "issue": Out(1),
                 "issue_randoms": Out(1),
                 "active": Out(self.emission),
@@ -76,9 +81,13 @@ class Sequence(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        active, following = self.active, Signal(self.emission, reset_less=True)
+        active = self.active
+        following = Signal(self.emission, reset_less=not self.compact)
         draws = Signal()
-        follows, take, following_draws = self._accept(m, following)
+        if self.compact:
+            follows, take, following_draws = self._pass(m, following)
+        else:
+            follows, take, following_draws = self._accept(m, following)
 
         shift = self._shift(m, active)
         # One flag instead of the state's code: the longest path of the epilogue starts here.
@@ -90,7 +99,7 @@ class Sequence(wiring.Component):
             ),
             self.issue_randoms.eq(drawing & self.sums_valid & self.available & self.randoms_valid),
         ]
-        with m.If(self.issue):
+        with m.If(self.leaves if self.compact else self.issue):
             m.d.sync += [
                 active.destination_base.eq(active.destination_base + 1),
                 active.mask_base.eq(active.mask_base + 1),
@@ -99,7 +108,9 @@ class Sequence(wiring.Component):
         with m.FSM(name="sequence") as fsm:
             with m.State("Wait for emission"):
                 m.d.comb += take.eq(follows)
-                m.d.sync += [active.eq(following), draws.eq(following_draws)]
+                # In a compact accelerator vectors of the one before may still ask.
+                with m.If(follows | (not self.compact)):
+                    m.d.sync += [active.eq(following), draws.eq(following_draws)]
                 with m.If(follows):
                     m.next = "Prepare"
             with m.State("Prepare"):
@@ -129,6 +140,16 @@ class Sequence(wiring.Component):
             read.addr.eq(active.tensor),
         ]
         return Mux(active.scaled, read.data, active.shift)
+
+    def _pass(self, m, following):
+        """Let the emission that follows wait where it is; see :meth:`_accept`."""
+        follows, take = Signal(), Signal()
+        m.d.comb += [
+            following.eq(self.emissions.payload),
+            follows.eq(self.emissions.valid & ~self.hold & self.drained),
+            self.emissions.ready.eq(take),
+        ]
+        return follows, take, 0
 
     def _accept(self, m, following):
         """Hold the emission that follows, and ask for its random bytes at once.

@@ -27,6 +27,8 @@ class Statistics(wiring.Component):
     most : int, optional
         Most saturations of a vector; as many as it has lanes if left out.
 
+    In a compact accelerator an entry is combined as it is read, and appears as it is read.
+
     Attributes
     ----------
     valid, last : In(1)
@@ -54,6 +56,7 @@ class Statistics(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig, *, most: int | None = None) -> None:
         tensor = range(STATISTICS)
+        self._compact = config.compact
         self.entry = data.StructLayout(
             {"envelope": config.sum_width, "saturations": SATURATION_BITS}
         )
@@ -84,19 +87,22 @@ class Statistics(wiring.Component):
         merged = Signal(self.entry, reset_less=True)
         stages = delay_line(m, merge, self.latency - 1, name="merge", reset_less=False)
         m.d.comb += table.read_address.eq(Mux(merge, tensor, self.statistic))
-        m.d.sync += [
-            stored.eq(table.read_data),
-            merged.envelope.eq(stored.envelope | total.envelope),
-            merged.saturations.eq(stored.saturations + total.saturations),
-        ]
-        # What was read in the cycle of a write may be anything.
-        wrote = Signal()
-        m.d.sync += wrote.eq(table.write_enable)
-        with m.If(~stages[1] & ~wrote):
+        if self._compact:
+            self._combine(m, table, merged, total, stages[1])
+        else:
             m.d.sync += [
-                self.read_envelope.eq(self.entry(table.read_data).envelope),
-                self.read_saturations.eq(self.entry(table.read_data).saturations),
+                stored.eq(table.read_data),
+                merged.envelope.eq(stored.envelope | total.envelope),
+                merged.saturations.eq(stored.saturations + total.saturations),
             ]
+            # What was read in the cycle of a write may be anything.
+            wrote = Signal()
+            m.d.sync += wrote.eq(table.write_enable)
+            with m.If(~stages[1] & ~wrote):
+                m.d.sync += [
+                    self.read_envelope.eq(self.entry(table.read_data).envelope),
+                    self.read_saturations.eq(self.entry(table.read_data).saturations),
+                ]
 
         forgotten = Signal(self.entry)  # Its envelope is zero.
         # A merge goes before it.
@@ -121,6 +127,19 @@ class Statistics(wiring.Component):
             ),
         ]
         return m
+
+    def _combine(self, m, table, merged, total, read):
+        """Combine what is `read`, without registers on the way from the table."""
+        stored = self.entry(table.read_data)
+        with m.If(read):
+            m.d.sync += [
+                merged.envelope.eq(stored.envelope | total.envelope),
+                merged.saturations.eq(stored.saturations + total.saturations),
+            ]
+        m.d.comb += [
+            self.read_envelope.eq(stored.envelope),
+            self.read_saturations.eq(stored.saturations),
+        ]
 
     def _collect(self, m):
         """Combine an emission's vectors; the total stays until the next emission's first."""

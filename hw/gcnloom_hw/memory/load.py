@@ -33,7 +33,7 @@ class Load(wiring.Component):
 
     Addresses of the next command go out while words of the previous still arrive. One word is
     asked for a cycle, one group of items written a cycle; signals fire with a command's last
-    write.
+    write. In a compact accelerator a command begins when the one before has ended.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ class Load(wiring.Component):
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
     left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
     mask_transform_writes : Out(stream.Signature(Shapes.mask_write))
+        Only if there is a mask memory.
     operand_writes : Out(stream.Signature(Shapes.vector_write))
     mask_aggregate_writes : Out(stream.Signature(Shapes.mask_write))
     edge_writes : Out(stream.Signature(Shapes.edge_write))
@@ -77,7 +78,7 @@ class Load(wiring.Component):
                 "words": In(stream.Signature(unpacked_word(config.memory_bytes))),
                 "left_writes": vector,
                 "right_writes": vector,
-                "mask_transform_writes": mask,
+                **({"mask_transform_writes": mask} if config.mask_depth else {}),
                 **sparse,
                 "signals": Out(len(Unit)),
                 "asked": Out(len(Target)),
@@ -102,12 +103,15 @@ class Load(wiring.Component):
             }
         )
         # One more transfer than these is the one whose words are unpacked.
-        m.submodules.transfers = transfers = Queue(transfer, depth=TRANSFERS - 1)
+        m.submodules.transfers = transfers = Queue(
+            transfer, depth=0 if self.config.compact else TRANSFERS - 1
+        )
         # Both ways into other units are cut, or a memory's turn would decide a word's arrival.
-        m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=2)
+        cut = 0 if self.config.compact else 2
+        m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=cut)
         write = self._write_layout()
         m.submodules.leaving = leaving = Queue(
-            write, depth=2, registered=write.size - write["data"].width
+            write, depth=cut, registered=write.size - write["data"].width
         )
         wiring.connect(m, outer=wiring.flipped(self.words), inner=arrived.i)
         asking = self._ask(m, transfers)
@@ -263,8 +267,9 @@ class Load(wiring.Component):
         ports = {
             Target.LEFT: (self.left_writes, data),
             Target.RIGHT: (self.right_writes, data),
-            Target.MASK_TRANSFORM: (self.mask_transform_writes, positive),
         }
+        if self.config.mask_depth:
+            ports[Target.MASK_TRANSFORM] = (self.mask_transform_writes, positive)
         if self.config.sparse:
             ports |= {
                 Target.OPERAND: (self.operand_writes, data),

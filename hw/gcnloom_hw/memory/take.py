@@ -16,7 +16,7 @@ __all__ = ["Take"]
 class Take(wiring.Component):
     """Hand on the next vectors of the engine that was chosen.
 
-    One vector a cycle, latency 1.
+    One vector a cycle, latency 1, or 0 in a compact accelerator.
 
     Parameters
     ----------
@@ -38,6 +38,7 @@ class Take(wiring.Component):
     vectors: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
+        self._compact = config.compact
         sums = Shapes(config).sums
         self.sources = {Source.TRANSFORM: "transform"}
         if config.sparse:
@@ -56,7 +57,7 @@ class Take(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(self.vector, depth=2)
+        m.submodules.queue = queue = Queue(self.vector, depth=0 if self._compact else 2)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
         # One flip-flop a source, so that its `ready` does not wait for a comparison.
         wanted = Signal(len(Source))

@@ -15,7 +15,7 @@ from gcnloom.programs.repeating import Sequencer
 from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.interrupt import held_back
-from gcnloom_sim.model.checks import check_range, check_unit
+from gcnloom_sim.model.checks import check_compact, check_range, check_unit
 from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Tokens, Waiting
@@ -142,6 +142,7 @@ class Model:
                 fetched[place] = self._fetch(start + place[0], place[1])
             self._counters["program_words"] += self._words(place[1])
             *commands, last = fetched[place]
+            check_compact(last, self.config)
             if not isinstance(last, Repeat):
                 commands, last = [*commands, last], Repeat()
             else:
@@ -174,6 +175,7 @@ class Model:
         if isinstance(command, Repeat):
             raise ProgramError("a repeat that is not a program's last; try one program each")
         check_unit(command.unit, self.config)
+        check_compact(command, self.config)
         self._tokens.wait(command)
         self._counters["commands"] += 1
         match command:
