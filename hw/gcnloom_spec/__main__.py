@@ -10,7 +10,7 @@ from enum import IntEnum
 from gcnloom_spec import isa, items
 from gcnloom_spec.commands import COMMANDS, Emission
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, REGISTERS
+from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, READ_CYCLES, REGISTERS
 from gcnloom_spec.words import Word
 
 __all__ = ["markdown"]
@@ -123,10 +123,10 @@ def _registers() -> str:
     return "\n\n".join(
         (
             "## Registers",
-            "32-bit registers by word address.",
+            f"32-bit registers by word address, read {READ_CYCLES} clock cycles after it is set.",
             _table(("address", "register", "access", "meaning"), rows),
             "## Performance counters",
-            "Cleared when a program starts; read like registers.",
+            "Cleared when a program starts; read like registers, also while it runs.",
             _table(("address", "counter", "meaning"), counters),
         )
     )

@@ -16,8 +16,9 @@ LOCAL_BITS = 16
 """Bits of an on-chip address."""
 SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_depth")
 MOST_COMPACT_BYTES = 32
+SWITCHES = ("without_draws", "compact")
 SWITCHED_OFF_BY_ZERO = (
-    "pes", *SPARSE_DEPTHS, "mask_depth", "operand_banks", "master_width", "compact",
+    "pes", *SPARSE_DEPTHS, "mask_depth", "operand_banks", "master_width", *SWITCHES,
 )  # fmt: skip
 
 
@@ -28,6 +29,9 @@ def check(config: "AcceleratorConfig") -> None:
         zero = field.name in SWITCHED_OFF_BY_ZERO and value == 0
         if type(value) is not int or (value < 1 and not zero):
             raise ValueError(f"{field.name}={value!r} is not a positive integer")
+    for name in SWITCHES:
+        if getattr(config, name) > 1:
+            raise ValueError(f"{name}={getattr(config, name)} is neither 0 nor 1; use 1")
     _check_sparse(config)
     _check_widths(config)
     _check_banks(config)
@@ -36,12 +40,12 @@ def check(config: "AcceleratorConfig") -> None:
 
 
 def _check_sparse(config: "AcceleratorConfig") -> None:
-    if config.compact > 1:
-        raise ValueError(f"compact={config.compact} is neither 0 nor 1")
     if config.sparse:
         if config.compact:
             raise ValueError("compact=1 is for accelerators without a sparse engine; use pes=0")
         return
+    if config.compact and not config.without_draws:
+        raise ValueError("compact=1 leaves out random bytes; use without_draws=1")
     if config.compact and config.memory_bytes > MOST_COMPACT_BYTES:
         raise ValueError(
             f"memory_bytes={config.memory_bytes} is more than a command, which compact=1 fetches "

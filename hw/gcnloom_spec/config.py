@@ -72,11 +72,14 @@ class AcceleratorConfig:
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    without_draws : int
+        1: the epilogues draw no random bytes, so that no emission has dropout or is rounded
+        stochastically; 0: each has a generator.
     compact : int
         1: for small parts without LUT memory. One command is fetched at a time and waits for its
         tokens where it was fetched; pipelines stop where others have queues at their ends; there
-        are no masks, random bytes, repeats, and no output-stationary products. Fewer cells, a
-        lower clock rate, for accelerators without a sparse engine.
+        are no masks, no repeats and no output-stationary products. Fewer cells, a lower clock
+        rate, for accelerators that have no sparse engine and draw nothing.
     """
 
     pes: int
@@ -98,6 +101,7 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    without_draws: int = 0
     compact: int = 0
 
     def __post_init__(self) -> None:

@@ -10,6 +10,8 @@ from gcnloom_spec.softmax import PROBABILITY_FRACTION, TABLE_BITS
 
 __all__ = ["OnChipMemory", "buffer_bytes", "on_chip_memories"]
 
+COUNTER_BITS, COUNTER_PLACES = 36, 7
+"""Bits that the memory of the performance counters keeps of each, and of its address."""
 TABLE = 1 << TABLE_BITS
 SCALE_BITS = 2 * -WORDS[Opcode.SCALE].fields["exponent"] + MOST_SHIFT.bit_length()
 LOSS_ROWS, TOTAL_BITS = 64, 21
@@ -75,6 +77,7 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
         *masks,
         # Of every tensor, the envelope and a count of 32 bits; of operands and of masters each.
         memory("statistics", entry, STATISTICS, epilogues + (2 if config.master_width else 0)),
+        memory("counters", COUNTER_BITS, 1 << COUNTER_PLACES),
         *(_update_memories(config) if config.master_width else ()),
     )
 

@@ -11,6 +11,7 @@ __all__ = [
     "COUNTER_BASE",
     "IDENTITY",
     "MOST_SHIFT",
+    "READ_CYCLES",
     "REGISTERS",
     "STATISTICS",
     "Access",
@@ -25,6 +26,8 @@ STATISTICS = 128
 """Tensors whose envelope, saturations and scale are kept."""
 MOST_SHIFT = 63
 COUNTER_BASE = 32
+READ_CYCLES = 16
+"""Cycles after a register's address is set until it is read."""
 
 
 class Access(StrEnum):

@@ -79,9 +79,9 @@ class Device {
         tick();
     }
 
-    uint32_t read_register(uint32_t address) {
+    uint32_t read_register(uint32_t address, uint32_t cycles) {
         top_.register_address = address;
-        for (int i = 0; i < 4; ++i) tick();
+        for (uint32_t i = 0; i < cycles; ++i) tick();
         return top_.register_read_data;
     }
 
@@ -175,8 +175,8 @@ void gcnloom_restart(void* device) { static_cast<Device*>(device)->restart(); }
 void gcnloom_write_register(void* device, uint32_t address, uint32_t value) {
     static_cast<Device*>(device)->write_register(address, value);
 }
-uint32_t gcnloom_read_register(void* device, uint32_t address) {
-    return static_cast<Device*>(device)->read_register(address);
+uint32_t gcnloom_read_register(void* device, uint32_t address, uint32_t cycles) {
+    return static_cast<Device*>(device)->read_register(address, cycles);
 }
 int gcnloom_run(void* device, uint64_t cycles) { return static_cast<Device*>(device)->run(cycles); }
 }

@@ -50,19 +50,19 @@ class Dice:
         store = self.flag(0.6) if vectors <= room else 0
         raw = self.flag(0.25) if store else 0
         destination, base, bank = (Destination.NONE, 0, 0) if raw else self._destination(vectors)
-        option = 0 if config.compact else 0.3
-        mask = self.flag(option) if vectors <= config.mask_depth else 0
+        mask = self.flag(0.3) if vectors <= config.mask_depth else 0
         near = int(rng.integers(0, 2 * config.operand_width))
+        draws = 0.0 if config.without_draws else 0.3
         shift = near if rng.random() < 0.8 else int(rng.integers(config.sum_width))
         return Emission(
             vectors=vectors,
             raw=raw,
             shift=shift,
-            stochastic=self.flag(option),
+            stochastic=self.flag(draws),
             relu=self.flag(0.3),
             mask=mask,
             mask_base=self.place(config.mask_depth, vectors) if mask else 0,
-            dropout=self.flag(option),
+            dropout=self.flag(draws),
             threshold=int(rng.integers(256)),
             tensor=int(rng.integers(64)),
             row=int(rng.integers((1 << 32) - vectors)),

@@ -19,6 +19,7 @@ from gcnloom_spec.registers import (
     COUNTER_BASE,
     COUNTERS,
     IDENTITY,
+    READ_CYCLES,
     REGISTERS,
     STATISTICS,
     Control,
@@ -40,7 +41,10 @@ SIGNATURES = {
     "gcnloom_stall": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64]),
     "gcnloom_restart": (None, [ctypes.c_void_p]),
     "gcnloom_write_register": (None, [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]),
-    "gcnloom_read_register": (ctypes.c_uint32, [ctypes.c_void_p, ctypes.c_uint32]),
+    "gcnloom_read_register": (
+        ctypes.c_uint32,
+        [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32],
+    ),
     "gcnloom_run": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_uint64]),
 }
 
@@ -258,11 +262,13 @@ class RtlTransport:
         self._library.gcnloom_write_register(self._handle, REGISTERS[name].address, value)
 
     def _register(self, name: str) -> int:
-        return int(self._library.gcnloom_read_register(self._handle, REGISTERS[name].address))
+        return self._read(REGISTERS[name].address)
 
     def _counter(self, name: str) -> int:
-        address = COUNTER_BASE + list(COUNTERS).index(name)
-        return int(self._library.gcnloom_read_register(self._handle, address))
+        return self._read(COUNTER_BASE + list(COUNTERS).index(name))
+
+    def _read(self, address: int) -> int:
+        return int(self._library.gcnloom_read_register(self._handle, address, READ_CYCLES))
 
     def _diagnosis(self) -> str:
         counters = self.counters()

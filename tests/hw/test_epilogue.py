@@ -151,16 +151,39 @@ def test_vectors_and_statistics_equal_the_definition(name, stall):
     assert outcome.saturated == truth.saturated > 0
 
 
-@pytest.mark.parametrize("stochastic", [0, 1])
-def test_a_vector_leaves_each_cycle_and_three_cycles_lie_between_emissions(stochastic):
+@pytest.mark.parametrize(("stochastic", "dropout"), [(0, 0), (1, 0), (0, 1)])
+def test_a_vector_leaves_each_cycle_and_three_cycles_lie_between_emissions(stochastic, dropout):
     config, rng = CONFIGS["short"], np.random.default_rng(23)
     sums = rng.integers(-1000, 1000, (40, config.lanes))
-    emission = Emission(vectors=40, shift=5, stochastic=stochastic, dropout=stochastic)
+    emission = Emission(vectors=40, shift=5, stochastic=stochastic, dropout=dropout)
     commands = [Command(emission, sums)] * 4
     cycles = Bench(config, commands, random_masks(config, rng)).run().cycles
     steps = np.diff(cycles)
     assert np.flatnonzero(steps != 1).tolist() == [39, 79, 119]
     assert set(steps[39::40].tolist()) == {4}
+
+
+def test_a_vector_that_needs_bytes_of_both_purposes_leaves_every_other_cycle():
+    config, rng = CONFIGS["short"], np.random.default_rng(27)
+    sums = rng.integers(-1000, 1000, (40, config.lanes))
+    command = Command(Emission(vectors=40, shift=5, stochastic=1, dropout=1), sums)
+    cycles = Bench(config, [command], random_masks(config, rng)).run().cycles
+    assert set(np.diff(cycles).tolist()) == {2}
+
+
+@pytest.mark.parametrize("name", ["smallest", "odd"])
+def test_without_draws_nothing_is_dropped_and_all_is_rounded_to_the_nearest(name):
+    config = replace(CONFIGS[name], without_draws=1)
+    rng = np.random.default_rng(28)
+    masks = random_masks(config, rng)
+    commands = random_commands(config, rng, 40)
+    plain = [
+        replace(command, emission=replace(command.emission, dropout=0, stochastic=0))
+        for command in commands
+    ]
+    outcome, truth = Bench(config, commands, masks).run(), expected(config, plain, masks)
+    assert outcome.beats == truth.beats
+    assert outcome.statistics == nonzero(truth.statistics)
 
 
 def test_short_emissions_one_after_the_other_all_reach_the_statistics():

@@ -9,10 +9,20 @@ from gcnloom.transport import Judged
 from gcnloom_hw.control.status import Status
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import ISA_VERSION
-from gcnloom_spec.registers import IDENTITY, REGISTERS, Access, Control
+from gcnloom_spec.registers import (
+    COUNTER_BASE,
+    COUNTERS,
+    IDENTITY,
+    READ_CYCLES,
+    REGISTERS,
+    Access,
+    Control,
+)
 from gcnloom_spec.registers import Status as Bits
 
 CONFIG = AcceleratorConfig.from_toml("odd")
+ADDRESSES = {name: register.address for name, register in REGISTERS.items()}
+ADDRESSES |= {name: COUNTER_BASE + index for index, name in enumerate(COUNTERS)}
 
 
 class Bus:
@@ -27,8 +37,8 @@ class Bus:
         self.ctx.set(self.dut.write, 0)
 
     async def read(self, name):
-        self.ctx.set(self.dut.address, REGISTERS[name].address)
-        await self.ctx.tick().repeat(2)
+        self.ctx.set(self.dut.address, ADDRESSES[name])
+        await self.ctx.tick().repeat(READ_CYCLES)
         return self.ctx.get(self.dut.read_data)
 
 
@@ -140,5 +150,31 @@ def test_each_register_that_is_written_is_handed_out():
         for index, name in enumerate(names):
             assert ctx.get(getattr(dut, name)) == 0xF0000000 + index
         assert ctx.get(dut.statistic) == 0x55
+
+    run(process)
+
+
+def test_each_counter_adds_what_it_is_told_while_running_and_starts_at_zero():
+    """Every one counts differently often, those of edges several at a time."""
+    cycles = 2 * len(COUNTERS)
+
+    async def process(ctx, dut, bus):
+        for first in (3, 0):
+            await bus.write("control", Control.RUN)
+            ctx.set(dut.running, 1)
+            await ctx.tick().repeat(2)
+            for cycle in range(cycles):
+                for index, name in enumerate(COUNTERS):
+                    amount = CONFIG.pes if name in ("edges", "edge_slots") else 1
+                    happens = first <= cycle < first + index
+                    ctx.set(getattr(dut, f"count_{name}"), amount if happens else 0)
+                await ctx.tick()
+            ctx.set(dut.running, 0)
+            # What comes after the run does not count.
+            ctx.set(dut.count_cycles, 1)
+            for index, name in enumerate(COUNTERS):
+                several = CONFIG.pes if name in ("edges", "edge_slots") else 1
+                assert await bus.read(name) == several * index, name
+            ctx.set(dut.count_cycles, 0)
 
     run(process)

@@ -37,6 +37,7 @@ DENSE = dict.fromkeys(("pes", "operand_banks", "master_width", *SPARSE_DEPTHS), 
         ({"sum_depth": 4}, "sum_depth=4 is too small; use at least 8"),
         ({"master_width": 15}, "master_width=15 is outside 16..32; use 16, or 0"),
         ({"master_width": 33}, "master_width=33 is outside 16..32; use 16, or 0"),
+        ({"without_draws": 2}, "without_draws=2 is neither 0 nor 1; use 1"),
         ({"operand_banks": -8}, "operand_banks=-8 is not a positive integer"),
         ({"operand_banks": False}, "operand_banks=False is not a positive integer"),
         ({"operand_banks": 12}, "operand_banks=12 is not a power of two of at least pes=4; use 8"),
@@ -76,7 +77,7 @@ def test_digest_is_stable_and_changes_with_every_field():
     # Written down once: a new digest for an old configuration would orphan programs and reports.
     assert config.digest == "51e685ad7d06cda0"
     digests = {config.digest}
-    legal = {"lanes": 2, "sum_width": 40, "operand_banks": 4, "master_width": 16}
+    legal = {"lanes": 2, "sum_width": 40, "operand_banks": 4, "master_width": 16, "without_draws": 1}
     for field in fields(config):
         value = legal.get(field.name, 2 * getattr(config, field.name))
         digests.add(replace(config, **{field.name: value}).digest)

@@ -45,8 +45,9 @@ def test_resources_are_those_that_synthesis_found(path):
     used = {name: entry["used"] for name, entry in document["used"].items()}
     expected = resources(config)
     assert expected["DSP"] == used["DSP"]
-    assert expected["EBR"] == used["EBR"]
     if document["stage"] == "synthesised":
+        # What is routed takes long, and may be of gateware with other memories.
+        assert expected["EBR"] == used["EBR"]
         assert expected["LUT"] == pytest.approx(used["LUT"], rel=0.005)
 
 

@@ -5,6 +5,7 @@ from amaranth import C, Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.control.counters import Counters
 from gcnloom_hw.update.scales import scale_entry
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import ISA_VERSION, TENSOR_BITS, WORDS, Opcode
@@ -20,8 +21,9 @@ GROUP_BITS = 3
 class Status(wiring.Component):
     """Registers of :data:`gcnloom_spec.registers.REGISTERS` behind a simple bus.
 
-    `read_data` shows the register at `address` two cycles after the address is set. Counters
-    add `<name>` every cycle while `running`, and are cleared by a start.
+    `read_data` shows the register at `address` once that has been set for
+    :data:`gcnloom_spec.registers.READ_CYCLES`. Counters add `count_<name>` every cycle while
+    `running`, and are cleared by a start; what is read of one, also in a run, is exact.
 
     Parameters
     ----------
@@ -118,9 +120,8 @@ class Status(wiring.Component):
             for name, register in REGISTERS.items()
             if register.access is not Access.WRITE
         }
-        for index, name in enumerate(COUNTERS):
-            readable[COUNTER_BASE + index] = self._counter(m, name)
         self._read(m, readable)
+        self._count(m)
         self._writes(m)
         return m
 
@@ -158,11 +159,33 @@ class Status(wiring.Component):
     def _extended(value):
         return Cat(value, value[-1].replicate(32 - len(value)))
 
-    def _counter(self, m, name):
+    def _count(self, m):
+        """Count; what comes one by one in little logic."""
+        m.submodules.counters = counters = Counters(len(COUNTERS))
+        place, counts = Signal(8), Signal()
+        m.d.comb += [
+            counters.running.eq(self.running),
+            counters.clear.eq(self.start),
+            counters.address.eq(self.address - COUNTER_BASE),
+        ]
+        m.d.sync += [place.eq(self.address), counts.eq(self.address >= COUNTER_BASE)]
+        with m.If(counts):
+            m.d.sync += self.read_data.eq(counters.count)
+        for index, name in enumerate(COUNTERS):
+            amount = getattr(self, f"count_{name}")
+            if len(amount) == 1:
+                m.d.comb += counters.events[index].eq(amount)
+                continue
+            total = self._sum(m, name, amount)
+            with m.If(place == COUNTER_BASE + index):
+                m.d.sync += self.read_data.eq(total)
+
+    def _sum(self, m, name, value):
+        """Count what may come several at a time."""
         # A start clears them, and what need not be reset is nearer to everything.
         total = Signal(32, name=name, reset_less=True)
-        amount = Signal(len(getattr(self, f"count_{name}")), name=f"{name}_amount", reset_less=True)
-        m.d.sync += amount.eq(getattr(self, f"count_{name}"))
+        amount = Signal(len(value), name=f"{name}_amount", reset_less=True)
+        m.d.sync += amount.eq(value)
         with m.If(self.start):
             m.d.sync += [total.eq(0), amount.eq(0)]
         with m.Elif(self.running):

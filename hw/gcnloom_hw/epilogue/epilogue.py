@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.requantise import Requantise
 from gcnloom_hw.epilogue.gate import Gate
-from gcnloom_hw.epilogue.random_bytes import RandomBytes
+from gcnloom_hw.epilogue.random_in_turn import RandomBytesInTurn
 from gcnloom_hw.epilogue.sequence import Sequence, shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
@@ -67,9 +67,10 @@ class Epilogue(wiring.Component):
     """Apply each command's emission to its sums, as ``gcnloom_spec.commands.Emission`` defines.
 
     Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
-    with random bytes starts at most 24 cycles after it is accepted. Vectors leave in order,
-    `latency` cycles after they are taken at the earliest. Results saturate. In a compact
-    accelerator everything stops while a vector waits to leave, and there are no random bytes.
+    with random bytes starts at most 24 cycles after it is accepted, and takes two cycles a vector
+    if it has both dropout and stochastic rounding. Vectors leave in order, `latency` cycles after
+    they are taken at the earliest. Results saturate. In a compact accelerator everything stops
+    while a vector waits to leave.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ class Epilogue(wiring.Component):
         m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
         wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
-        self._draw(m, sequence, gate)
+        if not self.config.without_draws:
+            self._draw(m, sequence, gate)
         m.d.comb += [
             sequence.available.eq(queue.available),
             self.sums.ready.eq(sequence.issue),
@@ -225,7 +227,7 @@ class Epilogue(wiring.Component):
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""
-        m.submodules.random_bytes = random_bytes = RandomBytes(self.config)
+        m.submodules.random_bytes = random_bytes = RandomBytesInTurn(self.config)
         wiring.connect(m, requests=sequence.requests, draws=random_bytes.requests)
         m.d.comb += [
             random_bytes.key.eq(Cat(self.seed, self.step)),

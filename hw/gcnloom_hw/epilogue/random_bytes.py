@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dropout and rounding bytes of an emission, drawn ahead of the sums that need them."""
+"""Random bytes of every element of an emission, drawn ahead of the sums that need them."""
 
 from math import gcd
 
-from amaranth import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import EMISSION
 from gcnloom_spec.random import BLOCK_FEATURES, DROPOUT, ROUNDING
 
-__all__ = ["REQUEST", "RandomBytes", "blocks_for", "random_vector"]
+__all__ = ["REQUEST", "Places", "RandomBytes", "RandomVectors", "blocks_for", "random_vector"]
 
 REQUEST = data.StructLayout(
     {name: unsigned(EMISSION[name]) for name in ("vectors", "tensor", "row", "feature")}
@@ -34,8 +34,127 @@ def blocks_for(lanes: int) -> int:
     return -(-(largest_offset + lanes) // BLOCK_FEATURES)
 
 
+class RandomVectors(wiring.Component):
+    """Draw the bytes of a vector for one purpose, a vector a cycle.
+
+    They leave :attr:`latency` cycles later; there is no valid bit: the caller counts.
+
+    Parameters
+    ----------
+    config : AcceleratorConfig
+
+    Attributes
+    ----------
+    key : In(PAIR)
+        Seed and step; constant from two cycles before the first vector.
+    place : In(REQUEST)
+        Where it lies; its `vectors` is not looked at.
+    purpose : In(1)
+    octets : Out(data.ArrayLayout(8, lanes))
+    """
+
+    latency = Threefry.latency + 1
+
+    key: data.View
+    place: data.View
+    octets: data.View
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._lanes = config.lanes
+        super().__init__(
+            {
+                "key": In(PAIR),
+                "place": In(REQUEST),
+                "purpose": In(1),
+                "octets": Out(data.ArrayLayout(8, config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        feature = self.place.feature
+        blocks = []
+        for index in range(blocks_for(self._lanes)):
+            m.submodules[f"cipher{index}"] = cipher = Threefry()
+            block = Signal(16, name=f"block{index}")
+            tensor = Signal(15, name=f"tensor{index}")
+            m.d.comb += [
+                block.eq(feature // BLOCK_FEATURES + index),
+                tensor.eq(self.place.tensor),
+                cipher.key.eq(self.key),
+                cipher.counter[0].eq(self.place.row),
+                cipher.counter[1].eq(Cat(block, tensor, self.purpose)),
+            ]
+            blocks.append(cipher.block)
+        offsets = delay_line(m, feature % BLOCK_FEATURES, Threefry.latency, name="offset")
+        octets = Signal.like(self.octets, name="selected", reset_less=True)
+        selected = self._select(Cat(words.as_value() for words in blocks), offsets[-1])
+        m.d.sync += octets.eq(selected)
+        m.d.comb += self.octets.eq(octets)
+        return m
+
+    def _select(self, octets, offset):
+        """Drop the bytes of features before the first; offsets are multiples of `step` bytes."""
+        step = gcd(self._lanes, BLOCK_FEATURES)
+        for level in range(BLOCK_FEATURES.bit_length() - 1):
+            if 1 << level >= step:
+                octets = Mux(offset[level], octets.shift_right(8 << level), octets)
+        return octets
+
+
+class Places(wiring.Component):
+    """Go through the vectors of one request after the other.
+
+    Parameters
+    ----------
+    shape : data.StructLayout
+        Of a request: the members of :data:`REQUEST`, and perhaps more.
+
+    Attributes
+    ----------
+    requests : In(stream.Signature(shape))
+        `vectors` is above zero.
+    advance : In(1)
+        The vector that is shown is done with; only while there is one.
+    valid : Out(1)
+    place : Out(shape)
+        Where the vector in turn lies, if `valid`; its `vectors` counts those still to come.
+    """
+
+    requests: stream.Interface
+    place: data.View
+
+    def __init__(self, shape) -> None:
+        super().__init__(
+            {
+                "requests": In(stream.Signature(shape)),
+                "advance": In(1),
+                "valid": Out(1),
+                "place": Out(shape),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        running, request = Signal(), Signal.like(self.place, name="request", reset_less=True)
+        m.d.comb += [
+            self.requests.ready.eq(~running),
+            self.valid.eq(running),
+            self.place.eq(request),
+        ]
+        with m.If(~running):
+            m.d.sync += [running.eq(self.requests.valid), request.eq(self.requests.payload)]
+        with m.Elif(self.advance):
+            m.d.sync += [
+                running.eq(request.vectors != 1),
+                request.vectors.eq(request.vectors - 1),
+                request.row.eq(request.row + 1),
+            ]
+        return m
+
+
 class RandomBytes(wiring.Component):
-    """Draw the bytes of each element of an emission, row after row.
+    """Draw bytes for both purposes for each element of an emission, row after row.
 
     Accepts a request, then issues one vector a cycle while the queue has room; a vector's bytes
     leave :attr:`latency` cycles after its issue at the earliest. Order is that of the requests.
@@ -54,7 +173,7 @@ class RandomBytes(wiring.Component):
     vectors : Out(stream.Signature(random_vector(config)))
     """
 
-    pipeline = Threefry.latency + 1
+    pipeline = RandomVectors.latency
     latency = pipeline + Queue.latency
 
     key: data.View
@@ -73,59 +192,25 @@ class RandomBytes(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = CreditedQueue(
-            random_vector(self.config), depth=self.pipeline + 4
-        )
+        shape = random_vector(self.config)
+        m.submodules.queue = queue = CreditedQueue(shape, depth=self.pipeline + 4)
+        m.submodules.places = places = Places(REQUEST)
+        wiring.connect(m, outer=wiring.flipped(self.requests), inner=places.requests)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
-
-        request = Signal(REQUEST, reset_less=True)
-        running = Signal()
         issue = Signal()
-        m.d.comb += [
-            self.requests.ready.eq(~running),
-            issue.eq(running & queue.available),
-            queue.take.eq(issue),
-        ]
-        with m.If(~running):
-            m.d.sync += [running.eq(self.requests.valid), request.eq(self.requests.payload)]
-        with m.Elif(issue):
-            m.d.sync += [
-                running.eq(request.vectors != 1),
-                request.vectors.eq(request.vectors - 1),
-                request.row.eq(request.row + 1),
-            ]
-
         issued = delay_line(m, issue, self.pipeline, name="issued", reset_less=False)[-1]
-        m.d.comb += queue.i.valid.eq(issued)
-        offsets = delay_line(m, request.feature % BLOCK_FEATURES, Threefry.latency, name="offset")
+        m.d.comb += [
+            issue.eq(places.valid & queue.available),
+            places.advance.eq(issue),
+            queue.take.eq(issue),
+            queue.i.valid.eq(issued),
+        ]
         for name, purpose in (("dropout", DROPOUT), ("rounding", ROUNDING)):
-            octets = self._draw(m, name, purpose, request)
-            m.d.sync += queue.i.payload[name].eq(self._select(octets, offsets[-1]))
-        return m
-
-    def _draw(self, m, name, purpose, request):
-        """Bytes of the blocks that the vector lies in."""
-        first = request.feature // BLOCK_FEATURES
-        blocks = []
-        for index in range(blocks_for(self.config.lanes)):
-            cipher = Threefry()
-            m.submodules[f"{name}{index}"] = cipher
-            block = Signal(16, name=f"{name}_block{index}")
-            tensor = Signal(15, name=f"{name}_tensor{index}")
+            m.submodules[name] = vectors = RandomVectors(self.config)
             m.d.comb += [
-                block.eq(first + index),
-                tensor.eq(request.tensor),
-                cipher.key.eq(self.key),
-                cipher.counter[0].eq(request.row),
-                cipher.counter[1].eq(Cat(block, tensor, Const(purpose, 1))),
+                vectors.key.eq(self.key),
+                *(vectors.place[field].eq(places.place[field]) for field in REQUEST.members),
+                vectors.purpose.eq(purpose),
+                queue.i.payload[name].eq(vectors.octets),
             ]
-            blocks.append(cipher.block)
-        return Cat(words.as_value() for words in blocks)
-
-    def _select(self, octets, offset):
-        """Drop the bytes of features before the first; offsets are multiples of `step` bytes."""
-        step = gcd(self.config.lanes, BLOCK_FEATURES)
-        for level in range(BLOCK_FEATURES.bit_length() - 1):
-            if 1 << level >= step:
-                octets = Mux(offset[level], octets.shift_right(8 << level), octets)
-        return octets
+        return m

@@ -7,6 +7,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.epilogue.random_bytes import REQUEST
+from gcnloom_hw.epilogue.random_in_turn import PURPOSES_REQUEST
 from gcnloom_hw.layout import Shapes
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import EMISSION, TENSOR_BITS
@@ -24,8 +25,9 @@ class Sequence(wiring.Component):
     """Take emissions one after the other and issue a vector a cycle for each.
 
     An emission is asked for random bytes when it is accepted, while the one before it may still
-    run. Three cycles without an issue lie between two emissions. In a compact accelerator there
-    are no random bytes, and an emission is accepted when the one before has left.
+    run. Three cycles without an issue lie between two emissions. Where nothing is drawn, what an
+    emission says of dropout and stochastic rounding is not looked at. In a compact accelerator an
+    emission is accepted when the one before has left.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ class Sequence(wiring.Component):
         Accept no emission.
     shift : In(shift_write())
         A new shift of a tensor's scale, while no emission of it is inside.
-    requests : Out(stream.Signature(REQUEST))
+    requests : Out(stream.Signature(PURPOSES_REQUEST))
     sums_valid, sums_last, randoms_valid, available : In(1)
         Sums wait; they end their command; their random bytes wait; the pipeline has room.
     drained, leaves : In(1)
@@ -60,13 +62,14 @@ class Sequence(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self.scales = bool(config.master_width)
         self.compact = bool(config.compact)
+        self.draws = not config.without_draws
         self.emission = Shapes(config).emission
         super().__init__(
             {
                 "emissions": In(stream.Signature(self.emission)),
                 "hold": In(1),
                 "shift": In(shift_write()),
-                "requests": Out(stream.Signature(REQUEST)),
+                "requests": Out(stream.Signature(PURPOSES_REQUEST)),
                 "sums_valid": In(1),
                 "sums_last": In(1),
                 "randoms_valid": In(1),
@@ -158,10 +161,13 @@ class Sequence(wiring.Component):
         whether it needs random bytes.
         """
         emission = self.emissions.payload
+        needs = emission.dropout | emission.stochastic if self.draws else 0
         held, draws, asked, take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.emissions.ready.eq(~held & ~self.hold),
             self.requests.valid.eq(held & draws & ~asked),
+            self.requests.p.dropout.eq(following.dropout),
+            self.requests.p.rounding.eq(following.stochastic),
         ]
         m.d.comb += [self.requests.payload[name].eq(following[name]) for name in REQUEST.members]
         with m.If(take):
@@ -171,9 +177,11 @@ class Sequence(wiring.Component):
         with m.If(~held):
             m.d.sync += [
                 following.eq(emission),
-                draws.eq((emission.dropout | emission.stochastic) & (emission.vectors != 0)),
+                draws.eq(needs & (emission.vectors != 0)),
                 asked.eq(0),
             ]
+            if not self.draws:
+                m.d.sync += [following.dropout.eq(0), following.stochastic.eq(0)]
         with m.Elif(self.requests.ready):
             m.d.sync += asked.eq(1)
         with m.If(held):

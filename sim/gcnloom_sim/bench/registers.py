@@ -5,11 +5,10 @@ from typing import Any
 
 from cocotb.triggers import RisingEdge
 
-from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, REGISTERS
+from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, READ_CYCLES, REGISTERS
 
 __all__ = ["RegisterBus"]
 
-READ_CYCLES = 4
 ADDRESSES = {name: register.address for name, register in REGISTERS.items()}
 ADDRESSES |= {name: COUNTER_BASE + index for index, name in enumerate(COUNTERS)}
 

@@ -38,7 +38,7 @@ class EpilogueUnit:
         self._timing, self._fabric = timing, fabric
         self.source, self._stores, self._steps = source, stores, steps
         self._room, self._random_free = float(CLEARING) if clearing else 0.0, 0.0
-        self._begin = self._ended = self._left = 0.0
+        self._begin = self._ended = self._left = self._drawn = 0.0
         self._emission = Emission(vectors=0)
         self._following: deque[tuple[Emission, float]] = deque()
         self._issued, self._out = Flow(), Flow()
@@ -65,14 +65,15 @@ class EpilogueUnit:
             asked = max(asked, self._random_free)
             self._random_free = asked
             taken = max(asked + 1, self._ended + 1)
-            self._begin = max(taken + PREPARE, asked + 1 + self._timing.random_latency)
+            self._drawn = asked + self._draws + self._timing.random_latency
+            self._begin = max(taken + PREPARE, self._drawn)
         self._room = taken + 1
 
     @property
-    def _draws(self) -> bool:
-        """Whether the emission needs random bytes."""
+    def _draws(self) -> int:
+        """Cycles in which random bytes are drawn for each vector of the emission."""
         emission = self._emission
-        return bool((emission.stochastic or emission.dropout) and emission.vectors)
+        return emission.stochastic + emission.dropout if emission.vectors else 0
 
     def ready(self, beats: int) -> bool:
         """Whether it is known when so many vectors can be passed on."""
@@ -83,6 +84,10 @@ class EpilogueUnit:
         emission, latency = self._emission, self._timing.epilogue_latency
         begin = max(self._begin, first)
         end = max(begin + beats - 1, last)
+        if self._draws > 1:
+            begin = max(begin, self._drawn)
+            self._drawn += self._draws * beats
+            end = max(end, self._drawn - self._draws)
         out = max(begin + latency, self._out.time(self._out.count - 1) + 1)
         self._left = max(out + beats - 1, end + latency)
         ended: Ended = []
@@ -96,7 +101,7 @@ class EpilogueUnit:
         end = max(end, self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1)
         self._issued.add(beats, begin, end)
         if self._draws:
-            self._random_free += beats
+            self._random_free += self._draws * beats
         self._begin = end + 1
         return ended
 

@@ -33,12 +33,7 @@ def check_compact(command: Command | Repeat, config: AcceleratorConfig) -> None:
         return
     missing = {"repeats": isinstance(command, Repeat)}
     if isinstance(command, Transform):
-        emission = command.emission
-        missing |= {
-            "output-stationary products": command.mode == Mode.OUTPUT_STATIONARY,
-            "masks": bool(emission.mask),
-            "random bytes": bool(emission.stochastic or emission.dropout),
-        }
+        missing["output-stationary products"] = command.mode == Mode.OUTPUT_STATIONARY
     for name, wanted in missing.items():
         if wanted:
             raise ProgramError(f"a compact device has no {name}; try one with compact = 0")

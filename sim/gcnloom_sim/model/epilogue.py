@@ -78,6 +78,10 @@ class Epilogue:
         return keep
 
     def _draw(self, emission: Emission, purpose: int) -> NDArray[np.int64]:
+        if self.config.without_draws:
+            raise ProgramError(
+                "the epilogues draw no random bytes; try neither dropout nor stochastic rounding"
+            )
         return draw(
             seed=self.key[0],
             step=self.key[1],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Arena
 from gcnloom.lower.descent import Descent
+from gcnloom.lower.work import check_draws
 from gcnloom.programs.access import Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
@@ -251,6 +252,7 @@ class Builder:
     def emission(self, source: Source, output: Output, panel: int, rows: range) -> Emission:
         """Describe one panel's rows leaving an engine; adds what takes them."""
         tensor, config = output.tensor, self.config
+        check_draws(config, dropout=output.dropout, stochastic=output.stochastic)
         mask_base = 0
         if output.mask is not None:
             target = Target.MASK_AGGREGATE if source is Source.AGGREGATE else Target.MASK_TRANSFORM

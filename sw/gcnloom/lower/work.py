@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network's passes must multiply, and whether its sums fit."""
+"""What a network's passes must multiply, and whether a device can: its sums, its random bytes."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ from gcnloom.errors import ConfigError
 from gcnloom.layers import Network
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["check_sums", "necessary_macs", "row_sum_bits"]
+__all__ = ["check_draws", "check_sums", "necessary_macs", "row_sum_bits"]
 
 
 def necessary_macs(
@@ -57,6 +57,18 @@ def check_sums(
                 f"sums over the {name} could need {needed} bits and sum_width is "
                 f"{config.sum_width}; try a configuration with sum_width = {needed}"
             )
+
+
+def check_draws(config: AcceleratorConfig, *, dropout: int, stochastic: bool) -> None:
+    """Raise :class:`~gcnloom.errors.ConfigError` if the device cannot draw what is wanted."""
+    if config.without_draws and (dropout or stochastic):
+        wanted, remedy = (
+            ("dropout", "dropout=0") if dropout else ("stochastic rounding", "rounding='nearest'")
+        )
+        raise ConfigError(
+            f"{wanted} needs random bytes, which a device with without_draws=1 does not draw; "
+            f"try {remedy}, or a configuration with without_draws=0"
+        )
 
 
 def row_sum_bits(matrix: Any, operand_width: int) -> int:
