@@ -11,7 +11,7 @@ from gcnloom_hw.control.counting import count, count_moves
 from gcnloom_hw.control.gate import Gate
 from gcnloom_hw.control.handover import describe_emission, hand_fields
 from gcnloom_hw.control.issue import READS as ISSUER_READS
-from gcnloom_hw.control.issue import Doorway, Issuer
+from gcnloom_hw.control.issue import SETTLE, Doorway, Issuer
 from gcnloom_hw.control.running import Running
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
@@ -118,7 +118,7 @@ class Core(wiring.Component):
         resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
         issuing = Issuer if config.compact else Sequencer
         sequencer = self._unit(m, resets, "sequencer", issuing(config))
-        tokens = self._unit(m, resets, "tokens", Tokens())
+        tokens = self._unit(m, resets, "tokens", Tokens(SETTLE) if config.compact else Tokens())
         last = 3 if config.master_width else 1
         room = {"outstanding": ISSUER_READS, "buffer": 0} if config.compact else {}
         arbiter = ReadArbiter(config.memory_bytes, clients=last + 1, **room)
@@ -281,9 +281,8 @@ class Core(wiring.Component):
             run.advance.eq(sequencer.advance),
             run.hazard_now.eq(hazard),
             *(getattr(run, name).eq(getattr(self, name)) for name in ("start", "reset", "step")),
-            *(
-                getattr(self, name).eq(getattr(run, name))
-                for name in ("running", "progress", "hazard")
-            ),
+            *(getattr(self, name).eq(getattr(run, name)) for name in ("running", "hazard")),
+            # Nothing advances the step of a compact accelerator.
+            self.progress.eq(self.step if self.config.compact else run.progress),
             self.fault.eq(sequencer.fault),
         ]

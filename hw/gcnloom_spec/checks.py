@@ -140,7 +140,6 @@ def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
         "mask_depth": 2 * unit,
         "sum_depth": max(config.rows, unit),
         "fabric_depth": 4,
-        "command_depth": 2,
     }
     if not config.sparse:
         return least if config.mask_depth else least | {"mask_depth": 0}

@@ -68,7 +68,7 @@ class AcceleratorConfig:
     fabric_depth : int
         Vectors each fabric FIFO holds.
     command_depth : int
-        Commands each unit's queue holds.
+        Commands that wait for tokens in each unit's queue; 1: a register instead of a queue.
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.

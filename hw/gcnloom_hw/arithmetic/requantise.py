@@ -74,9 +74,9 @@ class Requantise(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        wide, sticky = self._shift(m)
+        wide, sticky, far = self._shift(m)
         if self._compact:
-            self._round(m, wide, sticky)
+            self._round(m, wide, sticky, far)
             return m
 
         # Decide: does the remainder carry, and is the quotient far outside the operand range?
@@ -85,47 +85,63 @@ class Requantise(wiring.Component):
         stochastic = delay_line(m, self.stochastic, 2, name="stochastic")[-1]
         half = 1 << (NOISE_BITS - 1)
         addend = Mux(stochastic, noise, Mux(quotient[0] | sticky, half, half - 1))
-        above = quotient[self.operand_width :]
+        above = wide[NOISE_BITS + self.operand_width : self.window]
         carry = Signal(reset_less=True)
         beyond = Signal(reset_less=True)
         floor = Signal(signed(self.sum_width), reset_less=True)
         m.d.sync += [
             carry.eq((fraction + addend)[NOISE_BITS]),
-            beyond.eq(above.any() & ~above.all()),
+            beyond.eq(far | (above ^ wide[-1].replicate(len(above))).any()),
             floor.eq(quotient),
         ]
         self._saturate(m, floor, carry, beyond, delay_line(m, self.raw, 3, name="raw")[-1])
         return m
 
-    def _round(self, m, wide, sticky):
+    def _round(self, m, wide, sticky, far):
         """Round to nearest, ties to even, and clip, all in one cycle."""
         quotient = wide[1:].as_signed()
         above = quotient[self.operand_width :]
-        beyond = above.any() & ~above.all()
+        beyond = far | (above ^ wide[-1].replicate(len(above))).any()
         carry = wide[0] & (quotient[0] | sticky)
         self._saturate(m, quotient, carry, beyond, delay_line(m, self.raw, 1, name="raw")[-1])
 
+    @property
+    def window(self) -> int:
+        """Low bits that are shifted, in whole bytes: all that a result can follow from."""
+        needed = self._noise_bits + self.operand_width + (1 << FINE_BITS)
+        return min(-(-needed // 8) * 8, self.sum_width + self._noise_bits)
+
     def _shift(self, m):
-        """Sum with fraction bits below it, shifted in two stages; whether a lost bit was set."""
-        width = self.sum_width + self._noise_bits
+        """Shift in two stages; also say whether a lost bit was set, and one above the window.
+
+        The sum has fraction bits below it. What is above the window stays where it is, so that a
+        shift of nothing leaves all of the sum.
+        """
+        width, window = self.sum_width + self._noise_bits, self.window
         wide = Cat(Const(0, self._noise_bits), self.sum)
-        coarse = Signal(signed(width), reset_less=True)
-        fine = Signal(signed(width), reset_less=True)
-        coarse_sticky = Signal(reset_less=True)
-        sticky = Signal(reset_less=True)
+        coarse = Signal(width, reset_less=not self._compact)
+        fine = Signal(width, reset_less=True)
+        coarse_sticky, sticky = Signal(reset_less=not self._compact), Signal(reset_less=True)
+        far = Signal(reset_less=True)
         steps = self.shift[FINE_BITS:]
-        rest = delay_line(m, self.shift[:FINE_BITS], 0 if self._compact else 1, name="rest")[-1]
-        octets = [wide[i : i + 8].any() for i in range(0, width, 8)]
+        between = 0 if self._compact else 1
+        rest = delay_line(m, self.shift[:FINE_BITS], between, name="rest")[-1]
+        octets = [wide[i : i + 8] for i in range(0, width, 8)]
+        lost = [octet.any() & (steps > i) for i, octet in enumerate(octets)]
+        folds = [octet ^ wide[-1].replicate(len(octet)) for octet in octets[window // 8 :]]
+        left = [fold.any() & (steps <= i) for i, fold in enumerate(folds)]
+        low = coarse[:window].as_signed()
         coarsely = m.d.comb if self._compact else m.d.sync
         coarsely += [
-            coarse.eq(shifted(wide.as_signed(), steps, 8)),
-            coarse_sticky.eq(Cat(octet & (steps > i) for i, octet in enumerate(octets)).any()),
+            coarse.eq(Cat(shifted(wide.as_signed(), steps, 8)[:window], wide[window:])),
+            coarse_sticky.eq(Cat(lost).any()),
         ]
         m.d.sync += [
-            fine.eq(shifted(coarse, rest, 1)),
+            far.eq(Cat(left).any()),
+            fine.eq(Cat(shifted(low, rest, 1)[:window], coarse[window:])),
             sticky.eq(coarse_sticky | Cat(coarse[i] & (rest > i) for i in range(7)).any()),
         ]
-        return fine, sticky
+        return fine, sticky, delay_line(m, far, between, name="far")[-1]
 
     def _saturate(self, m, floor, carry, beyond, raw):
         """Add the carry and clip."""

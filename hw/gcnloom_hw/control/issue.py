@@ -1,22 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A compact accelerator's sequencer: one command at a time, from device memory to its unit."""
 
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
-from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
+from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_spec.commands import UNITS, units_of
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, HEADER, WORDS, Mode, Opcode, Unit
 
-__all__ = ["READS", "Doorway", "Issuer"]
+__all__ = ["READS", "SETTLE", "Doorway", "Issuer"]
 
 READS = 8
 """Reads in flight: as many as a command has words, at most."""
+SETTLE = 3
+"""Cycles from a signal to its token: covers the shorter write pipelines."""
 
 
 class Issuer(wiring.Component):
@@ -70,8 +72,7 @@ class Issuer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         packing = self._packing
-        m.submodules.unpack = unpack = Unpacker(packing, self.config.memory_bytes)
-        wiring.connect(m, outer=wiring.flipped(self.words), inner=unpack.words)
+        items, filled = self._gather(m, packing.words_per_item)
         address = Signal(ADDRESS_BITS, reset_less=True)
         left = Signal(WORDS[Opcode.REPEAT].fields["target_count"])
         asked = Signal(range(packing.words_per_item + 1))
@@ -80,24 +81,37 @@ class Issuer(wiring.Component):
             self.requests.valid.eq((left != 0) & (asked != packing.words_per_item)),
             self.requests.p.address.eq(address),
             self.fetched.eq(self.requests.valid & self.requests.ready),
-            unpack.items.ready.eq(issued),
             self.idle.eq(left == 0),
         ]
         with m.If(self.fetched):
             m.d.sync += [address.eq(address + 1), asked.eq(asked + 1)]
         with m.If(issued):
-            m.d.sync += [asked.eq(0), left.eq(left - 1)]
+            m.d.sync += [asked.eq(0), filled.eq(0), left.eq(left - 1)]
         with m.If(self.start):
             m.d.sync += [address.eq(self.address), left.eq(self.count), asked.eq(0)]
-            m.d.sync += self.fault.eq(0)
-        self._offer(m, unpack.items, issued)
+            m.d.sync += [filled.eq(0), self.fault.eq(0)]
+        valid = filled == packing.words_per_item
+        self._offer(m, items, valid, issued)
         return m
 
-    def _offer(self, m, items, issued):
+    def _gather(self, m, count):
+        """Put each word into a register of its own, of which unused fields then take nothing."""
+        words = [Signal(8 * self.config.memory_bytes, name=f"word{i}") for i in range(count)]
+        filled = Signal(range(count + 1))
+        m.d.comb += self.words.ready.eq(1)
+        with m.If(self.words.valid):
+            m.d.sync += filled.eq(filled + 1)
+            with m.Switch(filled):
+                for index, word in enumerate(words):
+                    with m.Case(index):
+                        m.d.sync += word.eq(self.words.p.data)
+        return Cat(words)[: 8 * COMMAND_BYTES], filled
+
+    def _offer(self, m, command, valid, issued):
         """Decode the command, and offer it to its unit."""
         known, taken = Signal(len(Unit)), Signal()
-        transform = layout(WORDS[Opcode.TRANSFORM])(items.payload[: WORDS[Opcode.TRANSFORM].width])
-        with m.Switch(items.payload[: HEADER["opcode"]]):
+        transform = layout(WORDS[Opcode.TRANSFORM])(command[: WORDS[Opcode.TRANSFORM].width])
+        with m.Switch(command[: HEADER["opcode"]]):
             for code, unit in UNITS.items():
                 if unit in units_of(self.config):
                     with m.Case(code):
@@ -108,17 +122,17 @@ class Issuer(wiring.Component):
         for unit in Unit:
             commands = getattr(self, f"commands{unit}")
             m.d.comb += [
-                commands.payload.eq(items.payload),
-                commands.valid.eq(items.valid & known[unit] & ~self.fault),
+                commands.payload.eq(command),
+                commands.valid.eq(valid & known[unit] & ~self.fault),
             ]
             with m.If(commands.valid & commands.ready):
                 m.d.comb += taken.eq(1)
         m.d.comb += [
             self.dispatched.eq(taken),
             # After a fault the rest of the program is read and thrown away.
-            issued.eq(taken | (items.valid & self.fault)),
+            issued.eq(taken | (valid & self.fault)),
         ]
-        with m.If(items.valid & (known == 0)):
+        with m.If(valid & (known == 0)):
             m.d.sync += self.fault.eq(1)
 
 

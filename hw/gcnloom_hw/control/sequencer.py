@@ -9,7 +9,7 @@ from gcnloom_hw.control.repeats import Repeats, program_start
 from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
-from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.queue import CreditedQueue
 from gcnloom_spec.commands import UNITS, units_of
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, HEADER, WORDS, Opcode, Unit
@@ -156,48 +156,52 @@ class Sequencer(wiring.Component):
         decoded_command = data.StructLayout(
             {"command": len(item), "unit": len(Unit), "ends": 1, "final": 1}
         )
-        m.submodules.decoded = decoded = Queue(decoded_command, depth=2)
+        # A register is enough: another command comes two cycles later at the earliest.
+        offer, offered = Signal(decoded_command, reset_less=True), Signal()
         m.d.comb += [
-            decoded.i.valid.eq(unpack.items.valid & decoding),
-            decoded.i.p.command.eq(item),
-            decoded.i.p.unit.eq(known),
-            decoded.i.p.ends.eq(ends),
-            decoded.i.p.final.eq(final),
-            unpack.items.ready.eq(decoded.i.ready & decoding),
+            unpack.items.ready.eq(~offered & decoding),
             unpack.flush.eq(unpack.items.valid & unpack.items.ready & final),
         ]
+        with m.If(~offered):
+            m.d.sync += [
+                offered.eq(unpack.items.valid & decoding),
+                offer.command.eq(item),
+                offer.unit.eq(known),
+                offer.ends.eq(ends),
+                offer.final.eq(final),
+            ]
         with m.If(unpack.items.valid & unpack.items.ready):
             m.d.sync += [undecoded.eq(undecoded - 1), final.eq(undecoded == 2)]
             with m.If(final):
                 m.d.sync += decoding.eq(0)
 
-        offer = decoded.o
         dealt = Signal()
         for unit in Unit:
             queue = getattr(self, f"commands{unit}")
             m.d.comb += [
-                queue.payload.eq(offer.p.command),
-                queue.valid.eq(offer.valid & offer.p.unit[unit] & ~self.fault),
+                queue.payload.eq(offer.command),
+                queue.valid.eq(offered & offer.unit[unit] & ~self.fault),
             ]
             with m.If(queue.valid & queue.ready):
                 m.d.comb += dealt.eq(1)
-        ends_here = offer.p.ends & offer.p.final
+        ends_here = offer.ends & offer.final
         m.d.comb += [
             repeats.repeats.payload.eq(
-                layout(WORDS[Opcode.REPEAT])(offer.p.command[: WORDS[Opcode.REPEAT].width])
+                layout(WORDS[Opcode.REPEAT])(offer.command[: WORDS[Opcode.REPEAT].width])
             ),
-            repeats.repeats.valid.eq(offer.valid & ends_here & ~self.fault),
+            repeats.repeats.valid.eq(offered & ends_here & ~self.fault),
         ]
         m.d.comb += self.ends.eq(repeats.repeats.valid)
         with m.If(repeats.repeats.valid & repeats.repeats.ready):
             m.d.comb += dealt.eq(1)
         m.d.comb += [
-            # After a fault the rest of the program is read and thrown away.
-            offer.ready.eq(dealt | self.fault),
             self.dispatched.eq(dealt),
-            self.idle.eq(~decoding & ~offer.valid & ~begin),
+            self.idle.eq(~decoding & ~offered & ~begin),
         ]
-        with m.If(offer.valid & (offer.p.unit == 0) & ~ends_here):
+        # After a fault the rest of the program is read and thrown away.
+        with m.If(dealt | self.fault):
+            m.d.sync += offered.eq(0)
+        with m.If(offered & (offer.unit == 0) & ~ends_here):
             m.d.sync += self.fault.eq(1)
         with m.If(begin):
             m.d.sync += [

@@ -30,7 +30,8 @@ class Tokens(wiring.Component):
 
     clear: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, settle: int = SETTLE) -> None:
+        self._settle = settle
         super().__init__(
             {
                 "clear": In(1),
@@ -46,7 +47,7 @@ class Tokens(wiring.Component):
         m.d.sync += clear.eq(self.clear)
         now = Signal(UNITS * UNITS)
         m.d.comb += now.eq(Cat(getattr(self, f"signals{unit}") for unit in range(UNITS)))
-        for stage in range(SETTLE - 1):
+        for stage in range(self._settle - 1):
             later = Signal(UNITS * UNITS, name=f"settling{stage}")
             m.d.sync += later.eq(now)
             now = later
@@ -59,8 +60,8 @@ class Tokens(wiring.Component):
                 m.d.comb += getattr(self, f"available{taker}")[giver].eq(waits)
                 with m.If(clear):
                     m.d.sync += [count.eq(0), waits.eq(0)]
-                with m.Elif(more & ~less):
-                    m.d.sync += [count.eq(count + 1), waits.eq(1)]
-                with m.Elif(less & ~more):
-                    m.d.sync += [count.eq(count - 1), waits.eq(count != 1)]
+                with m.Elif(more ^ less):
+                    # One adder for both directions: minus one is a word of ones.
+                    step = Cat(1, less.replicate(len(count) - 1))
+                    m.d.sync += [count.eq(count + step), waits.eq(more | (count != 1))]
         return m

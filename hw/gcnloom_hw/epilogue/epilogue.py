@@ -187,21 +187,21 @@ class Epilogue(wiring.Component):
         One emission is inside at a time, so that its side information need not travel.
         """
         moves, taken, active = Signal(), stages[-1], sequence.active
-        flags = Signal(data.StructLayout({"emit": 1, "last": 1}))
+        flag = Signal(data.StructLayout({"emit": 1, "last": 1}))
         m.d.comb += [
-            flags.emit.eq(self.sums.payload.emit),
-            flags.last.eq(self.sums.payload.last),
+            flag.emit.eq(self.sums.payload.emit),
+            flag.last.eq(self.sums.payload.last),
             sequence.available.eq(1),
             sequence.drained.eq(~Cat(stages[1:]).any()),
             sequence.leaves.eq(taken),
         ]
-        flag = delay_line(m, flags, self.pipeline, name="flags")[-1]
+        flags = delay_line(m, flag, self.pipeline, name="flags")
         tag = Signal(TAG)
         m.d.comb += [
             *(tag[name].eq(active[name]) for name in TAG.members if name in active.shape().members),
-            tag.emit.eq(flag.emit),
-            tag.last.eq(flag.last),
-            tag.signals.eq(Mux(flag.last, active.signals, 0)),
+            tag.emit.eq(flags[-1].emit),
+            tag.last.eq(flags[-1].last),
+            tag.signals.eq(Mux(tag.last, active.signals, 0)),
             tag.address.eq(active.destination_base),
             tag.bank.eq(active.destination_bank),
         ]
@@ -211,6 +211,9 @@ class Epilogue(wiring.Component):
         m.d.comb += [
             statistics.valid.eq(delay_line(m, taken, 1, name="counted", reset_less=False)[-1]),
             statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
+            # The gated sums are folded in a register.
+            statistics.early.eq(stages[gate.latency + 1]),
+            statistics.early_last.eq(flags[gate.latency + 1].last),
             statistics.tensor.eq(active.tensor),
             self.idle.eq(~sequence.busy & sequence.drained & ~statistics.busy),
         ]
@@ -303,11 +306,12 @@ class Epilogue(wiring.Component):
         """Fold the gated sums and count the clipped lanes, both ready in the same cycle."""
         width = self.config.sum_width
         folded = Signal(width, reset_less=True)
+        behind = 0 if self.config.compact else self.pipeline - gate.latency
         folds = [total.as_unsigned() ^ total[-1].replicate(width) for total in gate.gated]
         m.d.sync += folded.eq(reduce(or_, folds))
         m.d.sync += self.saturated.eq(sum(clipped))
         m.d.comb += [
-            statistics.envelope.eq(delay_line(m, folded, self.pipeline - gate.latency, name="folded")[-1]),
+            statistics.envelope.eq(delay_line(m, folded, behind, name="folded")[-1]),
             statistics.saturations.eq(self.saturated),
             statistics.clear.eq(self.clear),
             statistics.statistic.eq(self.statistic),

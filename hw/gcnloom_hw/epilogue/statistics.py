@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each tensor's results looked like: their envelope, and how many were clipped."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,8 @@ class Statistics(wiring.Component):
     most : int, optional
         Most saturations of a vector; as many as it has lanes if left out.
 
-    In a compact accelerator an entry is combined as it is read, and appears as it is read.
+    In a compact accelerator an entry is combined as it is read, and appears as it is read, and
+    envelopes come before what else is known of a vector.
 
     Attributes
     ----------
@@ -36,6 +37,8 @@ class Statistics(wiring.Component):
         sooner than :attr:`latency` cycles later: until then the figures are merged.
     tensor : In(7)
     envelope : In(sum_width)
+    early, early_last : In(1)
+        The same, with `envelope`. Only in a compact accelerator.
     saturations : In(range(most + 1))
     clear : In(1)
         Zero the table; only while `busy` is low.
@@ -66,6 +69,7 @@ class Statistics(wiring.Component):
                 "last": In(1),
                 "tensor": In(tensor),
                 "envelope": In(config.sum_width),
+                **(dict.fromkeys(("early", "early_last"), In(1)) if config.compact else {}),
                 "saturations": In(range((most or config.lanes) + 1)),
                 "clear": In(1),
                 "clearing": Out(1),
@@ -89,6 +93,8 @@ class Statistics(wiring.Component):
         m.d.comb += table.read_address.eq(Mux(merge, tensor, self.statistic))
         if self._compact:
             self._combine(m, table, merged, total, stages[1])
+            self._compact_writes(m, table, merged, tensor, merge, stages)
+            return m
         else:
             m.d.sync += [
                 stored.eq(table.read_data),
@@ -128,6 +134,22 @@ class Statistics(wiring.Component):
         ]
         return m
 
+    def _compact_writes(self, m, table, merged, tensor, merge, stages):
+        """Write what is merged, which is zero while the table is cleared."""
+        entry, clearing = Signal(range(STATISTICS)), self.clearing
+        with m.If(clearing):
+            m.d.sync += [entry.eq(entry + 1), clearing.eq(entry != STATISTICS - 1)]
+        with m.Elif(self.clear):
+            m.d.sync += clearing.eq(1)
+        with m.If(self.clear | clearing):
+            m.d.sync += merged.eq(0)
+        m.d.comb += [
+            self.busy.eq(clearing | self.valid | merge | Cat(stages[1:]).any()),
+            table.write_enable.eq(clearing | stages[3]),
+            table.write_address.eq(Mux(clearing, entry, tensor)),
+            table.write_data.eq(merged),
+        ]
+
     def _combine(self, m, table, merged, total, read):
         """Combine what is `read`, without registers on the way from the table."""
         stored = self.entry(table.read_data)
@@ -145,14 +167,21 @@ class Statistics(wiring.Component):
         """Combine an emission's vectors; the total stays until the next emission's first."""
         total = Signal(self.entry, reset_less=True)
         tensor = Signal(range(STATISTICS), reset_less=True)
-        fresh = Signal(init=1)
+        fresh, early_fresh = Signal(init=1), Signal(init=1)
         merge = Signal()
+        early, early_last = self.valid, self.last
+        if self._compact:
+            early, early_last = self.early, self.early_last
         m.d.sync += merge.eq(self.valid & self.last)
         with m.If(self.valid):
             m.d.sync += [
-                total.envelope.eq(Mux(fresh, 0, total.envelope) | self.envelope),
                 total.saturations.eq(Mux(fresh, 0, total.saturations) + self.saturations),
                 tensor.eq(self.tensor),
                 fresh.eq(self.last),
+            ]
+        with m.If(early):
+            m.d.sync += [
+                total.envelope.eq(Mux(early_fresh, 0, total.envelope) | self.envelope),
+                early_fresh.eq(early_last),
             ]
         return merge, tensor, total

@@ -83,6 +83,8 @@ class Gate:
 
     def __init__(self, depth: int, unit: Unit, tokens: Tokens) -> None:
         self._depth, self._unit, self._tokens = depth, unit, tokens
+        # A single command lies in a register from the beginning.
+        self._read = QUEUE + (GATE_READ if depth > 1 else 0)
         self._queue: deque[Command] = deque()
         self._head = 0
         self._looked = UNKNOWN
@@ -95,7 +97,8 @@ class Gate:
     @property
     def room(self) -> bool:
         """Whether a command could be put in."""
-        return len(self._queue) < self._depth
+        kept = len(self._allowed) if self._depth == 1 else 0
+        return len(self._queue) + kept < self._depth
 
     @property
     def busy(self) -> bool:
@@ -105,7 +108,7 @@ class Gate:
     def put(self, command: Command, now: int) -> None:
         """Queue a command."""
         if not self._queue:
-            self._head = now + QUEUE + GATE_READ
+            self._head = now + self._read
             self._looked = UNKNOWN
         self._queue.append(command)
 
@@ -133,7 +136,7 @@ class Gate:
         self._looked = UNKNOWN
         self.waited += there - self._head
         self._tokens.take(command.waits, self._unit)
-        self._head = now + QUEUE + GATE_READ
+        self._head = now + self._read
         if not self._allowed:
             self.since = now + QUEUE
         self._allowed.append(command)

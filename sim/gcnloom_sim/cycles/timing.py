@@ -6,6 +6,7 @@ from functools import cached_property
 
 from gcnloom_hw.aggregate.operands import operand_feed
 from gcnloom_hw.aggregate.pe import ProcessingElement
+from gcnloom_hw.control.gate import ALLOWED
 from gcnloom_hw.control.sequencer import FETCH_DEPTH
 from gcnloom_hw.control.tokens import SETTLE
 from gcnloom_hw.epilogue.epilogue import Epilogue
@@ -56,12 +57,10 @@ __all__ = [
 
 QUEUE = Queue.latency
 """Cycles through an empty queue."""
-DECODED = 2
+DECODED = 1
 """Commands that are decoded and wait for room in their unit's queue."""
 GATE_READ = 1
 """Cycles in which a gate reads what the command that has come to it waits for."""
-ALLOWED = 2
-"""Commands that have their tokens and wait for their unit."""
 PENDING = 2
 """Addresses granted that wait for the memory."""
 REQUESTS = 2
