@@ -16,6 +16,7 @@ from gcnloom_hw.control.running import Running
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
 from gcnloom_hw.control.tokens import Tokens
+from gcnloom_hw.epilogue.compact import CompactEpilogue
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_hw.fabric import Fabric
 from gcnloom_hw.layout import Shapes
@@ -127,7 +128,8 @@ class Core(wiring.Component):
         store = self._unit(m, resets, "store", Store(config))
         fabric = self._unit(m, resets, "fabric", Fabric(config))
         transform = self._unit(m, resets, "transform", TransformEngine(config))
-        epilogue = self._unit(m, resets, "transform_epilogue", Epilogue(config))
+        behind = CompactEpilogue if config.compact else Epilogue
+        epilogue = self._unit(m, resets, "transform_epilogue", behind(config))
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
         # What the update unit reads is little, and the engine before it would wait for it.

@@ -10,7 +10,7 @@ from gcnloom.programs.access import Access, Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
-from gcnloom_sim.random_choices import Dice
+from gcnloom_sim.random_choices import Dice, conflict
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
 from gcnloom_sim.random_transforms import outputs, passing, stationary
 from gcnloom_sim.random_updates import Updates, counted
@@ -134,7 +134,9 @@ class _Author:
 
     def _load(self) -> None:
         dense = [Target.LEFT, Target.RIGHT, Target.MASK_TRANSFORM]
-        targets = list(Target) if self.config.sparse else dense[: 3 if self.config.mask_depth else 2]
+        targets = (
+            list(Target) if self.config.sparse else dense[: 3 if self.config.mask_depth else 2]
+        )
         target = targets[int(self.rng.integers(len(targets)))]
         if target in (Target.EDGES, Target.PLAIN_EDGES):
             self._load_edges()
@@ -255,7 +257,7 @@ class _Author:
             return
         emitting = replace(command, emission=self._dice.emission(vectors, self._room))
         touched = accesses_of(emitting, self.config)
-        if any(_conflict(a, b) for a in touched if a.write for b in touched if not b.write):
+        if any(conflict(a, b) for a in touched if a.write for b in touched if not b.write):
             quiet = replace(emitting.emission, destination=Destination.NONE)
             emitting = replace(emitting, emission=quiet)
         self._emit(emitting, Source.TRANSFORM)
@@ -294,7 +296,3 @@ class _Author:
             self._append(
                 Store(source=source, count=emission.vectors, address=address, raw=emission.raw)
             )
-
-
-def _conflict(one: Access, other: Access) -> bool:
-    return one.space == other.space and one.low < other.high and other.low < one.high

@@ -165,7 +165,7 @@ class Status(wiring.Component):
         return self._best
 
     def _absent(self):
-        """Registers that read as zero."""
+        """Name the registers that read as zero."""
         return ("worse", *self._best) if self.config.compact else ()
 
     @staticmethod

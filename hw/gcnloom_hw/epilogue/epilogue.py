@@ -4,7 +4,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth import Cat, EnableInserter, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -110,10 +110,10 @@ class Epilogue(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        if config.compact:
-            self.pipeline = self.latency = Gate.short_latency + Requantise.short_latency
         shapes = Shapes(config)
-        masks = {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
+        masks = (
+            {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
+        )
         super().__init__(
             {
                 "emissions": In(stream.Signature(shapes.emission)),
@@ -135,23 +135,7 @@ class Epilogue(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.sequence = sequence = Sequence(self.config)
-        m.submodules.gate = gate = Gate(self.config)
-        m.submodules.statistics = statistics = Statistics(self.config)
-        if self.config.mask_depth:
-            wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
-        m.d.comb += [
-            sequence.hold.eq(self.clear | statistics.clearing),
-            sequence.shift.eq(self.shift),
-            statistics.forget.eq(self.forget),
-            sequence.sums_valid.eq(self.sums.valid),
-            sequence.sums_last.eq(self.sums.payload.last),
-        ]
-        self._gate(m, sequence.active, gate)
-        stages = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)
-        if self.config.compact:
-            return self._stopping(m, sequence, gate, statistics, stages)
-
+        sequence, gate, statistics, stages = self._begin(m)
         depth = max(self.config.fabric_depth, self.pipeline + 4)
         output = epilogue_output(self.config)
         # All but the data decides where a vector goes, through the router and back to here.
@@ -181,52 +165,23 @@ class Epilogue(wiring.Component):
         m.d.comb += self.idle.eq(~sequence.busy & queue.empty & ~statistics.busy)
         return m
 
-    def _stopping(self, m, sequence, gate, statistics, stages):
-        """Finish a compact epilogue, all of which stops while a vector waits to leave.
-
-        One emission is inside at a time, so that its side information need not travel.
-        """
-        moves, taken, active = Signal(), stages[-1], sequence.active
-        flag = Signal(data.StructLayout({"emit": 1, "last": 1}))
+    def _begin(self, m):
+        """Add what is in front of the requantisers; also say for how long a vector has been in."""
+        m.submodules.sequence = sequence = Sequence(self.config)
+        m.submodules.gate = gate = Gate(self.config)
+        m.submodules.statistics = statistics = Statistics(self.config)
+        if self.config.mask_depth:
+            wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
         m.d.comb += [
-            flag.emit.eq(self.sums.payload.emit),
-            flag.last.eq(self.sums.payload.last),
-            sequence.available.eq(1),
-            sequence.drained.eq(~Cat(stages[1:]).any()),
-            sequence.leaves.eq(taken),
+            sequence.hold.eq(self.clear | statistics.clearing),
+            sequence.shift.eq(self.shift),
+            statistics.forget.eq(self.forget),
+            sequence.sums_valid.eq(self.sums.valid),
+            sequence.sums_last.eq(self.sums.payload.last),
         ]
-        flags = delay_line(m, flag, self.pipeline, name="flags")
-        tag = Signal(TAG)
-        m.d.comb += [
-            *(tag[name].eq(active[name]) for name in TAG.members if name in active.shape().members),
-            tag.emit.eq(flags[-1].emit),
-            tag.last.eq(flags[-1].last),
-            tag.signals.eq(Mux(tag.last, active.signals, 0)),
-            tag.address.eq(active.destination_base),
-            tag.bank.eq(active.destination_bank),
-        ]
-        clipped = self._requantise(m, gate, tag, self.vectors.payload.data)
-        self._hand_on(m, taken, tag, self.vectors)
-        self._count(m, gate, clipped & taken.replicate(self.config.lanes), statistics)
-        m.d.comb += [
-            statistics.valid.eq(delay_line(m, taken, 1, name="counted", reset_less=False)[-1]),
-            statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
-            # The gated sums are folded in a register.
-            statistics.early.eq(stages[gate.latency + 1]),
-            statistics.early_last.eq(flags[gate.latency + 1].last),
-            statistics.tensor.eq(active.tensor),
-            self.idle.eq(~sequence.busy & sequence.drained & ~statistics.busy),
-        ]
-        outer = Module()
-        outer.submodules.pipeline = EnableInserter(moves)(m)
-        outer.d.comb += [
-            moves.eq(~self.vectors.valid | self.vectors.ready),
-            sequence.emissions.payload.eq(self.emissions.payload),
-            sequence.emissions.valid.eq(self.emissions.valid),
-            self.emissions.ready.eq(sequence.emissions.ready & moves),
-            self.sums.ready.eq(sequence.issue & moves),
-        ]
-        return outer
+        self._gate(m, sequence.active, gate)
+        stages = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)
+        return sequence, gate, statistics, stages
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""

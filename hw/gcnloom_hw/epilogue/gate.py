@@ -62,7 +62,9 @@ class Gate(wiring.Component):
         if config.compact:
             self.latency = self.short_latency
         shapes = Shapes(config)
-        masks = {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
+        masks = (
+            {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
+        )
         super().__init__(
             {
                 "sums": In(shapes.sums),

@@ -51,7 +51,8 @@ class Sequence(wiring.Component):
         So are its random bytes.
     active : Out(Shapes.emission)
         The emission it belongs to, with the vector's own `destination_base` and `mask_base`, in a
-        compact accelerator that of the vector that leaves; `shift` is zero if `raw`, that of the tensor's scale if `scaled`.
+        compact accelerator those of the vector that leaves; `shift` is zero if `raw`, that of the
+        tensor's scale if `scaled`.
     busy : Out(1)
         An emission was accepted and has vectors to come.
     """

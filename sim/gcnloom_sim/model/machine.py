@@ -15,6 +15,7 @@ from gcnloom.programs.repeating import Sequencer
 from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.interrupt import held_back
+from gcnloom_sim.model.answers import counted, judged_by
 from gcnloom_sim.model.checks import check_compact, check_range, check_unit
 from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
@@ -38,7 +39,6 @@ from gcnloom_spec.commands import (
 )
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION, Destination, Mode, Source, Target
-from gcnloom_spec.registers import COMPACT_COUNTERS, COUNTERS
 
 __all__ = ["Model", "open_model"]
 
@@ -100,8 +100,7 @@ class Model:
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run; those that depend on time are zero."""
-        counted = COMPACT_COUNTERS if self.config.compact else COUNTERS
-        return dict.fromkeys(COUNTERS, 0) | {name: self._counters[name] for name in counted}
+        return counted(self._counters, self.config)
 
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return envelopes and saturations of the last run, by tensor id."""
@@ -126,13 +125,14 @@ class Model:
         fetched: dict[tuple[int, int], Sequence[Command | Repeat]] = {}
         if watch is None:
             self._follow(program_address, sequencer, fetched, watch, lambda: False)
-            return Ended(step=sequencer.step, judged=self._judged())
+            return Ended(step=sequencer.step, judged=judged_by(self.config, self._update.judged))
         with held_back() as asked:
             self._follow(program_address, sequencer, fetched, watch, asked)
-            return Ended(step=sequencer.step, judged=self._judged(), interrupted=asked())
-
-    def _judged(self) -> Judged:
-        return Judged(best=0, worse=0) if self.config.compact else self._update.judged
+            return Ended(
+                step=sequencer.step,
+                judged=judged_by(self.config, self._update.judged),
+                interrupted=asked(),
+            )
 
     def _follow(
         self, start: int, sequencer: Sequencer,
