@@ -14,11 +14,9 @@ from typing import Any
 __all__ = ["pack_registers"]
 
 MULTIPLIER = "MULT18X18D"
-MEMORIES = {
-    # Output of a cell to its clock and to the parameter that says whether it has a register.
-    "DP16KD": {"DOA": ("CLKA", "REGMODE_A"), "DOB": ("CLKB", "REGMODE_B")},
-    "PDPW16KD": {"DO": ("CLKR", "REGMODE")},
-}
+MEMORY = "DP16KD"
+WIDE = 36
+"""Bits of a word that both ports carry: the lower half leaves by port A, though B reads it."""
 REGISTERED, UNREGISTERED = "OUTREG", "NOREG"
 CLOCKED = {"REG_INPUTA": ("A",), "REG_INPUTB": ("B",), "REG_OUTPUT": ("P",)}
 CLOCK, ENABLE, RESET = "CLK0", "CE0", "RST0"
@@ -38,23 +36,42 @@ def pack_registers(module: Mapping[str, Any]) -> dict[str, int]:
     netlist = _Netlist(module["cells"])
     packed = {"memory output": 0, "product": 0, "operands": 0}
     for name, cell in list(module["cells"].items()):
-        for prefix, (clock, mode) in MEMORIES.get(cell["type"], {}).items():
-            if cell["parameters"].get(mode, UNREGISTERED) == UNREGISTERED and netlist.absorb(
-                name, prefix, cell["connections"][clock]
-            ):
-                cell["parameters"][mode] = REGISTERED
-                packed["memory output"] += 1
+        if cell["type"] == MEMORY:
+            _pack_memory(netlist, name, cell, packed)
     for name, cell in list(module["cells"].items()):
         if cell["type"] == MULTIPLIER and CLOCK not in cell["connections"]:
             _pack_multiplier(netlist, name, cell, packed)
     return packed
 
 
+def _pack_memory(
+    netlist: "_Netlist", name: str, cell: dict[str, Any], packed: dict[str, int]
+) -> None:
+    parameters, connections = cell["parameters"], cell["connections"]
+    wide = int(str(parameters.get("DATA_WIDTH_B", "0")), 2) == WIDE
+    # Which port's settings a wide word's lower half follows is not documented: they are the same.
+    for reader, ports in (("B", "AB"),) if wide else (("A", "A"), ("B", "B")):
+        modes = [f"REGMODE_{port}" for port in ports]
+        resets = [connections.get(f"RST{port}", ["0"]) for port in ports]
+        if (
+            all(parameters.get(mode, UNREGISTERED) == UNREGISTERED for mode in modes)
+            and all(reset in ([], ["0"]) for reset in resets)
+            and netlist.absorb(
+                name, tuple(f"DO{port}" for port in ports), connections[f"CLK{reader}"]
+            )
+        ):
+            parameters.update(dict.fromkeys(modes, REGISTERED))
+            for port in ports:
+                cell["port_directions"][f"OCE{port}"] = "input"
+                connections[f"OCE{port}"] = ["1"]
+            packed["memory output"] += 1
+
+
 def _pack_multiplier(
     netlist: "_Netlist", name: str, cell: dict[str, Any], packed: dict[str, int]
 ) -> None:
     clock = netlist.clock_behind(name, "P")
-    if clock is None or not netlist.absorb(name, "P", clock):
+    if clock is None or not netlist.absorb(name, ("P",), clock):
         return
     clocked = ["REG_OUTPUT"]
     packed["product"] += 1
@@ -93,11 +110,11 @@ class _Netlist:
                     return list(self._cells[load]["connections"]["CLK"])
         return None
 
-    def absorb(self, name: str, prefix: str, clock: list[Any]) -> bool:
-        """Replace an output by the registers behind it; tell whether that could be."""
+    def absorb(self, name: str, prefixes: tuple[str, ...], clock: list[Any]) -> bool:
+        """Replace outputs by the registers behind them; tell whether that could be."""
         connections = self._cells[name]["connections"]
         behind = {}
-        for port, bit in self._ports(name, prefix):
+        for port, bit in (entry for prefix in prefixes for entry in self._ports(name, prefix)):
             loads = self._loads[bit]
             if not loads:
                 continue

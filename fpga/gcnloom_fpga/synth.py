@@ -15,25 +15,33 @@ from gcnloom_fpga.shell import Shell
 from gcnloom_fpga.tools import cached, run
 from gcnloom_spec.toolchain import YOSYS, Tool, ToolError
 
-__all__ = ["NETLIST", "Netlist", "resources", "synthesise"]
+__all__ = ["NETLIST", "Netlist", "resources", "synthesis_passes", "synthesise"]
 
 NETLIST = "netlist.json"
 UNPACKED = "unpacked.json"
 SUMMARY = "summary.json"
 DESIGN = "shell.il"
-WHOLE = "synth_ecp5 -top shell"
-PASSES = (
-    WHOLE,
-    f"{WHOLE} -noabc9",
-    f"{WHOLE} -run begin:map_luts; abc -dress -lut 4:7; clean; {WHOLE} -run map_cells:",
-)
-"""Tried in this order: abc9, the default since yosys 0.25, and now and then abc with the passes
-that come with it, end without a word."""
 COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 a:no_rw_check=1 %m t:$memrd_v2 %i"
 """Heed ``no_rw_check``, which yosys itself does only for memories it reads from Verilog."""
 COPIES = "proc; setattr -set keep 1 a:keep=1 w:* %i %ci1:+$dff[Q] t:$dff %i"
 """Heed ``keep`` on a register: yosys merges equal cells however their wires are marked."""
 
+
+def synthesis_passes(top: str) -> tuple[str, ...]:
+    """Synthesis commands for a top, to be tried in this order.
+
+    abc9, the default since yosys 0.25, and now and then abc with the passes that come with it, end
+    without a word.
+    """
+    whole = f"synth_ecp5 -top {top}"
+    return (
+        whole,
+        f"{whole} -noabc9",
+        f"{whole} -run begin:map_luts; abc -dress -lut 4:7; clean; {whole} -run map_cells:",
+    )
+
+
+PASSES = synthesis_passes("shell")
 RESOURCES: dict[str, dict[str, int]] = {
     # A carry cell is two look-up tables; a 16x4 LUT memory is four, and two for its write port.
     "LUT": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},

@@ -13,10 +13,25 @@ from gcnloom_spec.toolchain import Tool, ToolError, cache_folder
 __all__ = ["cached", "run"]
 
 
-def run(tool: Tool, arguments: Sequence[str], *, folder: Path) -> None:
+def run(
+    tool: Tool,
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    watch: Callable[[str], None] | None = None,
+) -> None:
     """Run a program inside `folder`, its output going to ``<program>.log`` there.
 
-    File arguments are relative to `folder`: programs from wheels see no other paths for sure.
+    File arguments are relative to `folder`: programs from wheels see no other paths for sure. The
+    program ends with this one: nothing is left running after Ctrl-C.
+
+    Parameters
+    ----------
+    tool : Tool
+    arguments : Sequence[str]
+    folder : Path
+    watch : Callable[[str], None], optional
+        Gets every line as it is printed.
 
     Raises
     ------
@@ -24,10 +39,22 @@ def run(tool: Tool, arguments: Sequence[str], *, folder: Path) -> None:
         The program failed; the message names its log and ends with the log's tail.
     """
     log = folder / f"{Path(tool.command).name}.log"
-    with log.open("w", encoding="utf-8") as output:
-        code = subprocess.run(
-            [tool.command, *arguments], cwd=folder, stdout=output, stderr=subprocess.STDOUT
-        ).returncode
+    with (
+        log.open("w", encoding="utf-8") as output,
+        subprocess.Popen(
+            [tool.command, *arguments], cwd=folder, text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            for line in process.stdout or ():
+                output.write(line)
+                if watch:
+                    watch(line)
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
     if code != 0:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         raise ToolError(f"{tool.command} ended with exit code {code}; {log} ends with:\n{tail}")
@@ -42,7 +69,7 @@ def cached(key: Sequence[str], produce: Callable[[Path], None]) -> Path:
         Everything the product depends on.
     produce : Callable[[Path], None]
         Fills a fresh folder. If it raises, that folder stays, for its logs are wanted, and the
-        next call starts with another.
+        next call starts with another; only after Ctrl-C nobody wants it.
     """
     base = cache_folder() / "fpga"
     folder = base / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
@@ -50,7 +77,11 @@ def cached(key: Sequence[str], produce: Callable[[Path], None]) -> Path:
         return folder
     base.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix="fresh-", dir=base))
-    produce(fresh)
+    try:
+        produce(fresh)
+    except KeyboardInterrupt:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     _adopt(fresh, folder)
     return folder
 

@@ -2,7 +2,7 @@
 """Which sizes an accelerator can have; errors say what would do."""
 
 from dataclasses import fields
-from math import lcm
+from math import gcd, lcm
 from typing import TYPE_CHECKING
 
 from gcnloom_spec.packing import power_of_two
@@ -18,7 +18,8 @@ SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_dept
 MOST_COMPACT_BYTES = 32
 SWITCHES = ("without_draws", "compact")
 SWITCHED_OFF_BY_ZERO = (
-    "pes", *SPARSE_DEPTHS, "mask_depth", "operand_banks", "master_width", *SWITCHES,
+    "pes", *SPARSE_DEPTHS, "mask_depth", "operand_banks", "master_width", "epilogue_lanes",
+    *SWITCHES,
 )  # fmt: skip
 
 
@@ -32,7 +33,13 @@ def check(config: "AcceleratorConfig") -> None:
     for name in SWITCHES:
         if getattr(config, name) > 1:
             raise ValueError(f"{name}={getattr(config, name)} is neither 0 nor 1; use 1")
+    if config.lanes % config.epilogue_width:
+        raise ValueError(
+            f"epilogue_lanes={config.epilogue_lanes} is no divisor of lanes={config.lanes}; "
+            f"use {gcd(config.epilogue_lanes, config.lanes)}, or 0 for all of them"
+        )
     _check_sparse(config)
+    _check_compact(config)
     _check_widths(config)
     _check_banks(config)
     _check_array(config)
@@ -41,20 +48,7 @@ def check(config: "AcceleratorConfig") -> None:
 
 def _check_sparse(config: "AcceleratorConfig") -> None:
     if config.sparse:
-        if config.compact:
-            raise ValueError("compact=1 is for accelerators without a sparse engine; use pes=0")
         return
-    if config.compact and not config.without_draws:
-        raise ValueError("compact=1 leaves out random bytes; use without_draws=1")
-    if config.compact and config.memory_bytes > MOST_COMPACT_BYTES:
-        raise ValueError(
-            f"memory_bytes={config.memory_bytes} is more than a command, which compact=1 fetches "
-            f"word by word; use at most {MOST_COMPACT_BYTES}"
-        )
-    if config.compact and config.mask_depth:
-        raise ValueError(
-            f"mask_depth={config.mask_depth} is a size that compact=1 leaves out; use 0"
-        )
     for name in (*SPARSE_DEPTHS, "operand_banks"):
         if getattr(config, name):
             raise ValueError(
@@ -65,6 +59,27 @@ def _check_sparse(config: "AcceleratorConfig") -> None:
         raise ValueError(
             f"master_width={config.master_width} trains, which takes a sparse engine; "
             "use master_width=0, or pes of at least 1"
+        )
+
+
+def _check_compact(config: "AcceleratorConfig") -> None:
+    if not config.compact:
+        return
+    if config.sparse:
+        raise ValueError(
+            f"compact=1 leaves out the sparse engine, of which pes={config.pes} is a size; use pes=0"
+        )
+    for name in ("mask_depth", "epilogue_lanes"):
+        if getattr(config, name):
+            raise ValueError(
+                f"{name}={getattr(config, name)} is a size that compact=1 leaves out; use 0"
+            )
+    if not config.without_draws:
+        raise ValueError("without_draws=0 is of no use with compact=1, which draws nothing; use 1")
+    if config.memory_bytes > MOST_COMPACT_BYTES:
+        raise ValueError(
+            f"memory_bytes={config.memory_bytes} is more than a command, which compact=1 fetches "
+            f"word by word; use at most {MOST_COMPACT_BYTES}"
         )
 
 
@@ -142,7 +157,7 @@ def least_depths(config: "AcceleratorConfig") -> dict[str, int]:
         "fabric_depth": 4,
     }
     if not config.sparse:
-        return least if config.mask_depth else least | {"mask_depth": 0}
+        return least | {"mask_depth": 0} if config.compact else least
     return least | {
         "operand_depth": 2 * panels * max(unit, config.operand_banks),
         "order_depth": 2 * max(unit, config.order_group),

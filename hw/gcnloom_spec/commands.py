@@ -86,7 +86,8 @@ class Load:
     `address` counts memory words. Items are vectors, edge beats or order entries, packed as
     the configuration's :class:`~gcnloom_spec.config.Packing` says; a mask keeps one bit a lane.
     `bank` matters for LEFT and RIGHT only; `weight` for PLAIN_EDGES, which lie in device memory
-    without theirs and all get this one. Several items are written in a cycle: `base` is a
+    without theirs: valid ones get this one, those that are `first` but not valid become valid with
+    a weight of zero, and so clear their sums. Several items are written in a cycle: `base` is a
     multiple of the configuration's group of such items.
     """
 

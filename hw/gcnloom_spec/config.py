@@ -64,7 +64,7 @@ class AcceleratorConfig:
     sum_depth : int
         Rows of C sums in the dense engine's accumulator memory.
     mask_depth : int
-        Vectors in each epilogue's mask memory. Without a sparse engine 0: there is none.
+        Vectors in each epilogue's mask memory.
     fabric_depth : int
         Vectors each fabric FIFO holds.
     command_depth : int
@@ -72,6 +72,8 @@ class AcceleratorConfig:
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    epilogue_lanes : int
+        Lanes of a vector that an epilogue works on in one cycle, a divisor of `lanes`; 0: all.
     without_draws : int
         1: the epilogues draw no random bytes, so that no emission has dropout or is rounded
         stochastically; 0: each has a generator.
@@ -101,6 +103,7 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    epilogue_lanes: int = 0
     without_draws: int = 0
     compact: int = 0
 
@@ -136,6 +139,16 @@ class AcceleratorConfig:
     def record(self) -> Packing:
         """Packing of what losses leave of their passes."""
         return Packing.of(RECORD_BYTES, self.memory_bytes)
+
+    @property
+    def epilogue_width(self) -> int:
+        """Lanes of the slices that an epilogue cuts vectors into."""
+        return self.epilogue_lanes or self.lanes
+
+    @property
+    def epilogue_slices(self) -> int:
+        """Slices of a vector, and cycles that it takes an epilogue."""
+        return self.lanes // self.epilogue_width
 
     @property
     def left_banks(self) -> int:

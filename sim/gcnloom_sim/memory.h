@@ -2,7 +2,7 @@
 // When a device memory has done what it is asked for: the models of memory.py.
 //
 // Requests are served in order, so all that happens for one follows from those before it and is
-// worked out when it is accepted.
+// worked out when it is accepted. Where the first bytes lie in block RAM, that holds for each tier.
 
 #ifndef GCNLOOM_MEMORY_H
 #define GCNLOOM_MEMORY_H
@@ -23,6 +23,7 @@ struct MemoryNumbers {
     uint32_t activate, precharge, active, read, write;
     uint32_t write_recovery, write_to_read, read_to_write;
     uint32_t refresh, refresh_interval, request, answer, turn;
+    uint32_t near_bytes, near_latency, near_queue;  // in block RAM; 0: none
 };
 
 class MemoryTiming {
@@ -41,6 +42,8 @@ class MemoryTiming {
     // Begin anew: nothing is under way, no row is open, a whole interval until the next refresh.
     void restart(uint64_t now) {
         waiting_.clear();
+        near_.clear();
+        answered_ = now;
         free_ = now * n_.bytes_per_cycle;
         command_ = bus_ = now;
         refresh_due_ = now + n_.refresh_interval;
@@ -53,7 +56,34 @@ class MemoryTiming {
     struct Ready {
         bool read, write;
     };
-    Ready ready(uint64_t now, bool read, bool write) {
+    Ready ready(uint64_t now, bool read, uint64_t reads, bool write, uint64_t writes) {
+        const bool near_read = read && near(reads), near_write = write && near(writes);
+        const Ready far = far_ready(now, read && !near_read, write && !near_write);
+        if (!near_read) return {far.read, near_write || far.write};
+        while (!near_.empty() && near_.front() < now) near_.pop_front();
+        return {near_.size() < n_.near_queue, near_write || far.write};
+    }
+
+    // Accept a request; return when a read's answer is there, which is after those before it.
+    uint64_t accept(uint64_t now, uint64_t address, bool write) {
+        const bool near_by = near(address);
+        uint64_t due = near_by ? now + n_.near_latency : far_accept(now, address, write);
+        if (write || n_.near_bytes == 0) return due;
+        answered_ = due = std::max(due, answered_ + 1);
+        if (near_by) near_.push_back(due);
+        return due;
+    }
+
+  private:
+    struct Bank {
+        bool open = false;
+        uint64_t row = 0;
+        uint64_t closable = 0;
+    };
+
+    bool near(uint64_t address) const { return address * word_bytes_ < n_.near_bytes; }
+
+    Ready far_ready(uint64_t now, bool read, bool write) {
         while (!waiting_.empty() && waiting_.front() < now) waiting_.pop_front();
         const size_t room = n_.queue - waiting_.size();
         if (room == 0) return {false, false};
@@ -64,20 +94,12 @@ class MemoryTiming {
         return {!writes, writes};
     }
 
-    // Accept a request; return when a read's answer is there.
-    uint64_t accept(uint64_t now, uint64_t address, bool write) {
+    uint64_t far_accept(uint64_t now, uint64_t address, bool write) {
         turns_ = write == wrote_ ? turns_ + 1 : 1;
         const uint64_t due = dram() ? serve(now, address, write) : move(now);
         wrote_ = write;
         return due;
     }
-
-  private:
-    struct Bank {
-        bool open = false;
-        uint64_t row = 0;
-        uint64_t closable = 0;
-    };
 
     uint64_t clocks(uint64_t bytes) const {
         return (bytes + n_.bytes_per_clock - 1) / n_.bytes_per_clock;
@@ -131,6 +153,8 @@ class MemoryTiming {
     uint32_t word_bytes_;
     uint64_t burst_ = 0, word_ = 0;
     std::deque<uint64_t> waiting_;  // when each request in the queue leaves it
+    std::deque<uint64_t> near_;     // when each read of block RAM is answered
+    uint64_t answered_ = 0;         // when the last read is, of either tier
     std::vector<Bank> banks_;
     uint64_t free_ = 0;         // of a bus
     uint64_t command_ = 0;      // first clock in which a command may be issued

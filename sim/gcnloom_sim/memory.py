@@ -5,13 +5,18 @@ import re
 from dataclasses import astuple, dataclass, fields, replace
 
 from gcnloom.errors import ConfigError
+from gcnloom_hw.memory.tiered import TieredMemory
 
-__all__ = ["DRAMS", "IDEAL", "LATENCY", "QUEUE", "Bus", "Dram", "Memory", "memory_model", "numbers"]
+__all__ = [
+    "DRAMS", "IDEAL", "LATENCY", "QUEUE", "Bus", "Dram", "Memory", "Tiered", "memory_model",
+    "numbers",
+]  # fmt: skip
 
 LATENCY = 8
 """Cycles from a read request to its answer, where nothing else is said."""
 QUEUE = 8
 """Requests that a memory with less than a word a cycle for each direction holds back."""
+KB = 1024
 MOST = 1 << 16
 
 
@@ -131,7 +136,39 @@ class Dram:
         return self.name
 
 
-Memory = Bus | Dram
+@dataclass(frozen=True, kw_only=True)
+class Tiered:
+    """A memory whose first words lie in block RAM, as behind a :class:`TieredMemory`.
+
+    Parameters
+    ----------
+    near_kilobytes : int
+        In block RAM.
+    far : Bus or Dram
+        What holds the others, with less than a word a cycle each way.
+    """
+
+    near_kilobytes: int
+    far: Bus | Dram
+
+    def __post_init__(self) -> None:
+        _check("near_kilobytes", self.near_kilobytes)
+        if isinstance(self.far, Bus) and self.far.bytes_per_cycle is None:
+            raise ConfigError(
+                f"{self.far} behind block RAM is no slower than that; try it alone, or a memory "
+                "such as sdram16"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.far}+{self.near_kilobytes}K"
+
+    @property
+    def near_bytes(self) -> int:
+        """Bytes of block RAM."""
+        return KB * self.near_kilobytes
+
+
+Memory = Bus | Dram | Tiered
 
 IDEAL = Bus()
 """A word each way in every cycle."""
@@ -193,6 +230,7 @@ DRAMS = {
 """Boards' memories by name."""
 
 TEXT = re.compile(r"(ideal|[0-9]+)(?:/([0-9]+))?", re.ASCII)
+NEAR = re.compile(r"(.+)\+([0-9]+)K", re.ASCII)
 
 
 def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
@@ -202,7 +240,8 @@ def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
     ----------
     text : str or Memory
         ``"ideal"``, bytes a cycle, either of them with ``"/"`` and cycles of latency, or a name
-        of :data:`DRAMS`. A model is returned as it is.
+        of :data:`DRAMS`; behind them ``"+128K"`` where the first 128 KB lie in block RAM. A model
+        is returned as it is.
     latency : int, optional
         Instead of the latency in `text`.
 
@@ -214,15 +253,25 @@ def memory_model(text: str | Memory, latency: int | None = None) -> Memory:
     model = _parsed(text) if isinstance(text, str) else text
     if latency is None:
         return model
-    if isinstance(model, Dram):
+    timed = model.far if isinstance(model, Tiered) else model
+    if isinstance(timed, Dram):
         raise ConfigError(
             f"latency={latency} is given with {model}, whose latency follows from its timing; "
             "try without"
         )
-    return replace(model, latency=latency)
+    timed = replace(timed, latency=latency)
+    return replace(model, far=timed) if isinstance(model, Tiered) else timed
 
 
 def _parsed(text: str) -> Memory:
+    tiers = NEAR.fullmatch(text)
+    if tiers is not None:
+        return Tiered(far=_alone(tiers[1]), near_kilobytes=int(tiers[2]))
+    return _alone(text)
+
+
+def _alone(text: str) -> Bus | Dram:
+    """Read a memory without block RAM in front of it."""
     if text in DRAMS:
         return DRAMS[text]
     found = TEXT.fullmatch(text)
@@ -230,7 +279,7 @@ def _parsed(text: str) -> Memory:
         names = ", ".join(DRAMS)
         raise ConfigError(
             f"unknown memory {text!r}; try ideal, BYTES a cycle such as 16, with a latency such "
-            f"as 16/20, or one of {names}"
+            f"as 16/20, or one of {names}; with block RAM such as {names.partition(',')[0]}+128K"
         )
     width, latency = found.groups()
     return Bus(
@@ -241,6 +290,11 @@ def _parsed(text: str) -> Memory:
 
 def numbers(model: Memory) -> tuple[int, ...]:
     """List a model's numbers in the order of ``MemoryNumbers`` in ``memory.h``."""
+    near = (0, 0, 0)
+    if isinstance(model, Tiered):
+        near = model.near_bytes, TieredMemory.latency, TieredMemory.near_reads
+        model = model.far
     if isinstance(model, Dram):
-        return QUEUE, 0, 0, *astuple(model)[1:]
-    return QUEUE, model.bytes_per_cycle or 0, model.latency, *(0,) * (len(fields(Dram)) - 1)
+        return QUEUE, 0, 0, *astuple(model)[1:], *near
+    unused = (0,) * (len(fields(Dram)) - 1)
+    return QUEUE, model.bytes_per_cycle or 0, model.latency, *unused, *near

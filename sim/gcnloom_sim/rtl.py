@@ -2,7 +2,7 @@
 """The Verilated accelerator in this process, as a transport."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +10,14 @@ from numpy.typing import NDArray
 
 from gcnloom.errors import DeviceError
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
-from gcnloom.transport.interrupt import held_back
+from gcnloom.transport.registers import WATCHDOG, Runs
 from gcnloom_sim.memory import Memory, memory_model, numbers
 from gcnloom_sim.verilate import library
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import COMMAND_BYTES
-from gcnloom_spec.registers import (
-    COUNTER_BASE,
-    COUNTERS,
-    IDENTITY,
-    READ_CYCLES,
-    REGISTERS,
-    STATISTICS,
-    Control,
-    Status,
-)
+from gcnloom_spec.registers import IDENTITY, READ_CYCLES, REGISTERS
 
-__all__ = ["RtlTransport", "open_rtl"]
+__all__ = ["RtlBus", "RtlTransport", "open_rtl"]
 
-CHUNK = 1 << 20
-"""Cycles between looks at the keyboard; the watchdog waits for as long."""
 WATCHED = 1 << 16
 """Cycles between looks at how far a run is."""
 
@@ -127,6 +115,8 @@ class RtlTransport:
             self._library.gcnloom_memory(self._handle)
         )
         self._memory: NDArray[np.uint8] = np.ctypeslib.as_array(buffer)
+        self._bus = RtlBus(self._library, self._handle)
+        self._runs = Runs(self._bus)
         if self._register("identity") != IDENTITY:
             raise DeviceError("the simulated device does not answer; try removing the build cache")
 
@@ -150,15 +140,6 @@ class RtlTransport:
         start = address * self._config.memory_bytes
         return self._memory[start : start + words * self._config.memory_bytes].tobytes()
 
-    def scales(self) -> NDArray[np.int64]:
-        """Read every tensor's scale."""
-        table = np.zeros((3, STATISTICS), dtype=np.int64)
-        for tensor in range(STATISTICS):
-            self._set("statistic", tensor)
-            table[:, tensor] = [self._register(name) for name in ("exponent", "wanted", "shift")]
-        signed: NDArray[np.int64] = table.astype(np.uint32).astype(np.int32).astype(np.int64)
-        return signed
-
     def run(
         self, address: int, commands: int, seed: int, step: int, *,
         judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
@@ -171,63 +152,7 @@ class RtlTransport:
             Nothing moves any more, an opcode is unknown, or an address is outside the memory.
         """
         self._library.gcnloom_restart(self._handle)
-        for name, value in (
-            ("program_address", address),
-            ("program_count", commands),
-            ("seed", seed),
-            ("step", step),
-            ("worse", judged.worse),
-            ("best_low", judged.best & 0xFFFFFFFF),
-            ("best_high", judged.best >> 32),
-            ("watchdog", CHUNK),
-            ("control", Control.RUN | (Control.KEEP if keep else 0)),
-        ):
-            self._set(name, value)
-        interrupted = False
-        try:
-            if watch is None:
-                while self._library.gcnloom_run(self._handle, CHUNK):
-                    pass
-            else:
-                interrupted = self._run_watched(watch)
-        except BaseException:
-            self._set("control", Control.ABANDON)
-            while self._library.gcnloom_run(self._handle, CHUNK):
-                pass
-            raise
-        self._check(commands)
-        best = self._register("best_high") << 32 | self._register("best_low")
-        return Ended(
-            step=self._register("progress"), interrupted=interrupted,
-            judged=Judged(best=best, worse=self._register("worse")),
-        )  # fmt: skip
-
-    def _run_watched(self, watch: Watch) -> bool:
-        """Run to the end, or to that of an epoch if interrupted; return whether it was."""
-        with held_back() as asked:
-            finishing = False
-            while self._library.gcnloom_run(self._handle, WATCHED):
-                watch(self._register("progress"))
-                if asked() and not finishing:
-                    self._set("control", Control.FINISH)
-                    finishing = True
-            watch(self._register("progress"))
-            return asked()
-
-    def _check(self, commands: int) -> None:
-        """Raise if the run that has ended went wrong."""
-        if self._register("status") & Status.EXPIRED:
-            raise DeviceError(self._diagnosis())
-        if self._register("status") & Status.FAULT:
-            raise DeviceError(
-                f"the device stopped at an unknown opcode after {self._counter('commands')} of "
-                f"{commands} commands ({COMMAND_BYTES} bytes each); lower the program again"
-            )
-        if self._register("status") & Status.HAZARD:
-            raise DeviceError(
-                "an edge came too soon after one of the same sum, or two read one operand bank, so "
-                "that sums may be wrong; schedule the matrix again for this configuration"
-            )
+        ended = self._runs.run(address, commands, seed, step, judged=judged, watch=watch, keep=keep)
         fault = self._library.gcnloom_fault_address(self._handle)
         if fault != (1 << 64) - 1:
             raise DeviceError(
@@ -236,20 +161,19 @@ class RtlTransport:
                 "memory_megabytes"
             )
 
+        return ended
+
     def counters(self) -> dict[str, int]:
         """Read every performance counter of the last run."""
-        return {name: self._counter(name) for name in COUNTERS}
+        return self._runs.counters()
 
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Read each tensor's envelope and saturations of the last run."""
-        envelopes = np.zeros(STATISTICS, dtype=np.int64)
-        saturations = np.zeros(STATISTICS, dtype=np.int64)
-        for tensor in range(STATISTICS):
-            self._set("statistic", tensor)
-            high, low = self._register("envelope_high"), self._register("envelope_low")
-            envelopes[tensor] = high << 32 | low
-            saturations[tensor] = self._register("saturations")
-        return envelopes, saturations
+        return self._runs.statistics()
+
+    def scales(self) -> NDArray[np.int64]:
+        """Read every tensor's scale."""
+        return self._runs.scales()
 
     def close(self) -> None:
         """Free the device; further calls are errors."""
@@ -258,23 +182,51 @@ class RtlTransport:
             self._library.gcnloom_delete(self._handle)
             self._handle = None
 
-    def _set(self, name: str, value: int) -> None:
-        self._library.gcnloom_write_register(self._handle, REGISTERS[name].address, value)
-
     def _register(self, name: str) -> int:
-        return self._read(REGISTERS[name].address)
+        (value,) = self._bus.read(REGISTERS[name].address, 1)
+        return value
 
-    def _counter(self, name: str) -> int:
-        return self._read(COUNTER_BASE + list(COUNTERS).index(name))
 
-    def _read(self, address: int) -> int:
-        return int(self._library.gcnloom_read_register(self._handle, address, READ_CYCLES))
+class RtlBus:
+    """Registers of a Verilated accelerator, whose time passes only here.
 
-    def _diagnosis(self) -> str:
-        counters = self.counters()
-        waits = [name for name in COUNTERS if "_wait_" in name and counters[name] >= CHUNK // 2]
-        return (
-            f"the program hangs after {counters['cycles']} cycles and {counters['commands']} "
-            f"commands ({', '.join(waits) or 'no unit waits for a token'}); the device was reset; "
-            "check the program's tokens and its stores' counts"
-        )
+    Parameters
+    ----------
+    library : ctypes.CDLL
+    handle : int
+        Of the device, as `gcnloom_new` returns it.
+    """
+
+    def __init__(self, library: ctypes.CDLL, handle: int) -> None:
+        self._library, self._handle = library, handle
+
+    def read(self, address: int, count: int) -> list[int]:
+        """Read neighbouring registers."""
+        return [
+            int(self._library.gcnloom_read_register(self._handle, each, READ_CYCLES))
+            for each in range(address, address + count)
+        ]
+
+    def write(self, address: int, values: Sequence[int]) -> None:
+        """Write neighbouring registers."""
+        for offset, value in enumerate(values):
+            self._library.gcnloom_write_register(self._handle, address + offset, value)
+
+    def read_selected(
+        self, select: int, choices: Sequence[int], address: int, count: int
+    ) -> list[list[int]]:
+        """Write each choice to a register, and read neighbouring registers after each."""
+        values = []
+        for choice in choices:
+            self.write(select, [choice])
+            values.append(self.read(address, count))
+        return values
+
+    def start(self, control: int) -> None:
+        """Start a run."""
+        self.write(REGISTERS["control"].address, [control])
+
+    def goes_on(self, *, watched: bool) -> bool:
+        """Let so many cycles pass."""
+        cycles = WATCHED if watched else WATCHDOG
+        return bool(self._library.gcnloom_run(self._handle, cycles))

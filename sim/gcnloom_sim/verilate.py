@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configuration to native shared library: generate, Verilate, compile; cached by digest."""
+"""Verilog to native shared library: Verilate, compile; cached by digest."""
 
 import fcntl
 import hashlib
@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from gcnloom.errors import DeviceError
@@ -19,8 +20,12 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.toolchain import cache_folder
 
 __all__ = [
+    "NATIVE",
+    "TOP",
+    "Build",
     "library",
     "lock",
+    "shared_library",
     "sources_digest",
     "verilator_environment",
     "verilator_version",
@@ -40,9 +45,41 @@ VERILATE_FLAGS = (
     "--output-split",
     "12000",
 )
-COMPILE_FLAGS = ("-O2", "-fPIC", "-std=c++17", "-DVL_TIME_CONTEXT", "-w")
+COMPILE_FLAGS = ("-fPIC", "-std=c++17", "-DVL_TIME_CONTEXT", "-w")
 ONCE_FLAGS = ("-O0",)
 """Override the optimisation of what runs only when a simulator starts."""
+TOP = "gcnloom"
+"""Module of an accelerator, whose ports ``native.cpp`` knows."""
+NATIVE = Path(__file__).with_name("native.cpp")
+"""The C interface to an accelerator with plain ports; it includes ``memory.h``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What a shared library is made of.
+
+    Parameters
+    ----------
+    top : str
+        Verilog module; `harness` includes ``V<top>.h``.
+    sources : callable
+        Returns the Verilog, some of which it may write to the folder that it is given.
+    key : tuple[str, ...]
+        All that the Verilog depends on.
+    harness : Path
+        C++ with the library's interface.
+    verilate : tuple[str, ...]
+        Further arguments of Verilator.
+    optimise : str
+        The C++ compiler's level of optimisation.
+    """
+
+    top: str
+    sources: Callable[[Path], list[Path]]
+    key: tuple[str, ...]
+    harness: Path = NATIVE
+    verilate: tuple[str, ...] = ()
+    optimise: str = "-O2"
 
 
 def _package_folder(name: str) -> Path:
@@ -90,85 +127,78 @@ def library(config: AcceleratorConfig, *, progress: Callable[[str], None] = lamb
     Path
         Shared library with the C interface of ``native.cpp``.
     """
+
+    def sources(folder: Path) -> list[Path]:
+        # Imported late: whoever finds the library built needs no Amaranth start-up time.
+        from gcnloom_hw.generate import verilog_text
+
+        progress(f"generating Verilog for {config.multipliers} multipliers")
+        source = folder / f"{TOP}.v"
+        source.write_text(verilog_text(config), encoding="utf-8")
+        return [source]
+
+    build = Build(top=TOP, sources=sources, key=(sources_digest(), config.digest))
+    return shared_library(build, "rtl", progress=progress)
+
+
+def shared_library(
+    build: Build, kind: str, *, progress: Callable[[str], None] = lambda _: None
+) -> Path:
+    """Build a shared library, or find it built; `kind` begins its name."""
     verilator, root = verilator_environment()
-    harness = Path(__file__).with_name("native.cpp")
-    ours = harness.read_bytes() + harness.with_name("memory.h").read_bytes()
-    key = hashlib.sha256(
-        "\n".join(
-            (
-                sources_digest(),
-                config.digest,
-                hashlib.sha256(ours).hexdigest(),
-                verilator_version(verilator, root),
-                *VERILATE_FLAGS,
-                *COMPILE_FLAGS,
-                *ONCE_FLAGS,
-            )
-        ).encode()
-    ).hexdigest()[:24]
-    target = cache_folder() / f"rtl-{key}.so"
+    headers = sorted(build.harness.parent.glob("*.h"))
+    ours = b"".join(path.read_bytes() for path in (build.harness, *headers))
+    parts = (
+        *build.key, build.top, hashlib.sha256(ours).hexdigest(), verilator_version(verilator, root),
+        *VERILATE_FLAGS, *build.verilate, build.optimise, *COMPILE_FLAGS, *ONCE_FLAGS,
+    )  # fmt: skip
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    target = cache_folder() / f"{kind}-{key}.so"
     if target.exists():
         return target
     with lock(target.with_suffix(".lock")):
         if not target.exists():
-            _build(config, target, verilator, root, harness, progress)
+            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+                _build(build, Path(folder), verilator, root, progress).replace(target)
     return target
 
 
 def _build(
-    config: AcceleratorConfig,
-    target: Path,
-    verilator: Path,
-    root: Path,
-    harness: Path,
-    progress: Callable[[str], None],
-) -> None:
+    build: Build, folder: Path, verilator: Path, root: Path, progress: Callable[[str], None]
+) -> Path:
     if shutil.which("g++") is None:
         raise DeviceError("g++ is not installed; try apt-get install g++ make perl")
-    # Imported late: whoever finds the library built needs no Amaranth start-up time.
-    from gcnloom_hw.generate import NAME, verilog_text
+    sources = build.sources(folder)
+    progress("Verilating")
+    _call(
+        [
+            *(str(verilator), *VERILATE_FLAGS, *build.verilate, "--top-module", build.top),
+            *("--prefix", f"V{build.top}", "--Mdir", str(folder), *map(str, sources)),
+        ],
+        environment=os.environ | {"VERILATOR_ROOT": str(root)},
+    )
+    progress("compiling the simulator")
+    include = root / "include"
+    units = [
+        *sorted(folder.glob("*.cpp")),
+        build.harness,
+        include / "verilated.cpp",
+        include / "verilated_threads.cpp",
+    ]
+    folders = (folder, build.harness.parent, include, include / "vltstd")
+    flags = [build.optimise, *COMPILE_FLAGS, *(f"-I{path}" for path in folders)]
+    objects = [str(folder / f"{index}.o") for index in range(len(units))]
 
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        progress(f"generating Verilog for {config.multipliers} multipliers")
-        source = Path(folder) / f"{NAME}.v"
-        source.write_text(verilog_text(config), encoding="utf-8")
-        progress("Verilating")
-        _call(
-            [
-                str(verilator),
-                *VERILATE_FLAGS,
-                "--top-module",
-                NAME,
-                "--prefix",
-                f"V{NAME}",
-                "--Mdir",
-                folder,
-                str(source),
-            ],
-            environment=os.environ | {"VERILATOR_ROOT": str(root)},
-        )
-        progress("compiling the simulator")
-        include = root / "include"
-        units = [
-            *sorted(Path(folder).glob("*.cpp")),
-            harness,
-            include / "verilated.cpp",
-            include / "verilated_threads.cpp",
-        ]
-        folders = (folder, harness.parent, include, include / "vltstd")
-        flags = [*COMPILE_FLAGS, *(f"-I{path}" for path in folders)]
-        objects = [str(Path(folder) / f"{index}.o") for index in range(len(units))]
+    def compile_unit(unit: Path, compiled: str) -> None:
+        # Verilator puts what only constructs and initialises into files of this name.
+        once = ONCE_FLAGS if unit.stem.endswith("__Slow") else ()
+        _call(["g++", *flags, *once, "-c", str(unit), "-o", compiled])
 
-        def compile_unit(unit: Path, compiled: str) -> None:
-            # Verilator puts what only constructs and initialises into files of this name.
-            once = ONCE_FLAGS if unit.stem.endswith("__Slow") else ()
-            _call(["g++", *flags, *once, "-c", str(unit), "-o", compiled])
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(compile_unit, units, objects))
-        linked = Path(folder) / "linked.so"
-        _call(["g++", "-shared", "-o", str(linked), *objects, "-pthread"])
-        linked.replace(target)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(compile_unit, units, objects))
+    linked = folder / "linked.so"
+    _call(["g++", "-shared", "-o", str(linked), *objects, "-pthread"])
+    return linked
 
 
 def verilator_version(verilator: Path, root: Path) -> str:

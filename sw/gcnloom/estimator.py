@@ -33,8 +33,8 @@ class GCN:
     device : str or Device
         What :func:`gcnloom.open` takes, ``"rtl"`` or ``"model:odd"`` for example; or an open
         device, whose memory is then used and which stays open.
-    memory_megabytes : int
-        Device memory, where `device` is a name.
+    memory_megabytes : int, optional
+        Memory of a simulated device, where `device` is a name.
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
         ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
@@ -65,7 +65,7 @@ class GCN:
         hidden: int = 16,
         *,
         device: str | Device = "rtl",
-        memory_megabytes: int = 64,
+        memory_megabytes: int | None = None,
         **options: Any,
     ) -> None:
         self.options = Options(hidden=hidden, **options)
@@ -183,6 +183,8 @@ class GCN:
     def _open(self) -> Device:
         if isinstance(self.device, Device):
             return self.device
+        if self.memory_megabytes is None:
+            return open(self.device)
         return open(self.device, memory_megabytes=self.memory_megabytes)
 
     def _close(self, device: Device) -> None:

@@ -1,150 +1,99 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulator of small ECP5 netlists, cycle by cycle and with two values.
+"""A component and its netlists, stepped through the same inputs."""
 
-The cells behave as Lattice's FPGA-TN-02204 (memories), FPGA-TN-02205 (sysDSP) and yosys' models of
-the fabric say; multipliers and block RAMs have no yosys model that computes.
-"""
+import ctypes
+from pathlib import Path
 
-NOTHING = (0, 0, 0)
+import numpy as np
+from amaranth import Cat, Module, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
 
+from gcnloom_fpga.netlists import verilog_netlist
+from gcnloom_sim.netlist import netlist_build
+from gcnloom_sim.verilate import shared_library
 
-def number(value):
-    """A parameter of yosys' JSON netlist: binary digits, or what nextpnr calls ``0b...``."""
-    text = str(value).removeprefix("0b")
-    return int(text, 2) if set(text) <= set("01x") and text else value
-
-
-def signed(value, bits):
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-class Netlist:
-    """Set `inputs`, call `tick`, read `outputs`; every register and memory starts at zero."""
-
-    def __init__(self, module):
-        self._cells = module["cells"]
-        self._ports = module["ports"]
-        self._nets = {"0": 0, "1": 1, "x": 0, "z": 0}
-        self._state = {}
-        self._settle()
-
-    def set(self, **values):
-        for name, value in values.items():
-            for index, bit in enumerate(self._ports[name]["bits"]):
-                self._nets[bit] = value >> index & 1
-        self._settle()
-
-    def get(self, name):
-        return sum(self._net(bit) << i for i, bit in enumerate(self._ports[name]["bits"]))
-
-    def tick(self):
-        """One rising edge of every clock."""
-        upcoming = {}
-        for name, cell in self._cells.items():
-            if cell["type"] in CLOCKED:
-                upcoming[name] = CLOCKED[cell["type"]](_Pins(self, cell), self._state.get(name))
-        self._state = upcoming
-        self._settle()
-
-    def _net(self, bit):
-        return self._nets.get(bit, 0)
-
-    def _settle(self):
-        changed = True
-        while changed:
-            changed = False
-            for name, cell in self._cells.items():
-                pins = _Pins(self, cell)
-                for port, value in DRIVES[cell["type"]](pins, self._state.get(name)).items():
-                    for bit in cell["connections"].get(port, []):
-                        changed |= self._net(bit) != value
-                        self._nets[bit] = value
+HARNESS = Path(__file__).with_name("steps.cpp")
 
 
-class _Pins:
-    """A cell's inputs and parameters."""
+class Steps(wiring.Component):
+    """A component whose inputs are one input and whose outputs are one output."""
 
-    def __init__(self, netlist, cell):
-        self._netlist, self._cell = netlist, cell
+    def __init__(self, design):
+        self._design = design
+        self._inputs = dict(self._ports(In))
+        self._outputs = dict(self._ports(Out))
+        bits = [sum(map(len, ports.values())) for ports in (self._inputs, self._outputs)]
+        super().__init__({"i": In(bits[0]), "o": Out(bits[1])})
 
-    def __getitem__(self, port):
-        bits = self._cell["connections"].get(port) or ["0"]
-        return self._netlist._net(bits[0])
+    def _ports(self, flow):
+        for path, member, value in self._design.signature.flatten(self._design):
+            if member.flow == flow:
+                yield ".".join(map(str, path)), Value.cast(value)
 
-    def bus(self, prefix, low, high):
-        return sum(self[f"{prefix}{i}"] << (i - low) for i in range(low, high))
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.design = self._design
+        m.d.comb += [
+            Cat(*self._inputs.values()).eq(self.i),
+            self.o.eq(Cat(*self._outputs.values())),
+        ]
+        return m
 
-    def parameter(self, name, default=0):
-        return number(self._cell["parameters"].get(name, default))
+    def packed(self, values):
+        """One number for inputs by their names; those not named are zero."""
+        number, offset = 0, 0
+        for name, port in self._inputs.items():
+            number |= (values.pop(name, 0) & (1 << len(port)) - 1) << offset
+            offset += len(port)
+        if values:
+            raise ValueError(f"no such inputs: {', '.join(values)}; give {[*self._inputs]}")
+        return number
 
-    def uses(self, name):
-        return self.parameter(name, "NONE") != "NONE"
-
-
-def _lut(pins, _):
-    return {"Z": pins.parameter("INIT") >> sum(pins[p] << i for i, p in enumerate("ABCD")) & 1}
-
-
-def _flip_flop(pins, q):
-    enable = {"1": 1, "0": 0, "INV": 1 - pins["CE"]}.get(
-        str(pins.parameter("CEMUX", "CE")).strip(), pins["CE"]
-    )
-    if pins["LSR"]:
-        return int(pins.parameter("REGSET") == "SET")
-    return pins["DI"] if enable else q or 0
-
-
-def _multiplier(pins, state):
-    """Operands and product as registers would take them, whether there are registers or not."""
-    return pins.bus("A", 0, 18), pins.bus("B", 0, 18), _product(pins, state)
-
-
-def _product(pins, state):
-    a, b, _ = state or NOTHING
-    a = a if pins.uses("REG_INPUTA_CLK") else pins.bus("A", 0, 18)
-    b = b if pins.uses("REG_INPUTB_CLK") else pins.bus("B", 0, 18)
-    a = signed(a, 18) if pins["SIGNEDA"] else a
-    b = signed(b, 18) if pins["SIGNEDB"] else b
-    return a * b % (1 << 36)
+    def unpacked(self, number):
+        """Outputs by their names."""
+        values, offset = {}, 0
+        for name, port in self._outputs.items():
+            values[name] = number >> offset & (1 << len(port)) - 1
+            offset += len(port)
+        return values
 
 
-def _product_out(pins, state):
-    product = (state or NOTHING)[2] if pins.uses("REG_OUTPUT_CLK") else _product(pins, state)
-    return {f"P{i}": product >> i & 1 for i in range(36)}
+def simulated(wrapped, steps):
+    """Outputs before every clock edge, by Amaranth's simulator."""
+    seen = []
+
+    async def bench(ctx):
+        for step in steps:
+            ctx.set(wrapped.i, wrapped.packed(dict(step)))
+            seen.append(wrapped.unpacked(ctx.get(wrapped.o)))
+            await ctx.tick()
+
+    simulator = Simulator(wrapped)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return seen
 
 
-def _memory(pins, state):
-    """Two ports of 18 bits: words, what was read last, and that once more, a cycle later."""
-    words, latch, _ = state or ({}, {}, {})
-    following, reads = dict(words), dict(latch)
-    for port in "AB":
-        if pins.parameter(f"DATA_WIDTH_{port}") != 18:
-            raise ValueError("only ports of 18 bits are modelled")
-        if not pins[f"CE{port}"]:
-            continue
-        address = pins.bus(f"AD{port}", 4, 14)
-        reads[port] = words.get(address, 0)
-        if pins[f"WE{port}"]:
-            mask = 0x1FF * pins[f"AD{port}0"] | 0x3FE00 * pins[f"AD{port}1"]
-            data = pins.bus(f"DI{port}", 0, 18)
-            following[address] = words.get(address, 0) & ~mask | data & mask
-    return following, reads, latch
+def synthesised(wrapped, family, **options):
+    """The netlist of a component in its wrapper."""
+    return verilog_netlist(wrapped, family, name="steps", **options)
 
 
-def _memory_out(pins, state):
-    _, latch, registered = state or ({}, {}, {})
-    driven = {}
-    for port in "AB":
-        word = registered if pins.parameter(f"REGMODE_{port}", "NOREG") == "OUTREG" else latch
-        driven |= {f"DO{port}{i}": word.get(port, 0) >> i & 1 for i in range(18)}
-    return driven
+def stepped(wrapped, family, netlist, steps):
+    """Outputs before every clock edge, by the netlist with models of its cells."""
+    build = netlist_build(netlist, family, top="steps", harness=HARNESS, optimise="-O0")
+    library = ctypes.CDLL(str(shared_library(build, "steps")))
+    # A port of up to 64 bits is a power of two of bytes, a wider one has words of four.
+    sizes = [_bytes(len(port)) for port in (wrapped.i, wrapped.o)]
+    given = b"".join(wrapped.packed(dict(step)).to_bytes(sizes[0], "little") for step in steps)
+    found = np.zeros((len(steps), sizes[1]), dtype=np.uint8)
+    library.steps.argtypes = [ctypes.c_char_p, ctypes.c_void_p, *[ctypes.c_uint64] * 3]
+    library.steps(given, found.ctypes.data, len(steps), *sizes)
+    return [wrapped.unpacked(int.from_bytes(row.tobytes(), "little")) for row in found]
 
 
-CLOCKED = {"TRELLIS_FF": _flip_flop, "MULT18X18D": _multiplier, "DP16KD": _memory}
-DRIVES = {
-    "LUT4": _lut,
-    "PFUMX": lambda pins, _: {"Z": pins["ALUT"] if pins["C0"] else pins["BLUT"]},
-    "TRELLIS_FF": lambda pins, q: {"Q": q or 0},
-    "MULT18X18D": _product_out,
-    "DP16KD": _memory_out,
-}
+def _bytes(bits):
+    return next((size for size in (1, 2, 4, 8) if bits <= 8 * size), (bits + 31) // 32 * 4)

@@ -8,13 +8,17 @@ from amaranth.sim import Simulator
 
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
+from gcnloom_hw.memory.tiered import TieredMemory
 
 PINS = ("clk_en", "cs", "ras", "cas", "we", "ba", "a", "dqm", "dq_o", "dq_oe")
 
 
 @dataclass
 class Traffic:
-    """A run: requests in, answers compared with a plain memory as they come."""
+    """A run: requests in, answers compared with a plain memory as they come.
+
+    With `near_words` so many lie in block RAM in front of the controller.
+    """
 
     config: SdramConfig
     chip: object
@@ -22,6 +26,7 @@ class Traffic:
     writes: list
     stalls: object = None
     limit: int = 200_000
+    near_words: int = 0
     memory: dict = field(default_factory=dict)
     expected: deque = field(default_factory=deque)
     asked: list = field(default_factory=list)
@@ -36,12 +41,16 @@ class Traffic:
 
     def run(self):
         """Simulate until all is answered; return the clocks from the first request accepted."""
-        controller = SdramController(self.config)
-        simulator = Simulator(controller)
+        memory = controller = SdramController(self.config)
+        if self.near_words:
+            memory = TieredMemory(
+                memory_bytes=self.config.memory_bytes, near_words=self.near_words, far=controller
+            )
+        simulator = Simulator(memory)
         simulator.add_clock(1e-6)
 
         async def bench(ctx):
-            await self.bench(ctx, controller)
+            await self.bench(ctx, memory, controller)
 
         simulator.add_testbench(bench)
         simulator.run()
@@ -51,8 +60,8 @@ class Traffic:
     def stalled(self):
         return self.stalls is not None and self.stalls.random() < 0.4
 
-    async def bench(self, ctx, controller):
-        addresses, writes, answers = controller.addresses, controller.writes, controller.answers
+    async def bench(self, ctx, memory, controller):
+        addresses, writes, answers = memory.addresses, memory.writes, memory.answers
         reads, stores = deque(self.reads), deque(self.writes)
         total = len(reads)
         pins = [getattr(controller.pins, name) for name in PINS]

@@ -33,6 +33,15 @@ CONFIGS = {
         mask_depth=MASKS,
         master_width=24,
     ),
+    "sliced": AcceleratorConfig(
+        pes=1, lanes=4, rows=4, columns=4, mask_depth=MASKS, master_width=16, epilogue_lanes=1
+    ),
+    "thirds": AcceleratorConfig(
+        pes=1, lanes=6, rows=6, columns=6, mask_depth=MASKS, epilogue_lanes=2
+    ),
+    "halves": AcceleratorConfig(
+        pes=1, lanes=16, rows=4, columns=16, mask_depth=MASKS, epilogue_lanes=8
+    ),
     "twelve": AcceleratorConfig(pes=1, lanes=12, rows=12, columns=12, mask_depth=MASKS),
 }
 

@@ -83,9 +83,9 @@ def weighted(config, beat, pe, weight):
     width = config.operand_width
     plain = beat >> (config.edge_bits - width) * pe
     place = config.edge_bits - width - 2
-    flags = plain >> place & 3
-    kept = plain % (1 << place) | weight % (1 << width) << place
-    return kept | flags << place + width
+    first, valid = plain >> place & 1, plain >> place + 1 & 1
+    kept = plain % (1 << place) | (weight % (1 << width) << place if valid else 0)
+    return kept | (first | (first | valid) << 1) << place + width
 
 
 def expected(config, memory, commands):

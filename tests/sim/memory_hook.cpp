@@ -15,7 +15,8 @@ extern "C" void serve(const gcnloom::MemoryNumbers* numbers, uint32_t word_bytes
     for (uint64_t now = 0; next[0] < end[0] || next[1] < end[1]; ++now) {
         const bool read = next[0] < end[0] && asked[next[0]] <= now;
         const bool write = next[1] < end[1] && asked[next[1]] <= now;
-        const auto ready = timing.ready(now, read, write);
+        const auto ready = timing.ready(now, read, read ? address[next[0]] : 0, write,
+                                        write ? address[next[1]] : 0);
         for (int way = 1; way >= 0; --way) {
             if (!(way ? write && ready.write : read && ready.read)) continue;
             accepted[next[way]] = now;

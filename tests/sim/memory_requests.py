@@ -5,9 +5,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from gcnloom_sim.memory import Dram
+from gcnloom_sim.memory import Bus, Dram, Tiered
 
-__all__ = ["random_dram", "random_requests"]
+__all__ = ["random_bus", "random_dram", "random_requests", "random_tiers"]
 
 
 def random_dram(rng):
@@ -31,6 +31,18 @@ def random_dram(rng):
             "refresh_interval": int(rng.integers(60, 400)),
         }
     )
+
+
+def random_bus(rng):
+    """Any width, any latency."""
+    return Bus(bytes_per_cycle=int(rng.integers(1, 100)), latency=int(rng.integers(1, 50)))
+
+
+def random_tiers(rng):
+    """Most of the places that are asked for in block RAM, behind which others are slow."""
+    slow = Bus(bytes_per_cycle=int(rng.integers(1, 4)), latency=int(rng.integers(1, 50)))
+    far = random_dram(rng) if rng.random() < 0.5 else slow
+    return Tiered(near_kilobytes=int(rng.integers(3, 8)), far=far)
 
 
 def random_requests(rng, word_bytes, count):

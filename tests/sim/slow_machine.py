@@ -92,8 +92,9 @@ class SlowMachine:
                 plain = Word("plain edge", fields)
                 for pe in range(config.pes):
                     edge = unpack(plain, beat >> pe * plain.width)
-                    weight = signed(c["weight"], config.operand_width)
-                    self.edges[row, pe] = edge | {"weight": weight}
+                    weight = signed(c["weight"], config.operand_width) if edge["valid"] else 0
+                    there = edge["valid"] | edge["first"]
+                    self.edges[row, pe] = edge | {"weight": weight, "valid": there}
             else:
                 for lane in range(config.lanes):
                     raw = self.integer(at + lane * config.operand_bytes, config.operand_bytes)

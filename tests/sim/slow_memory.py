@@ -2,11 +2,12 @@
 """Memory models clock by clock: what a controller may do in a clock, and what it then does."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from gcnloom_sim.memory import QUEUE, Dram
+from gcnloom_hw.memory.tiered import TieredMemory
+from gcnloom_sim.memory import QUEUE, Bus, Dram, Tiered
 
-__all__ = ["SlowBus", "SlowDram", "serve"]
+__all__ = ["serve", "slow"]
 
 
 @dataclass(kw_only=True)
@@ -21,13 +22,34 @@ class Request:
     bytes: int = 0
 
 
-class SlowBus:
-    """Moves bytes of the oldest request, then of the next, so many a clock."""
+class SlowMemory:
+    """Holds a few requests, which leave in their order."""
 
     def __init__(self, model, word_bytes):
         self.model, self.word_bytes = model, word_bytes
-        self.queue = deque()
-        self.last = False
+        self.queue, self.held = deque(), []
+        self.last, self.streak = False, 0
+
+    def accepts(self, clock, asks):
+        """Whether a read and a write are accepted, of which some ask."""
+        self.held = [each for each in self.held if each.left < 0 or each.left >= clock]
+        room = QUEUE - len(self.held)
+        asks = [each is not None for each in asks]
+        if not room:
+            return False, False
+        return self.choose(room) if all(asks) else asks
+
+    def take(self, request, clock):
+        """Accept a request."""
+        request.accepted = clock
+        self.held.append(request)
+        self.queue.append(request)
+        self.streak = self.streak + 1 if self.last == request.write else 1
+        self.last = request.write
+
+
+class SlowBus(SlowMemory):
+    """Moves bytes of the oldest request, then of the next, so many a clock."""
 
     def choose(self, room):
         """Whether a read and a write that both ask are accepted."""
@@ -59,19 +81,14 @@ class Bank:
     written: int = -(10**9)
 
 
-@dataclass
-class SlowDram:
+class SlowDram(SlowMemory):
     """Issues a command in a clock if every rule of the data sheet allows it."""
 
-    model: Dram
-    word_bytes: int
-    queue: deque = field(default_factory=deque)
-    last: bool = False
-
-    def __post_init__(self):
+    def __init__(self, model, word_bytes):
+        super().__init__(model, word_bytes)
         self.banks = [Bank() for _ in range(self.model.banks)]
         self.serving = None
-        self.bursts = self.streak = 0
+        self.bursts = 0
         self.refreshing = False
         self.due = self.model.refresh_interval
         self.resting = 0
@@ -162,6 +179,56 @@ class SlowDram:
             self.serving = None
 
 
+class SlowTiers:
+    """Hands out the oldest answer once it is there, wherever it comes from, one a clock."""
+
+    def __init__(self, model, word_bytes):
+        self.far = slow(model.far, word_bytes)
+        self.near_words = model.near_kilobytes * 1024 // word_bytes
+        self.order = deque()
+
+    def near(self, address):
+        return address is not None and address < self.near_words
+
+    def accepts(self, clock, asks):
+        """Whether a read and a write are accepted, of which some ask."""
+        accepted = list(self.far.accepts(clock, [None if self.near(at) else at for at in asks]))
+        waiting = sum(near for _, near in self.order)
+        for way, free in enumerate((waiting < TieredMemory.near_reads, True)):
+            if self.near(asks[way]):
+                accepted[way] = free
+        return accepted
+
+    def take(self, request, clock):
+        """Let a tier accept a request, or be done with it."""
+        near = self.near(request.address)
+        inner = Request(address=request.address, write=request.write)
+        request.accepted = clock
+        if near:
+            inner.due = clock + TieredMemory.latency
+        else:
+            self.far.take(inner, clock)
+        if request.write:
+            request.due = clock
+        else:
+            self.order.append(((request, inner), near))
+
+    def step(self, clock):
+        """Move what the far tier moves; answer."""
+        self.far.step(clock)
+        if self.order:
+            request, inner = self.order[0][0]
+            if 0 <= inner.due <= clock:
+                request.due = clock
+                self.order.popleft()
+
+
+def slow(model, word_bytes):
+    """Build the reference of a model."""
+    kinds = {Bus: SlowBus, Dram: SlowDram, Tiered: SlowTiers}
+    return kinds[type(model)](model, word_bytes)
+
+
 def serve(memory, reads, writes):
     """Serve streams of (asked, address); return the requests."""
     streams = [
@@ -170,22 +237,15 @@ def serve(memory, reads, writes):
     ]
     waiting = [deque(stream) for stream in streams]
     every = [request for stream in streams for _, request in stream]
-    held = []
     clock = 0
     while any(request.due < 0 for request in every):
-        held = [request for request in held if request.left < 0 or request.left >= clock]
-        room = QUEUE - len(held)
-        asks = [bool(stream) and stream[0][0] <= clock for stream in waiting]
-        accepts = memory.choose(room) if all(asks) else asks
+        asks = [
+            stream[0][1].address if stream and stream[0][0] <= clock else None for stream in waiting
+        ]
+        accepts = memory.accepts(clock, asks)
         for way in (1, 0):
-            if room and asks[way] and accepts[way]:
-                request = waiting[way].popleft()[1]
-                request.accepted = clock
-                held.append(request)
-                memory.queue.append(request)
-                if isinstance(memory, SlowDram):
-                    memory.streak = memory.streak + 1 if memory.last == request.write else 1
-                memory.last = request.write
+            if asks[way] is not None and accepts[way]:
+                memory.take(waiting[way].popleft()[1], clock)
         memory.step(clock)
         clock += 1
     return every

@@ -207,7 +207,14 @@ def test_every_row_is_complete(capsys):
 
 @pytest.mark.parametrize(
     ("memory", "cycles"),
-    [("ideal", 100), ("ideal/50", 100), ("8", 250), ("64", 100), ("sdram16", 1000)],
+    [
+        ("ideal", 100),
+        ("ideal/50", 100),
+        ("8", 250),
+        ("64", 100),
+        ("sdram16", 1000),
+        ("sdram16+8K", 100),
+    ],
 )
 def test_the_roof_is_the_busier_way_or_what_both_share(memory, cycles):
     assert port_cycles(1_600, 400, 16, memory) == cycles

@@ -14,11 +14,11 @@ from gcnloom.training.engine import Engine
 from gcnloom_sim.cycles import predict
 from gcnloom_sim.cycles.cases import cases
 from gcnloom_sim.cycles.memory import clock
-from gcnloom_sim.memory import DRAMS, Bus, Dram
-from tests.sim.memory_requests import random_dram, random_requests
-from tests.sim.slow_memory import SlowBus, SlowDram, serve
+from gcnloom_sim.memory import DRAMS
+from tests.sim.memory_requests import random_bus, random_dram, random_requests, random_tiers
+from tests.sim.slow_memory import serve, slow
 
-MODELS = ("8/20", "2/30", "sdram16", "ddr3-16")
+MODELS = ("8/20", "2/30", "sdram16", "ddr3-16", "sdram16+4K")
 TOLERANCE = 0.03
 
 
@@ -27,10 +27,10 @@ def predicted(model, word_bytes, reads, writes):
     memory, waiting = clock(model, word_bytes), [deque(reads), deque(writes)]
     done, now = [[], []], 0
     while any(waiting):
-        asks = [bool(stream) and stream[0][0] <= now for stream in waiting]
+        asks = [stream[0][1] if stream and stream[0][0] <= now else None for stream in waiting]
         accepts = memory.ready(now, read=asks[0], write=asks[1])
         for way in (1, 0):
-            if asks[way] and accepts[way]:
+            if asks[way] is not None and accepts[way]:
                 address = waiting[way].popleft()[1]
                 done[way].append((now, memory.accept(now, address, write=bool(way))))
         now += 1
@@ -42,11 +42,14 @@ def test_the_cycle_models_memory_is_that_of_the_clock_by_clock_reference(seed):
     rng = np.random.default_rng(1000 + seed)
     word_bytes = int(rng.choice([4, 16, 64, 256]))
     reads, writes = (random_requests(rng, word_bytes, 150) for _ in range(2))
-    bus = Bus(bytes_per_cycle=int(rng.integers(1, 100)), latency=int(rng.integers(1, 50)))
-    for model in (*DRAMS.values(), random_dram(rng), bus):
-        slow = (SlowDram if isinstance(model, Dram) else SlowBus)(model, word_bytes)
-        expected = [(request.accepted, request.due) for request in serve(slow, reads, writes)]
-        assert predicted(model, word_bytes, reads, writes) == expected, (model, word_bytes)
+    for model in (*DRAMS.values(), random_dram(rng), random_bus(rng), random_tiers(rng)):
+        served = serve(slow(model, word_bytes), reads, writes)
+        expected = [(request.accepted, request.due) for request in served if not request.write]
+        found = predicted(model, word_bytes, reads, writes)
+        assert found[: len(reads)] == expected, (model, word_bytes)
+        assert [accepted for accepted, _ in found[len(reads) :]] == [
+            request.accepted for request in served if request.write
+        ], (model, word_bytes)
 
 
 @pytest.mark.sim

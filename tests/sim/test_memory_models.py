@@ -14,18 +14,18 @@ from gcnloom.errors import ConfigError
 from gcnloom.graphs import datasets
 from gcnloom.programs.program import Program
 from gcnloom_sim import memory as models
-from gcnloom_sim.memory import DRAMS, IDEAL, Bus, memory_model, numbers
+from gcnloom_sim.memory import DRAMS, IDEAL, Bus, Tiered, memory_model, numbers
 from gcnloom_sim.random_programs import random_program
 from gcnloom_spec.commands import Load
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
-from tests.sim.memory_requests import random_dram, random_requests
-from tests.sim.slow_memory import SlowBus, SlowDram, serve
+from tests.sim.memory_requests import random_bus, random_dram, random_requests, random_tiers
+from tests.sim.slow_memory import serve, slow
 from tests.system.random_runs import opened, outcome
 from tests.system.training import train
 
 SDRAM, DDR3 = DRAMS["sdram16"], DRAMS["ddr3-16"]
-MODELS = ("ideal", "8/20", "2/30", "sdram16", "ddr3-16")
+MODELS = ("ideal", "8/20", "2/30", "sdram16", "ddr3-16", "sdram16+1K")
 U64 = ctypes.c_uint64
 
 
@@ -38,6 +38,8 @@ U64 = ctypes.c_uint64
         ("128/1", Bus(bytes_per_cycle=128, latency=1)),
         ("sdram16", SDRAM),
         ("ddr3-16", DDR3),
+        ("sdram16+128K", Tiered(near_kilobytes=128, far=SDRAM)),
+        ("4/30+1K", Tiered(near_kilobytes=1, far=Bus(bytes_per_cycle=4, latency=30))),
     ],
 )
 def test_a_model_is_read_from_text_and_printed_so_that_it_is_read_again(text, model):
@@ -47,8 +49,12 @@ def test_a_model_is_read_from_text_and_printed_so_that_it_is_read_again(text, mo
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fast", "0", "16/0", "-1", "16/", "/8", "1.5", "ideal/x", "sdram16/8", "99999"]
-)
+    "text",
+    [
+        "", "fast", "0", "16/0", "-1", "16/", "/8", "1.5", "ideal/x", "sdram16/8", "99999",
+        "sdram16+", "sdram16+0K", "sdram16+12", "sdram16+99999K", "ideal+8K", "8+8K+8K", "+8K",
+    ],
+)  # fmt: skip
 def test_what_is_no_model_is_refused_with_a_remedy(text):
     with pytest.raises(ConfigError, match="; try"):
         memory_model(text)
@@ -56,8 +62,10 @@ def test_what_is_no_model_is_refused_with_a_remedy(text):
 
 def test_a_latency_goes_with_a_bus_only():
     assert memory_model("16/20", 3) == Bus(bytes_per_cycle=16, latency=3)
-    with pytest.raises(ConfigError, match="latency=3 is given with sdram16"):
-        memory_model("sdram16", 3)
+    assert memory_model("16/20+8K", 3) == memory_model("16/3+8K")
+    for text in ("sdram16", "sdram16+8K"):
+        with pytest.raises(ConfigError, match="latency=3 is given with sdram16"):
+            memory_model(text, 3)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +118,13 @@ def test_requests_take_as_long_as_clock_by_clock(compiled, seed):
     rng = np.random.default_rng(seed)
     word_bytes = int(rng.choice([4, 16, 64, 256]))
     reads, writes = (random_requests(rng, word_bytes, 150) for _ in range(2))
-    bus = Bus(bytes_per_cycle=int(rng.integers(1, 100)), latency=int(rng.integers(1, 50)))
-    for model in (SDRAM, DDR3, random_dram(rng), bus):
-        slow = (SlowBus if isinstance(model, Bus) else SlowDram)(model, word_bytes)
-        expected = [(request.accepted, request.due) for request in serve(slow, reads, writes)]
-        assert fast(compiled, model, word_bytes, reads, writes) == expected, (model, word_bytes)
+    for model in (SDRAM, DDR3, random_dram(rng), random_bus(rng), random_tiers(rng)):
+        served = serve(slow(model, word_bytes), reads, writes)
+        found = fast(compiled, model, word_bytes, reads, writes)
+        accepted = [request.accepted for request in served]
+        assert [at for at, _ in found] == accepted, (model, word_bytes)
+        answered = [request.due for request in served if not request.write]
+        assert [due for _, due in found[: len(reads)]] == answered, (model, word_bytes)
 
 
 def reads_of(compiled, model, addresses, word_bytes=16):

@@ -13,7 +13,7 @@ from gcnloom import doctor
 from gcnloom_spec.toolchain import YOSYS, ToolError
 
 EXPECTED = {
-    *("python", "numpy", "scipy", "scikit-learn", "pymetis", "amaranth", "cocotb"),
+    *("python", "numpy", "scipy", "scikit-learn", "pymetis", "pyserial", "amaranth", "cocotb"),
     *("verilator", "g++", "make", "perl", "yosys", "nextpnr-ecp5"),
 }
 

@@ -71,3 +71,16 @@ def test_allocator_says_what_is_needed_and_what_is_free():
     assert e.value.remedy == "a device with more memory or a smaller graph"
     with pytest.raises(DataError, match="'a' is already allocated"):
         allocator.allocate("a", 1)
+
+
+def test_the_last_regions_can_be_put_in_another_order():
+    allocator = Allocator(words=20, memory_bytes=16)
+    for name, words in (("kept", 2), ("a", 4), ("b", 3), ("none", 0)):
+        allocator.allocate(name, words)
+    allocator.arrange(["b", "none", "a"])
+    assert allocator.regions == {
+        "kept": range(2), "b": range(2, 5), "none": range(5, 5), "a": range(5, 9)
+    }  # fmt: skip
+    assert allocator.allocate("c", 1) == 9
+    with pytest.raises(DataError, match="2 regions of 5 words are not the last ones"):
+        allocator.arrange(["kept", "b"])

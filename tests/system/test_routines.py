@@ -10,6 +10,7 @@ from gcnloom.device import open as open_device
 from gcnloom.errors import DeviceError, ProgramError
 from gcnloom.programs.program import Program
 from gcnloom.programs.routine import Part, Routine
+from gcnloom.transport import registers
 from gcnloom_sim import rtl
 from gcnloom_spec.commands import Load, Repeat, Scale
 from gcnloom_spec.config import AcceleratorConfig
@@ -97,7 +98,7 @@ def scale(exponent, **tokens):
 
 def test_the_watchdog_ends_a_run_in_which_nothing_moves(device, monkeypatch):
     """It waits in a loop's second program; the scales outlive the abandoned run."""
-    monkeypatch.setattr(rtl, "CHUNK", 5000)
+    monkeypatch.setattr(registers, "WATCHDOG", 5000)
     parts = [Part(program=of(scale(-5))), Part(program=of(scale(9, waits=1 << Unit.LOAD)))]
     with pytest.raises(DeviceError, match=r"hangs after \d{4,5} cycles and \d .*update_wait_load"):
         device.run(Routine(parts=parts, config=SMALLEST))
@@ -108,7 +109,7 @@ def test_the_watchdog_ends_a_run_in_which_nothing_moves(device, monkeypatch):
 
 
 def test_a_long_run_in_which_something_moves_is_not_ended(device, monkeypatch):
-    monkeypatch.setattr(rtl, "CHUNK", 600)
+    monkeypatch.setattr(registers, "WATCHDOG", 600)
     part = Part(program=of(*[scale(1)] * 3), repeat=Repeat(passes=60, loop=0, advance=1))
     result = device.run(Routine(parts=[part], config=SMALLEST), step=40)
     assert result.ended.step == 100

@@ -146,7 +146,12 @@ def test_an_address_of_one_program_is_not_held_against_the_next_after_a_hang(dev
 def test_an_interrupted_run_leaves_no_answers_to_the_next(monkeypatch, cycles):
     """Reads are in flight when the run is abandoned; what comes back is not the next program."""
 
-    def interrupt(transport, name):
+    goes_on, interrupted = rtl.RtlBus.goes_on, []
+
+    def interrupt(bus, *, watched):
+        if interrupted:
+            return goes_on(bus, watched=watched)
+        interrupted.append(goes_on(bus, watched=True))
         raise KeyboardInterrupt
 
     memory, program = random_program(SMALLEST, np.random.default_rng(2), commands=100)
@@ -154,9 +159,10 @@ def test_an_interrupted_run_leaves_no_answers_to_the_next(monkeypatch, cycles):
         device.memory.allocate("data", MEMORY_BYTES // SMALLEST.memory_bytes)
         device.write_bytes(0, memory)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(rtl, "CHUNK", cycles)
-            patch.setattr(rtl.RtlTransport, "_counter", interrupt)
+            patch.setattr(rtl, "WATCHED", cycles)
+            patch.setattr(rtl.RtlBus, "goes_on", interrupt)
             device.run(program)
+        assert interrupted == [1]
         assert works(device)
 
 

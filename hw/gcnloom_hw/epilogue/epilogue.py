@@ -4,7 +4,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,6 +16,7 @@ from gcnloom_hw.epilogue.sequence import Sequence, shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import EMISSION, Unit
 from gcnloom_spec.registers import STATISTICS
@@ -38,18 +39,18 @@ TAG = data.StructLayout(
         "tensor": EMISSION["tensor"],
     }
 )
-"""What travels beside a vector."""
+"""What travels beside a slice of a vector; `last` and `signals` beside the last of a command."""
 
 
-def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
-    """Shape of a vector on its way to the store or update unit, a memory or both.
+def epilogue_output(config: AcceleratorConfig, lanes: int | None = None) -> data.StructLayout:
+    """Shape of a vector, or a slice of `lanes`, on its way to store, update unit or memories.
 
     `data` holds operands, sign-extended, or sums if `raw`. A beat without `emit` only carries
     `last` and `signals`; `signals` is zero without `last`.
     """
     return data.StructLayout(
         {
-            "data": Shapes(config).sums,
+            "data": data.ArrayLayout(signed(config.sum_width), lanes or config.lanes),
             "emit": 1,
             "raw": 1,
             "store": 1,
@@ -66,11 +67,11 @@ def epilogue_output(config: AcceleratorConfig) -> data.StructLayout:
 class Epilogue(wiring.Component):
     """Apply each command's emission to its sums, as ``gcnloom_spec.commands.Emission`` defines.
 
-    Accepts one vector a cycle within an emission, three cycles of rest between two; an emission
-    with random bytes starts at most 24 cycles after it is accepted, and takes two cycles a vector
-    if it has both dropout and stochastic rounding. Vectors leave in order, `latency` cycles after
-    they are taken at the earliest. Results saturate. In a compact accelerator everything stops
-    while a vector waits to leave.
+    Accepts one vector a cycle within an emission, or one every ``epilogue_slices`` cycles where the
+    configuration has it work on slices; three cycles of rest between two emissions. An emission
+    with random bytes starts at most 24 cycles after it is accepted, and takes twice as long if it
+    has both dropout and stochastic rounding. Vectors leave in order, :attr:`latency` cycles after
+    they are taken at the earliest, and as many more as they have slices but one. Sums saturate.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class Epilogue(wiring.Component):
     emissions : In(stream.Signature(Shapes.emission))
     sums : In(stream.Signature(Shapes.engine_sums))
     mask_writes : In(stream.Signature(Shapes.mask_write))
-        Always taken; visible two cycles later. Only if there is a mask memory.
+        Always taken; visible two cycles later.
     vectors : Out(stream.Signature(epilogue_output(config)))
     seed, step : In(32)
         Constant while emissions are inside.
@@ -95,8 +96,8 @@ class Epilogue(wiring.Component):
         A new shift of a tensor's scale.
     envelope : Out(sum_width)
     saturations : Out(32)
-    saturated : Out(range(lanes + 1))
-        Lanes clipped in this cycle's vector.
+    saturated : Out(range(epilogue_width + 1))
+        Lanes clipped in this cycle's slice.
     idle : Out(1)
         Nothing is inside: no emission, no vector, no statistics still to be merged.
     """
@@ -106,19 +107,17 @@ class Epilogue(wiring.Component):
 
     emissions: stream.Interface
     sums: stream.Interface
+    mask_writes: stream.Interface
     vectors: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         shapes = Shapes(config)
-        masks = (
-            {"mask_writes": In(stream.Signature(shapes.mask_write))} if config.mask_depth else {}
-        )
         super().__init__(
             {
                 "emissions": In(stream.Signature(shapes.emission)),
                 "sums": In(stream.Signature(shapes.engine_sums)),
-                **masks,
+                "mask_writes": In(stream.Signature(shapes.mask_write)),
                 "vectors": Out(stream.Signature(epilogue_output(config))),
                 "seed": In(32),
                 "step": In(32),
@@ -128,34 +127,50 @@ class Epilogue(wiring.Component):
                 "shift": In(shift_write()),
                 "envelope": Out(config.sum_width),
                 "saturations": Out(SATURATION_BITS),
-                "saturated": Out(range(config.lanes + 1)),
+                "saturated": Out(range(config.epilogue_width + 1)),
                 "idle": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        sequence, gate, statistics, stages = self._begin(m)
+        m.submodules.sequence = sequence = Sequence(self.config)
+        m.submodules.gate = gate = Gate(self.config)
+        m.submodules.statistics = statistics = Statistics(
+            self.config, most=self.config.epilogue_width
+        )
         depth = max(self.config.fabric_depth, self.pipeline + 4)
-        output = epilogue_output(self.config)
+        output = epilogue_output(self.config, self.config.epilogue_width)
         # All but the data decides where a vector goes, through the router and back to here.
         registered = output.size - output["data"].width
         m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
         wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
-        wiring.connect(m, outer=wiring.flipped(self.vectors), inner=queue.o)
+        wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
+        self._regroup(m, queue.o)
+        present = count_slices(m, self.config.epilogue_slices, sequence.issue)
+        vector_last = present[-1]
+
         if not self.config.without_draws:
             self._draw(m, sequence, gate)
         m.d.comb += [
+            sequence.hold.eq(self.clear | statistics.clearing),
+            sequence.shift.eq(self.shift),
+            statistics.forget.eq(self.forget),
+            sequence.sums_valid.eq(self.sums.valid),
+            sequence.sums_last.eq(self.sums.payload.last),
+            sequence.vector_last.eq(vector_last),
             sequence.available.eq(queue.available),
-            self.sums.ready.eq(sequence.issue),
+            self.sums.ready.eq(sequence.issue & vector_last),
             queue.take.eq(sequence.issue),
         ]
-        taken = stages[-1]
-        tags = delay_line(m, self._tag(m, sequence.active), self.pipeline, name="tag")
+        self._gate(m, sequence.active, present, gate)
+
+        taken = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)[-1]
+        tags = delay_line(m, self._tag(m, sequence.active, vector_last), self.pipeline, name="tag")
         gated_tag, tag = tags[gate.latency], tags[-1]
         clipped = self._requantise(m, gate, gated_tag, queue.i.payload.data)
         self._hand_on(m, taken, tag, queue.i)
-        self._count(m, gate, clipped & taken.replicate(self.config.lanes), statistics)
+        self._count(m, gate, clipped & taken.replicate(len(clipped)), statistics)
         m.d.comb += [
             statistics.valid.eq(delay_line(m, taken, 1, name="counted", reset_less=False)[-1]),
             statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
@@ -164,24 +179,6 @@ class Epilogue(wiring.Component):
 
         m.d.comb += self.idle.eq(~sequence.busy & queue.empty & ~statistics.busy)
         return m
-
-    def _begin(self, m):
-        """Add what is in front of the requantisers; also say for how long a vector has been in."""
-        m.submodules.sequence = sequence = Sequence(self.config)
-        m.submodules.gate = gate = Gate(self.config)
-        m.submodules.statistics = statistics = Statistics(self.config)
-        if self.config.mask_depth:
-            wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
-        m.d.comb += [
-            sequence.hold.eq(self.clear | statistics.clearing),
-            sequence.shift.eq(self.shift),
-            statistics.forget.eq(self.forget),
-            sequence.sums_valid.eq(self.sums.valid),
-            sequence.sums_last.eq(self.sums.payload.last),
-        ]
-        self._gate(m, sequence.active, gate)
-        stages = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)
-        return sequence, gate, statistics, stages
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""
@@ -194,11 +191,33 @@ class Epilogue(wiring.Component):
             gate.randoms.eq(random_bytes.vectors.payload),
         ]
 
-    def _gate(self, m, active, gate):
-        """Hand the vector in turn to the gate."""
-        controls = gate.controls
+    def _regroup(self, m, slices):
+        """Put slices together to vectors, which leave with their last."""
+        part = slices.p.data.as_value()
+        others = self.config.epilogue_slices - 1
+        held = Signal(max(1, others * len(part)), reset_less=True)
+        take = slices.valid & slices.ready
+        last = count_slices(m, self.config.epilogue_slices, take, name="left")[-1]
         m.d.comb += [
-            gate.sums.eq(self.sums.payload.sums),
+            self.vectors.valid.eq(slices.valid & last),
+            slices.ready.eq(self.vectors.ready | ~last),
+            self.vectors.p.data.eq(Cat(held, part) if others else part),
+        ]
+        m.d.comb += [
+            self.vectors.payload[name].eq(slices.payload[name])
+            for name in slices.payload.shape().members
+            if name != "data"
+        ]
+        with m.If(take):
+            m.d.sync += held.eq(Cat(held, part)[len(part) :] if others else 0)
+
+    def _gate(self, m, active, present, gate):
+        """Hand the slice in turn to the gate."""
+        controls = gate.controls
+        sums = self.sums.payload.sums.as_value()
+        m.d.comb += [
+            gate.sums.eq(choose(cut(sums, len(present)), present)),
+            controls.slice.eq(present),
             controls.emit.eq(self.sums.payload.emit),
             controls.mask_address.eq(active.mask_base),
         ]
@@ -206,10 +225,10 @@ class Epilogue(wiring.Component):
             controls[name].eq(active[name]) for name in ("relu", "mask", "dropout", "threshold")
         ]
 
-    def _tag(self, m, active):
-        """Side information of the vector in turn."""
+    def _tag(self, m, active, vector_last):
+        """Side information of the slice in turn."""
         tag = Signal(TAG)
-        last = self.sums.payload.last
+        last = self.sums.payload.last & vector_last
         m.d.comb += [
             tag.emit.eq(self.sums.payload.emit),
             tag.last.eq(last),
@@ -223,18 +242,13 @@ class Epilogue(wiring.Component):
         ]
         return tag
 
-    def _lane(self):
-        config = self.config
-        return Requantise(
-            operand_width=config.operand_width, sum_width=config.sum_width,
-            compact=bool(config.compact),
-        )  # fmt: skip
-
     def _requantise(self, m, gate, tag, results):
         """One requantiser a lane; returns which lanes were clipped."""
-        clipped = Signal(self.config.lanes)
-        for index in range(self.config.lanes):
-            lane = self._lane()
+        clipped = Signal(self.config.epilogue_width)
+        for index in range(self.config.epilogue_width):
+            lane = Requantise(
+                operand_width=self.config.operand_width, sum_width=self.config.sum_width
+            )
             m.submodules[f"lane{index}"] = lane
             m.d.comb += [
                 lane.sum.eq(gate.gated[index]),
@@ -249,7 +263,7 @@ class Epilogue(wiring.Component):
 
     @staticmethod
     def _hand_on(m, taken, tag, vectors):
-        """Put the vector, with what the router needs of its tag, into the queue."""
+        """Put the slice, with what the router needs of its tag, into the queue."""
         m.d.comb += vectors.valid.eq(taken)
         m.d.comb += [
             vectors.payload[name].eq(tag[name])
@@ -261,12 +275,11 @@ class Epilogue(wiring.Component):
         """Fold the gated sums and count the clipped lanes, both ready in the same cycle."""
         width = self.config.sum_width
         folded = Signal(width, reset_less=True)
-        behind = 0 if self.config.compact else self.pipeline - gate.latency
         folds = [total.as_unsigned() ^ total[-1].replicate(width) for total in gate.gated]
         m.d.sync += folded.eq(reduce(or_, folds))
         m.d.sync += self.saturated.eq(sum(clipped))
         m.d.comb += [
-            statistics.envelope.eq(delay_line(m, folded, behind, name="folded")[-1]),
+            statistics.envelope.eq(delay_line(m, folded, Requantise.latency, name="folded")[-1]),
             statistics.saturations.eq(self.saturated),
             statistics.clear.eq(self.clear),
             statistics.statistic.eq(self.statistic),

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.threefry import PAIR, Threefry
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.slices import count_slices
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import EMISSION
 from gcnloom_spec.random import BLOCK_FEATURES, DROPOUT, ROUNDING
@@ -22,9 +23,9 @@ REQUEST = data.StructLayout(
 """Where an emission's elements lie, and how many vectors of them there are."""
 
 
-def random_vector(config: AcceleratorConfig) -> data.StructLayout:
+def random_vector(lanes: int) -> data.StructLayout:
     """Shape of a byte of each purpose for every lane."""
-    octets = data.ArrayLayout(8, config.lanes)
+    octets = data.ArrayLayout(8, lanes)
     return data.StructLayout({"dropout": octets, "rounding": octets})
 
 
@@ -35,13 +36,13 @@ def blocks_for(lanes: int) -> int:
 
 
 class RandomVectors(wiring.Component):
-    """Draw the bytes of a vector for one purpose, a vector a cycle.
+    """Draw the bytes of a vector, or a slice, for one purpose, one a cycle.
 
     They leave :attr:`latency` cycles later; there is no valid bit: the caller counts.
 
     Parameters
     ----------
-    config : AcceleratorConfig
+    lanes : int
 
     Attributes
     ----------
@@ -59,14 +60,14 @@ class RandomVectors(wiring.Component):
     place: data.View
     octets: data.View
 
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self._lanes = config.lanes
+    def __init__(self, lanes: int) -> None:
+        self._lanes = lanes
         super().__init__(
             {
                 "key": In(PAIR),
                 "place": In(REQUEST),
                 "purpose": In(1),
-                "octets": Out(data.ArrayLayout(8, config.lanes)),
+                "octets": Out(data.ArrayLayout(8, lanes)),
             }
         )
 
@@ -103,28 +104,31 @@ class RandomVectors(wiring.Component):
 
 
 class Places(wiring.Component):
-    """Go through the vectors of one request after the other.
+    """Go through the vectors of one request after the other, slice by slice.
 
     Parameters
     ----------
     shape : data.StructLayout
         Of a request: the members of :data:`REQUEST`, and perhaps more.
+    slices, lanes : int
+        Of a vector, and of a slice.
 
     Attributes
     ----------
     requests : In(stream.Signature(shape))
         `vectors` is above zero.
     advance : In(1)
-        The vector that is shown is done with; only while there is one.
+        The slice that is shown is done with; only while there is one.
     valid : Out(1)
     place : Out(shape)
-        Where the vector in turn lies, if `valid`; its `vectors` counts those still to come.
+        Where the slice in turn lies, if `valid`; its `vectors` counts those still to come.
     """
 
     requests: stream.Interface
     place: data.View
 
-    def __init__(self, shape) -> None:
+    def __init__(self, shape, *, slices: int = 1, lanes: int = 0) -> None:
+        self._slices, self._lanes = slices, lanes
         super().__init__(
             {
                 "requests": In(stream.Signature(shape)),
@@ -137,6 +141,7 @@ class Places(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         running, request = Signal(), Signal.like(self.place, name="request", reset_less=True)
+        last = count_slices(m, self._slices, self.advance)[-1]
         m.d.comb += [
             self.requests.ready.eq(~running),
             self.valid.eq(running),
@@ -144,12 +149,15 @@ class Places(wiring.Component):
         ]
         with m.If(~running):
             m.d.sync += [running.eq(self.requests.valid), request.eq(self.requests.payload)]
-        with m.Elif(self.advance):
+        with m.Elif(self.advance & last):
             m.d.sync += [
                 running.eq(request.vectors != 1),
                 request.vectors.eq(request.vectors - 1),
                 request.row.eq(request.row + 1),
+                request.feature.eq(request.feature - (self._slices - 1) * self._lanes),
             ]
+        with m.Elif(self.advance):
+            m.d.sync += request.feature.eq(request.feature + self._lanes)
         return m
 
 
@@ -170,7 +178,7 @@ class RandomBytes(wiring.Component):
         Seed and step; constant from two cycles before a request until its last vector.
     requests : In(stream.Signature(REQUEST))
         `vectors` is above zero.
-    vectors : Out(stream.Signature(random_vector(config)))
+    vectors : Out(stream.Signature(random_vector(config.lanes)))
     """
 
     pipeline = RandomVectors.latency
@@ -186,13 +194,13 @@ class RandomBytes(wiring.Component):
             {
                 "key": In(PAIR),
                 "requests": In(stream.Signature(REQUEST)),
-                "vectors": Out(stream.Signature(random_vector(config))),
+                "vectors": Out(stream.Signature(random_vector(config.lanes))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        shape = random_vector(self.config)
+        shape = random_vector(self.config.lanes)
         m.submodules.queue = queue = CreditedQueue(shape, depth=self.pipeline + 4)
         m.submodules.places = places = Places(REQUEST)
         wiring.connect(m, outer=wiring.flipped(self.requests), inner=places.requests)
@@ -206,7 +214,7 @@ class RandomBytes(wiring.Component):
             queue.i.valid.eq(issued),
         ]
         for name, purpose in (("dropout", DROPOUT), ("rounding", ROUNDING)):
-            m.submodules[name] = vectors = RandomVectors(self.config)
+            m.submodules[name] = vectors = RandomVectors(self.config.lanes)
             m.d.comb += [
                 vectors.key.eq(self.key),
                 *(vectors.place[field].eq(places.place[field]) for field in REQUEST.members),

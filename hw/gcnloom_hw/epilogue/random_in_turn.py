@@ -21,8 +21,9 @@ PURPOSES_REQUEST = data.StructLayout({**REQUEST.members, "dropout": 1, "rounding
 class RandomBytesInTurn(wiring.Component):
     """Draw the bytes that an emission needs, row after row.
 
-    Like :class:`~gcnloom_hw.epilogue.random_bytes.RandomBytes` with half of its logic: a vector
-    takes a cycle for each purpose of its request. No emission of a training has two.
+    Like :class:`~gcnloom_hw.epilogue.random_bytes.RandomBytes` with half of its logic, or
+    less where the epilogue works on slices: a slice takes a cycle for each purpose of its request.
+    No emission of a training has two.
 
     Parameters
     ----------
@@ -34,8 +35,8 @@ class RandomBytesInTurn(wiring.Component):
         Seed and step; constant from two cycles before a request until its last vector.
     requests : In(stream.Signature(PURPOSES_REQUEST))
         `vectors` is above zero.
-    vectors : Out(stream.Signature(random_vector(config)))
-        Bytes for a purpose that the request has not may be anything.
+    vectors : Out(stream.Signature(random_vector(config.epilogue_width)))
+        Of slice after slice. Bytes for a purpose that the request has not may be anything.
     """
 
     pipeline = RandomVectors.latency
@@ -51,16 +52,17 @@ class RandomBytesInTurn(wiring.Component):
             {
                 "key": In(PAIR),
                 "requests": In(stream.Signature(PURPOSES_REQUEST)),
-                "vectors": Out(stream.Signature(random_vector(config))),
+                "vectors": Out(stream.Signature(random_vector(config.epilogue_width))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        shape = random_vector(self.config)
+        lanes, slices = self.config.epilogue_width, self.config.epilogue_slices
+        shape = random_vector(lanes)
         m.submodules.queue = queue = CreditedQueue(shape, depth=self.pipeline + 4)
-        m.submodules.places = places = Places(PURPOSES_REQUEST)
-        m.submodules.draws = draws = RandomVectors(self.config)
+        m.submodules.places = places = Places(PURPOSES_REQUEST, slices=slices, lanes=lanes)
+        m.submodules.draws = draws = RandomVectors(lanes)
         wiring.connect(m, outer=wiring.flipped(self.requests), inner=places.requests)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
 

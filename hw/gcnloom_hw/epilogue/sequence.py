@@ -22,12 +22,11 @@ def shift_write():
 
 
 class Sequence(wiring.Component):
-    """Take emissions one after the other and issue a vector a cycle for each.
+    """Take emissions one after the other and issue a slice of a vector a cycle for each.
 
     An emission is asked for random bytes when it is accepted, while the one before it may still
     run. Three cycles without an issue lie between two emissions. Where nothing is drawn, what an
-    emission says of dropout and stochastic rounding is not looked at. In a compact accelerator an
-    emission is accepted when the one before has left.
+    emission says of dropout and stochastic rounding is not looked at.
 
     Parameters
     ----------
@@ -43,16 +42,15 @@ class Sequence(wiring.Component):
     requests : Out(stream.Signature(PURPOSES_REQUEST))
     sums_valid, sums_last, randoms_valid, available : In(1)
         Sums wait; they end their command; their random bytes wait; the pipeline has room.
-    drained, leaves : In(1)
-        No vector is in the pipeline; one leaves it. Only in a compact accelerator.
+    vector_last : In(1)
+        The slice in turn ends its vector.
     issue : Out(1)
-        The vector of sums is taken in this cycle.
+        The slice of sums is taken in this cycle.
     issue_randoms : Out(1)
         So are its random bytes.
     active : Out(Shapes.emission)
-        The emission it belongs to, with the vector's own `destination_base` and `mask_base`, in a
-        compact accelerator those of the vector that leaves; `shift` is zero if `raw`, that of the
-        tensor's scale if `scaled`.
+        The emission it belongs to, with the vector's own `destination_base` and `mask_base`;
+        `shift` is zero if `raw`, that of the tensor's scale if `scaled`.
     busy : Out(1)
         An emission was accepted and has vectors to come.
     """
@@ -62,7 +60,6 @@ class Sequence(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.scales = bool(config.master_width)
-        self.compact = bool(config.compact)
         self.draws = not config.without_draws
         self.emission = Shapes(config).emission
         super().__init__(
@@ -73,9 +70,9 @@ class Sequence(wiring.Component):
                 "requests": Out(stream.Signature(PURPOSES_REQUEST)),
                 "sums_valid": In(1),
                 "sums_last": In(1),
+                "vector_last": In(1),
                 "randoms_valid": In(1),
                 "available": In(1),
-                **(dict.fromkeys(("drained", "leaves"), In(1)) if config.compact else {}),
                 "issue": Out(1),
                 "issue_randoms": Out(1),
                 "active": Out(self.emission),
@@ -85,13 +82,9 @@ class Sequence(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        active = self.active
-        following = Signal(self.emission, reset_less=not self.compact)
+        active, following = self.active, Signal(self.emission, reset_less=True)
         draws = Signal()
-        if self.compact:
-            follows, take, following_draws = self._pass(m, following)
-        else:
-            follows, take, following_draws = self._accept(m, following)
+        follows, take, following_draws = self._accept(m, following)
 
         shift = self._shift(m, active)
         # One flag instead of the state's code: the longest path of the epilogue starts here.
@@ -103,7 +96,7 @@ class Sequence(wiring.Component):
             ),
             self.issue_randoms.eq(drawing & self.sums_valid & self.available & self.randoms_valid),
         ]
-        with m.If(self.leaves if self.compact else self.issue):
+        with m.If(self.issue & self.vector_last):
             m.d.sync += [
                 active.destination_base.eq(active.destination_base + 1),
                 active.mask_base.eq(active.mask_base + 1),
@@ -112,9 +105,7 @@ class Sequence(wiring.Component):
         with m.FSM(name="sequence") as fsm:
             with m.State("Wait for emission"):
                 m.d.comb += take.eq(follows)
-                # In a compact accelerator vectors of the one before may still ask.
-                with m.If(follows | (not self.compact)):
-                    m.d.sync += [active.eq(following), draws.eq(following_draws)]
+                m.d.sync += [active.eq(following), draws.eq(following_draws)]
                 with m.If(follows):
                     m.next = "Prepare"
             with m.State("Prepare"):
@@ -124,7 +115,7 @@ class Sequence(wiring.Component):
                 # The statistics need four cycles between the ends of two emissions.
                 m.d.sync += [running.eq(1), drawing.eq(draws)]
                 m.next = "Run"
-            with m.State("Run"), m.If(self.issue & self.sums_last):
+            with m.State("Run"), m.If(self.issue & self.sums_last & self.vector_last):
                 m.d.sync += [running.eq(0), drawing.eq(0)]
                 m.next = "Wait for emission"
         with m.If(~fsm.ongoing("Wait for emission")):
@@ -144,16 +135,6 @@ class Sequence(wiring.Component):
             read.addr.eq(active.tensor),
         ]
         return Mux(active.scaled, read.data, active.shift)
-
-    def _pass(self, m, following):
-        """Let the emission that follows wait where it is; see :meth:`_accept`."""
-        follows, take = Signal(), Signal()
-        m.d.comb += [
-            following.eq(self.emissions.payload),
-            follows.eq(self.emissions.valid & ~self.hold & self.drained),
-            self.emissions.ready.eq(take),
-        ]
-        return follows, take, 0
 
     def _accept(self, m, following):
         """Hold the emission that follows, and ask for its random bytes at once.

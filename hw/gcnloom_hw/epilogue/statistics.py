@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each tensor's results looked like: their envelope, and how many were clipped."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,9 +27,6 @@ class Statistics(wiring.Component):
     most : int, optional
         Most saturations of a vector; as many as it has lanes if left out.
 
-    In a compact accelerator an entry is combined as it is read, and appears as it is read, and
-    envelopes come before what else is known of a vector.
-
     Attributes
     ----------
     valid, last : In(1)
@@ -37,8 +34,6 @@ class Statistics(wiring.Component):
         sooner than :attr:`latency` cycles later: until then the figures are merged.
     tensor : In(7)
     envelope : In(sum_width)
-    early, early_last : In(1)
-        The same, with `envelope`. Only in a compact accelerator.
     saturations : In(range(most + 1))
     clear : In(1)
         Zero the table; only while `busy` is low.
@@ -59,7 +54,6 @@ class Statistics(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig, *, most: int | None = None) -> None:
         tensor = range(STATISTICS)
-        self._compact = config.compact
         self.entry = data.StructLayout(
             {"envelope": config.sum_width, "saturations": SATURATION_BITS}
         )
@@ -69,7 +63,6 @@ class Statistics(wiring.Component):
                 "last": In(1),
                 "tensor": In(tensor),
                 "envelope": In(config.sum_width),
-                **(dict.fromkeys(("early", "early_last"), In(1)) if config.compact else {}),
                 "saturations": In(range((most or config.lanes) + 1)),
                 "clear": In(1),
                 "clearing": Out(1),
@@ -84,31 +77,28 @@ class Statistics(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.table = table = Scratchpad(width=self.entry.size, depth=STATISTICS)
-        merge, tensor, total = self._collect(m)
+        combine = Signal()
+        merge, tensor, total = self._collect(m, combine)
 
         # Merge: address, read, register, combine, write.
         stored = Signal(self.entry, reset_less=True)
         merged = Signal(self.entry, reset_less=True)
         stages = delay_line(m, merge, self.latency - 1, name="merge", reset_less=False)
+        m.d.comb += combine.eq(stages[2])
         m.d.comb += table.read_address.eq(Mux(merge, tensor, self.statistic))
-        if self._compact:
-            self._combine(m, table, merged, total, stages[1])
-            self._compact_writes(m, table, merged, tensor, merge, stages)
-            return m
-        else:
+        m.d.sync += [
+            stored.eq(table.read_data),
+            merged.envelope.eq(stored.envelope | total.envelope),
+            merged.saturations.eq(stored.saturations + total.saturations),
+        ]
+        # What was read in the cycle of a write may be anything.
+        wrote = Signal()
+        m.d.sync += wrote.eq(table.write_enable)
+        with m.If(~stages[1] & ~wrote):
             m.d.sync += [
-                stored.eq(table.read_data),
-                merged.envelope.eq(stored.envelope | total.envelope),
-                merged.saturations.eq(stored.saturations + total.saturations),
+                self.read_envelope.eq(self.entry(table.read_data).envelope),
+                self.read_saturations.eq(self.entry(table.read_data).saturations),
             ]
-            # What was read in the cycle of a write may be anything.
-            wrote = Signal()
-            m.d.sync += wrote.eq(table.write_enable)
-            with m.If(~stages[1] & ~wrote):
-                m.d.sync += [
-                    self.read_envelope.eq(self.entry(table.read_data).envelope),
-                    self.read_saturations.eq(self.entry(table.read_data).saturations),
-                ]
 
         forgotten = Signal(self.entry)  # Its envelope is zero.
         # A merge goes before it.
@@ -124,64 +114,28 @@ class Statistics(wiring.Component):
             m.d.sync += [entry.eq(entry + 1), clearing.eq(entry != STATISTICS - 1)]
         with m.Elif(self.clear):
             m.d.sync += clearing.eq(1)
+        with m.If(clearing | self.clear):
+            m.d.sync += merged.eq(0)
         m.d.comb += [
             self.busy.eq(clearing | self.valid | merge | stages[1] | stages[2] | stages[3]),
             table.write_enable.eq(clearing | stages[3] | forgetting),
             table.write_address.eq(Mux(clearing, entry, Mux(stages[3], tensor, self.statistic))),
-            table.write_data.eq(
-                Mux(clearing, 0, Mux(stages[3], merged.as_value(), forgotten.as_value()))
-            ),
+            table.write_data.eq(Mux(clearing | stages[3], merged.as_value(), forgotten.as_value())),
         ]
         return m
 
-    def _compact_writes(self, m, table, merged, tensor, merge, stages):
-        """Write what is merged, which is zero while the table is cleared."""
-        entry, clearing = Signal(range(STATISTICS)), self.clearing
-        with m.If(clearing):
-            m.d.sync += [entry.eq(entry + 1), clearing.eq(entry != STATISTICS - 1)]
-        with m.Elif(self.clear):
-            m.d.sync += clearing.eq(1)
-        with m.If(self.clear | clearing):
-            m.d.sync += merged.eq(0)
-        m.d.comb += [
-            self.busy.eq(clearing | self.valid | merge | Cat(stages[1:]).any()),
-            table.write_enable.eq(clearing | stages[3]),
-            table.write_address.eq(Mux(clearing, entry, tensor)),
-            table.write_data.eq(merged),
-        ]
-
-    def _combine(self, m, table, merged, total, read):
-        """Combine what is `read`, without registers on the way from the table."""
-        stored = self.entry(table.read_data)
-        with m.If(read):
-            m.d.sync += [
-                merged.envelope.eq(stored.envelope | total.envelope),
-                merged.saturations.eq(stored.saturations + total.saturations),
-            ]
-        m.d.comb += [
-            self.read_envelope.eq(stored.envelope),
-            self.read_saturations.eq(stored.saturations),
-        ]
-
-    def _collect(self, m):
-        """Combine an emission's vectors; the total stays until the next emission's first."""
-        total = Signal(self.entry, reset_less=True)
+    def _collect(self, m, combine):
+        """Combine an emission's vectors; the total is zero again after `combine`."""
+        total = Signal(self.entry)
         tensor = Signal(range(STATISTICS), reset_less=True)
-        fresh, early_fresh = Signal(init=1), Signal(init=1)
         merge = Signal()
-        early, early_last = self.valid, self.last
-        if self._compact:
-            early, early_last = self.early, self.early_last
         m.d.sync += merge.eq(self.valid & self.last)
-        with m.If(self.valid):
+        with m.If(combine):
+            m.d.sync += total.eq(0)
+        with m.Elif(self.valid):
             m.d.sync += [
-                total.saturations.eq(Mux(fresh, 0, total.saturations) + self.saturations),
+                total.envelope.eq(total.envelope | self.envelope),
+                total.saturations.eq(total.saturations + self.saturations),
                 tensor.eq(self.tensor),
-                fresh.eq(self.last),
-            ]
-        with m.If(early):
-            m.d.sync += [
-                total.envelope.eq(Mux(early_fresh, 0, total.envelope) | self.envelope),
-                early_fresh.eq(early_last),
             ]
         return merge, tensor, total

@@ -19,7 +19,8 @@ class BlockRamMemory(wiring.Component):
 
     An answer comes :attr:`latency` cycles after its read is accepted. A read in the cycle of a
     write to the same word gets the word before or after it. Higher address bits than the memory
-    has are not looked at. Contents start at zero, or at `init`.
+    has are not looked at. At most :attr:`reads` are in flight. Contents start at zero, or at
+    `init`.
 
     Parameters
     ----------
@@ -37,6 +38,7 @@ class BlockRamMemory(wiring.Component):
 
     pipeline = 2
     latency = pipeline + Queue.latency
+    reads = pipeline + 3
 
     addresses: stream.Interface
     answers: stream.Interface
@@ -60,7 +62,7 @@ class BlockRamMemory(wiring.Component):
         memory = Memory(shape=self._shape, depth=self._words, init=[list(lane) for lane in lanes])
         m.submodules.memory = memory
         write, read = memory.write_port(granularity=1), memory.read_port()
-        m.submodules.queue = queue = CreditedQueue(size, depth=self.pipeline + 3)
+        m.submodules.queue = queue = CreditedQueue(size, depth=self.reads)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.answers))
         accepted = self.addresses.valid & self.addresses.ready
         arrived = delay_line(m, accepted, self.pipeline, name="arrived", reset_less=False)[-1]

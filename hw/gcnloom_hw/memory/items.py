@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of items that loads move: how they are packed, and what of them is written on chip."""
 
-from amaranth import Array, Cat, Const
+from amaranth import Array, Cat, Const, Mux
 
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -80,8 +80,17 @@ def item_bits(config: AcceleratorConfig, kind: int, group, weight):
 
 
 def _weighted(config, beat, weight):
-    """Put the same weight into each edge of a beat."""
-    before, bits = edge_word(config).offsets["weight"], config.operand_width
-    pitch = config.edge_bits - bits
+    """Put the same weight into each edge of a beat, and none into those that only clear a sum."""
+    offsets, bits = edge_word(config).offsets, config.operand_width
+    before, pitch = offsets["weight"], config.edge_bits - bits
+    first, valid = offsets["first"] - bits, offsets["valid"] - bits
     edges = [beat[pitch * pe :][:pitch] for pe in range(config.pes)]
-    return Cat(Cat(edge[:before], weight[:bits], edge[before:]) for edge in edges)
+    return Cat(
+        Cat(
+            edge[:before],
+            Mux(edge[valid], weight[:bits], 0),
+            edge[first],
+            edge[valid] | edge[first],
+        )
+        for edge in edges
+    )

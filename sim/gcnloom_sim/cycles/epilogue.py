@@ -36,6 +36,7 @@ class EpilogueUnit:
         clearing: bool = True,
     ) -> None:  # fmt: skip
         self._timing, self._fabric = timing, fabric
+        self._slices = timing.config.epilogue_slices
         self.source, self._stores, self._steps = source, stores, steps
         self._room, self._random_free = float(CLEARING) if clearing else 0.0, 0.0
         self._begin = self._ended = self._left = self._drawn = 0.0
@@ -71,7 +72,7 @@ class EpilogueUnit:
 
     @property
     def _draws(self) -> int:
-        """Cycles in which random bytes are drawn for each vector of the emission."""
+        """Cycles in which random bytes are drawn for each slice of the emission."""
         emission = self._emission
         return emission.stochastic + emission.dropout if emission.vectors else 0
 
@@ -83,13 +84,15 @@ class EpilogueUnit:
         """Pass on vectors that come from `first` to `last`; return the stores that end."""
         emission, latency = self._emission, self._timing.epilogue_latency
         begin = max(self._begin, first)
-        end = max(begin + beats - 1, last)
+        # A vector is issued slice by slice, and leaves with its last.
+        slices, rest = self._slices, self._slices - 1
+        end = max(begin + slices * beats - 1, last + rest)
         if self._draws > 1:
             begin = max(begin, self._drawn)
-            self._drawn += self._draws * beats
+            self._drawn += self._draws * slices * beats
             end = max(end, self._drawn - self._draws)
-        out = max(begin + latency, self._out.time(self._out.count - 1) + 1)
-        self._left = max(out + beats - 1, end + latency)
+        out = max(begin + rest + latency, self._out.time(self._out.count - 1) + 1)
+        self._left = max(out + slices * (beats - 1), end + latency)
         ended: Ended = []
         if emission.vectors:
             self._left = self._fabric.carry(emission.destination, beats, out, self._left)
@@ -98,10 +101,12 @@ class EpilogueUnit:
             if emission.step:
                 out, self._left = self._steps.take(self.source, beats, out, self._left)
         self._out.add(beats, out, self._left)
-        end = max(end, self._out.time(self._out.count - 1 - self._timing.epilogue_depth) + 1)
+        end = max(
+            end, self._out.time(self._out.count - 1 - self._timing.epilogue_depth // slices) + 1
+        )
         self._issued.add(beats, begin, end)
         if self._draws:
-            self._random_free += self._draws * beats
+            self._random_free += self._draws * slices * beats
         self._begin = end + 1
         return ended
 
@@ -109,7 +114,9 @@ class EpilogueUnit:
         """End the emission; return when its last vector was handed on."""
         self._ended = self._begin - 1
         if self._draws:
-            early = self._issued.time(self._issued.count - 1 - self._timing.random_depth)
+            early = self._issued.time(
+                self._issued.count - 1 - self._timing.random_depth // self._slices
+            )
             self._random_free = max(self._random_free, early + 1) + 1
         self._following.popleft()
         if self._following:

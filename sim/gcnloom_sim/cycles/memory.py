@@ -5,31 +5,48 @@ from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
-from gcnloom_sim.memory import QUEUE, Dram, Memory
+from gcnloom_hw.memory.tiered import TieredMemory
+from gcnloom_sim.memory import QUEUE, Dram, Memory, Tiered
 
-__all__ = ["BusClock", "Clock", "DramClock", "clock"]
+__all__ = ["BusClock", "Clock", "DramClock", "SingleClock", "TieredClock", "clock"]
 
 
 class Clock(ABC):
-    """A memory's queue of requests, served in order; each is timed when it is accepted."""
+    """When a memory accepts and answers requests; each is timed when it is accepted."""
+
+    @abstractmethod
+    def ready(self, now: int, *, read: int | None, write: int | None) -> tuple[bool, bool]:
+        """Return whether a read and a write would be accepted, given the words they ask for."""
+
+    @abstractmethod
+    def room_at(self, address: int) -> int:
+        """When there next is room for one more request for a word than now."""
+
+    @abstractmethod
+    def accept(self, now: int, address: int, *, write: bool) -> int:
+        """Accept a request for a word; return when a read's answer is there."""
+
+
+class SingleClock(Clock):
+    """A memory's queue of requests, served in order."""
 
     def __init__(self) -> None:
         self._leaving: deque[int] = deque()
         self._wrote = False
         self._turns = 0
 
-    def ready(self, now: int, *, read: bool, write: bool) -> tuple[bool, bool]:
-        """Return whether a read and a write would be accepted, given which of them ask."""
+    def ready(self, now: int, *, read: int | None, write: int | None) -> tuple[bool, bool]:
+        """Return whether a read and a write would be accepted, given the words they ask for."""
         while self._leaving and self._leaving[0] < now:
             self._leaving.popleft()
         room = QUEUE - len(self._leaving)
         if not room:
             return False, False
-        return self._choose(room) if read and write else (read, write)
+        asks = read is not None, write is not None
+        return self._choose(room) if all(asks) else asks
 
-    @property
-    def room_at(self) -> int:
-        """When the queue next has room for one more request than now."""
+    def room_at(self, address: int) -> int:
+        """When the queue next has room for one more request than now, for whatever word."""
         return self._leaving[0] + 1 if self._leaving else 0
 
     def accept(self, now: int, address: int, *, write: bool) -> int:
@@ -49,7 +66,7 @@ class Clock(ABC):
         """Return when the request is done, and when it leaves the queue."""
 
 
-class BusClock(Clock):
+class BusClock(SingleClock):
     """Times of a :class:`~gcnloom_sim.memory.Bus` with a limit.
 
     Parameters
@@ -80,7 +97,7 @@ class _Bank:
     closable: int = 0
 
 
-class DramClock(Clock):
+class DramClock(SingleClock):
     """Times of a :class:`~gcnloom_sim.memory.Dram`.
 
     Parameters
@@ -138,8 +155,57 @@ class DramClock(Clock):
         self._refresh_due += dram.refresh_interval
 
 
+class TieredClock(Clock):
+    """Times of a :class:`~gcnloom_sim.memory.Tiered`.
+
+    Parameters
+    ----------
+    tiers : Tiered
+    word_bytes : int
+    """
+
+    def __init__(self, tiers: Tiered, word_bytes: int) -> None:
+        self._far = clock(tiers.far, word_bytes)
+        self._near_words = -(-tiers.near_bytes // word_bytes)
+        self._waiting: deque[int] = deque()
+        self._answered = 0
+
+    def ready(self, now: int, *, read: int | None, write: int | None) -> tuple[bool, bool]:
+        """Return whether a read and a write would be accepted, given the words they ask for."""
+        near_read, near_write = self._near(read), self._near(write)
+        far_read, far_write = self._far.ready(
+            now, read=None if near_read else read, write=None if near_write else write
+        )
+        while self._waiting and self._waiting[0] < now:
+            self._waiting.popleft()
+        room = len(self._waiting) < TieredMemory.near_reads
+        return (room if near_read else far_read), near_write or far_write
+
+    def room_at(self, address: int) -> int:
+        """When the tier of a word next has room for one more request than now."""
+        if not self._near(address):
+            return self._far.room_at(address)
+        return self._waiting[0] + 1 if self._waiting else 0
+
+    def accept(self, now: int, address: int, *, write: bool) -> int:
+        """Accept a request for a word; return when a read's answer is there."""
+        near = self._near(address)
+        due = now + TieredMemory.latency if near else self._far.accept(now, address, write=write)
+        if write:
+            return due
+        self._answered = max(due, self._answered + 1)
+        if near:
+            self._waiting.append(self._answered)
+        return self._answered
+
+    def _near(self, address: int | None) -> bool:
+        return address is not None and address < self._near_words
+
+
 def clock(memory: Memory, word_bytes: int) -> Clock:
     """Time a memory model; an ideal one needs none."""
+    if isinstance(memory, Tiered):
+        return TieredClock(memory, word_bytes)
     if isinstance(memory, Dram):
         return DramClock(memory, word_bytes)
     return BusClock(memory.bytes_per_cycle or 2 * word_bytes, memory.latency, word_bytes)

@@ -73,8 +73,9 @@ class SharedPort(Port):
         for write in sorted(self._writes):
             taken = False
             while not taken:
-                asks = write[0] <= now
-                read, taken = memory.ready(now, read=bool(reads), write=asks)
+                asking = write[2] if write[0] <= now else None
+                reading = reads[0] if reads else None
+                read, taken = memory.ready(now, read=reading, write=asking)
                 if taken:
                     memory.accept(now, write[2], write=True)
                     yield now, write
@@ -82,7 +83,9 @@ class SharedPort(Port):
                     memory.accept(now, reads.popleft(), write=False)
                 now += 1
                 if not (read or taken):
-                    now = max(now, memory.room_at if asks or reads else ceil(write[0]))
+                    asked = [place for place in (reading, asking) if place is not None]
+                    rooms = [memory.room_at(place) for place in asked]
+                    now = max(now, min(rooms, default=ceil(write[0])))
 
     def answer(self, now: int) -> int | None:
         """Return the client whose word has come, if there is one."""
@@ -93,9 +96,11 @@ class SharedPort(Port):
         if self._due and self._due[0] > now:
             yield self._due[0]
         if self._writes:
-            yield max(ceil(self._writes[0][0]), self._memory.room_at, now + 1)
+            asks, _, address = self._writes[0]
+            yield max(ceil(asks), self._memory.room_at(address), now + 1)
         if self._asked:
-            yield max(self._asked[0][0] + QUEUE, self._memory.room_at, now + 1)
+            asked, address = self._asked[0]
+            yield max(asked + QUEUE, self._memory.room_at(address), now + 1)
 
     def step(self, now: int, *, take: bool) -> bool:
         """Hand out the answer if it is taken; ask the memory; grant a word."""
@@ -115,9 +120,9 @@ class SharedPort(Port):
 
     def _ask(self, now: int) -> bool:
         """Offer the memory the oldest word to read and to write; return whether it took one."""
-        read = bool(self._asked) and self._asked[0][0] + QUEUE <= now
-        write = bool(self._writes) and self._writes[0][0] <= now
-        reads, writes = self._memory.ready(now, read=read, write=write)
+        read = self._asked[0] if self._asked and self._asked[0][0] + QUEUE <= now else None
+        write = self._writes[0] if self._writes and self._writes[0][0] <= now else None
+        reads, writes = self._memory.ready(now, read=read and read[1], write=write and write[2])
         if writes:
             self._memory.accept(now, heappop(self._writes)[2], write=True)
             self.written, self.writing = now, len(self._writes)

@@ -14,6 +14,7 @@ from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
+from gcnloom_sim.measure.link import efficiencies, survive
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
 from gcnloom_sim.measure.window import streamed
@@ -68,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--seed", type=int, default=0)
         if name == "window":
             added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
+        if name == "link":
+            added.add_argument("--config", default="odd", help="name or .toml file (odd)")
+            added.add_argument("--payload", type=int, nargs="+", default=[256, 512, 1024])
+            added.add_argument("--faults", type=int, default=0, help="inject so many (none)")
+            added.add_argument("--seed", type=int, default=1)
         if name == "schedules":
             added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
             added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
@@ -78,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add("speed", _speed, "simulated cycles a second, on one core")
     add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
     add("executors", _executors, "the same training on several executors")
+    add("link", _link, "efficiency of a serial link, or what becomes of faults on it")
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
 
@@ -157,6 +164,24 @@ def _window(options: argparse.Namespace) -> Table:
         )
         for row in rows
     )
+
+
+def _link(options: argparse.Namespace) -> Table:
+    if not options.faults:
+        header = ("bytes in a frame", "write", "read", "seconds")
+        return header, (
+            (row.payload_bytes, f"{100 * row.write:.2f} %", f"{100 * row.read:.2f} %",
+             f"{row.seconds:.3f}")
+            for row in efficiencies(options.config, options.payload)
+        )  # fmt: skip
+    result = survive(options.config, options.faults, options.seed, _say)
+    rows = {
+        "faults": result.faults.total(), **result.faults, **vars(result.tally),
+        "links": result.links, "trainings": result.trainings, "transfers": result.transfers,
+        **{f"error: {error}": count for error, count in result.errors.items()},
+        "wrong results": result.wrong,
+    }  # fmt: skip
+    return ("what", "count"), ((name, f"{count:,}") for name, count in rows.items())
 
 
 def _say(text: str) -> None:

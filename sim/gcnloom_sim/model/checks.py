@@ -6,7 +6,7 @@ from gcnloom_spec.commands import Command, Repeat, Transform, units_of
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Mode, Unit
 
-__all__ = ["check_compact", "check_range", "check_unit"]
+__all__ = ["check_known", "check_range"]
 
 
 def check_range(name: str, base: int, count: int, depth: int) -> slice:
@@ -20,20 +20,15 @@ def check_range(name: str, base: int, count: int, depth: int) -> slice:
     return slice(base, base + count)
 
 
-def check_unit(unit: Unit, config: AcceleratorConfig) -> None:
-    """Raise ProgramError if the device has no such unit."""
-    if unit not in units_of(config):
-        remedy = "a master_width of 16" if unit is Unit.UPDATE else "pes of at least 1"
-        raise ProgramError(f"the device has no {unit.name.lower()} unit; try {remedy}")
-
-
-def check_compact(command: Command | Repeat, config: AcceleratorConfig) -> None:
-    """Raise ProgramError if a compact accelerator does not know what a command asks for."""
-    if not config.compact:
-        return
-    missing = {"repeats": isinstance(command, Repeat)}
-    if isinstance(command, Transform):
-        missing["output-stationary products"] = command.mode == Mode.OUTPUT_STATIONARY
-    for name, wanted in missing.items():
-        if wanted:
-            raise ProgramError(f"a compact device has no {name}; try one with compact = 0")
+def check_known(command: Command | Repeat, config: AcceleratorConfig) -> None:
+    """Raise ProgramError if the device does not know a command."""
+    if not isinstance(command, Repeat) and command.unit not in units_of(config):
+        remedy = "a master_width of 16" if command.unit is Unit.UPDATE else "pes of at least 1"
+        raise ProgramError(f"the device has no {command.unit.name.lower()} unit; try {remedy}")
+    if config.compact and isinstance(command, Repeat):
+        raise ProgramError("a compact device has no repeats; try one with compact = 0")
+    outer = isinstance(command, Transform) and command.mode == Mode.OUTPUT_STATIONARY
+    if config.compact and outer:
+        raise ProgramError(
+            "a compact device has no output-stationary products; try one with compact = 0"
+        )

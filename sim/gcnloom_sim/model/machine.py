@@ -3,6 +3,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -15,14 +17,13 @@ from gcnloom.programs.repeating import Sequencer
 from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.interrupt import held_back
-from gcnloom_sim.model.answers import counted, judged_by
-from gcnloom_sim.model.checks import check_compact, check_range, check_unit
+from gcnloom_sim.model.checks import check_known, check_range
 from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Tokens, Waiting
 from gcnloom_sim.model.memories import Memories
 from gcnloom_sim.model.sparse import SparseEngine
-from gcnloom_sim.model.traffic import loss_traffic, step_traffic
+from gcnloom_sim.model.traffic import counted, loss_traffic, step_traffic
 from gcnloom_sim.model.update import Update
 from gcnloom_spec.commands import (
     Aggregate,
@@ -115,6 +116,20 @@ class Model:
         judged: Judged = NOTHING_JUDGED, watch: Watch | None = None, keep: bool = False,
     ) -> Ended:  # fmt: skip
         """Execute a program that lies in device memory."""
+        if watch is None:
+            return self.obey(program_address, commands, seed, step, judged=judged, keep=keep)
+        with held_back() as asked:
+            ended = self.obey(
+                program_address, commands, seed, step, judged=judged, keep=keep, watch=watch,
+                finish=asked,
+            )  # fmt: skip
+            return replace(ended, interrupted=asked())
+
+    def obey(
+        self, start: int, commands: int, seed: int, step: int, *, judged: Judged, keep: bool,
+        watch: Watch = lambda _: None, finish: Callable[[], bool] = lambda: False,
+    ) -> Ended:  # fmt: skip
+        """Execute one program after the other until the run ends, or is asked to `finish`."""
         for name, value in (("seed", seed), ("step", step)):
             if not 0 <= value < 1 << 32:
                 raise DeviceError(f"{name}={value} is no 32-bit word; try 0..{(1 << 32) - 1}")
@@ -122,40 +137,20 @@ class Model:
         self._epilogue.begin(seed=seed, step=step, keep=keep)
         self._update.judged = judged
         sequencer = Sequencer(step=step, count=commands)
-        fetched: dict[tuple[int, int], Sequence[Command | Repeat]] = {}
-        if watch is None:
-            self._follow(program_address, sequencer, fetched, watch, lambda: False)
-            return Ended(step=sequencer.step, judged=judged_by(self.config, self._update.judged))
-        with held_back() as asked:
-            self._follow(program_address, sequencer, fetched, watch, asked)
-            return Ended(
-                step=sequencer.step,
-                judged=judged_by(self.config, self._update.judged),
-                interrupted=asked(),
-            )
-
-    def _follow(
-        self, start: int, sequencer: Sequencer,
-        fetched: dict[tuple[int, int], Sequence[Command | Repeat]], watch: Watch | None,
-        interrupted: Callable[[], bool],
-    ) -> None:  # fmt: skip
-        """Execute one program after the other until the run ends."""
+        fetch = cache(self._fetch)
         while sequencer.count:
-            place = sequencer.offset, sequencer.count
-            if place not in fetched:
-                fetched[place] = self._fetch(start + place[0], place[1])
-            self._counters["program_words"] += self._words(place[1])
-            *commands, last = fetched[place]
-            check_compact(last, self.config)
+            self._counters["program_words"] += self._words(sequencer.count)
+            *body, last = fetch(start + sequencer.offset, sequencer.count)
+            self._counters["commands"] += isinstance(last, Repeat)
+            check_known(last, self.config)
             if not isinstance(last, Repeat):
-                commands, last = [*commands, last], Repeat()
-            else:
-                self._counters["commands"] += 1
-            self._execute_all(cast("list[Command]", commands))
-            sequencer.follow(last, worse=self._update.judged.worse, finish=interrupted())
+                body, last = [*body, last], Repeat()
+            self._execute_all(cast("list[Command]", body))
+            sequencer.follow(last, worse=self._update.judged.worse, finish=finish())
             self._epilogue.key = self._epilogue.key[0], sequencer.step
-            if watch and last.advance:
+            if last.advance:
                 watch(sequencer.step)
+        return Ended(step=sequencer.step, judged=self._update.answer)
 
     def _words(self, commands: int) -> int:
         return -(-commands * COMMAND_BYTES // self.config.memory_bytes)
@@ -178,8 +173,7 @@ class Model:
     def _execute(self, index: int, command: Command) -> None:
         if isinstance(command, Repeat):
             raise ProgramError("a repeat that is not a program's last; try one program each")
-        check_unit(command.unit, self.config)
-        check_compact(command, self.config)
+        check_known(command, self.config)
         self._tokens.wait(command)
         self._counters["commands"] += 1
         match command:

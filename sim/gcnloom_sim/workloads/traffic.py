@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gcnloom.programs.program import Program
 from gcnloom_sim.cycles.timing import Timing
-from gcnloom_sim.memory import Dram, memory_model
+from gcnloom_sim.memory import Dram, Tiered, memory_model
 from gcnloom_sim.model.traffic import loss_traffic, step_traffic
 from gcnloom_spec.commands import Aggregate, Load, Loss, Step, Store
 from gcnloom_spec.config import AcceleratorConfig
@@ -64,8 +64,13 @@ def _streams(traffic: dict[str, int]) -> dict[str, int]:
 
 
 def shared_rate(memory: str) -> int | None:
-    """Bytes a cycle that a memory moves at most, both ways together; None: a word each way."""
+    """Bytes a cycle that a memory moves at most, both ways together; None: a word each way.
+
+    That is so where a part of it is block RAM, in which all that counts may lie.
+    """
     model = memory_model(memory)
+    if isinstance(model, Tiered):
+        return None
     return model.bytes_per_clock if isinstance(model, Dram) else model.bytes_per_cycle
 
 

@@ -14,7 +14,7 @@ from gcnloom.errors import ConfigError
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.options import ROUNDINGS, Options
-from gcnloom.transport import configuration
+from gcnloom.transport import configuration, configuration_name
 
 __all__ = [
     "DEFAULTS",
@@ -63,11 +63,13 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     """Add the executor."""
     parser.add_argument(
         "--device", default="rtl", metavar="NAME",
-        help="rtl (Verilated gateware) or model (bit-exact NumPy); default rtl",
+        help="rtl (Verilated gateware), model (bit-exact NumPy) or serial://PORT (a board); "
+        "default rtl",
     )  # fmt: skip
     parser.add_argument(
-        "--config", default="demo", metavar="CONFIG",
-        help="configuration: a name, see `gcnloom info`, or a .toml file; default demo",
+        "--config", metavar="CONFIG",
+        help="configuration: a name, see `gcnloom info`, or a .toml file; default demo, or that of "
+        "the board",
     )  # fmt: skip
     parser.add_argument(
         "--memory", metavar="MODEL",
@@ -75,8 +77,9 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "/LATENCY, sdram16 or ddr3-16; default ideal",
     )  # fmt: skip
     parser.add_argument(
-        "--memory-megabytes", type=int, default=64, metavar="N",
-        help="size of the device memory in MiB, through which more is streamed; default 64",
+        "--memory-megabytes", type=int, metavar="N",
+        help="size of a simulated device's memory in MiB, through which more is streamed; "
+        "default 64",
     )  # fmt: skip
 
 
@@ -134,17 +137,17 @@ def load_graph(options: argparse.Namespace, seed: int) -> Graph:
 def open_device(options: argparse.Namespace, progress: Progress) -> Device:
     """Open the device that the options name."""
     size = options.memory_megabytes
-    if not 1 <= size <= 1 << 16:
+    if size is not None and not 1 <= size <= 1 << 16:
         raise ConfigError(f"--memory-megabytes {size} is outside 1..65536 MiB; try 64")
-    # A device that has no clock, or a memory of its own, need not know the option.
-    model = {} if options.memory is None else {"memory": options.memory}
-    return open(
-        options.device,
-        configuration(options.config),
-        memory_megabytes=size,
-        progress=progress.stage,
-        **model,
-    )
+    # A device that has no clock, or a memory of its own, need not know the options.
+    given = {"memory": options.memory, "memory_megabytes": size}
+    config = None if options.config is None else configuration(options.config)
+    device = open(
+        options.device, config, progress=progress.stage,
+        **{name: value for name, value in given.items() if value is not None},
+    )  # fmt: skip
+    options.config = options.config or configuration_name(device.config)
+    return device
 
 
 def check_writable(options: argparse.Namespace, **paths: Path | None) -> None:

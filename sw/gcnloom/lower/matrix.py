@@ -31,7 +31,7 @@ class StoredMatrix:
         Whether the sums of all rows are to be on chip at once, so that columns may come one tile
         after the other.
     weight : int or None
-        Of every non-zero, if they all have the same; such edges lie there without.
+        Of every non-zero, if they all have the same; such edges lie there without it.
     columns : int
         Columns of a tile.
     part : int
@@ -95,12 +95,13 @@ def place_matrix(
 
 
 def _only_weight(schedule: Schedule, config: AcceleratorConfig) -> int | None:
-    """Weight that all edges have, those included that clear the sums of empty rows."""
+    """Weight that all edges have, but for those that clear the sums of empty rows."""
     seen: set[int] = set()
     for block in schedule.blocks:
         for tile in block.tiles:
             fields = edge_word(config).unpack(tile.beats[..., np.newaxis])
-            seen.update(np.unique(fields["weight"][fields["valid"] > 0]).tolist())
+            counted = (fields["valid"] > 0) & ((fields["first"] == 0) | (fields["weight"] != 0))
+            seen.update(np.unique(fields["weight"][counted]).tolist())
             if len(seen) > 1:
                 return None
     return seen.pop() if seen else None

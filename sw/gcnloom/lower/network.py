@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from gcnloom.layers import Network
+from gcnloom.lower.arrangement import Arrangement
 from gcnloom.lower.backward import lower_backward
 from gcnloom.lower.builder import Tensor
 from gcnloom.lower.forward import lower_forward
@@ -85,7 +86,7 @@ def lower_network(
     mixture: bool = True,
     descends: bool = False,
 ) -> LoweredNetwork:
-    """Schedule the graph, place every tensor, and lower the three passes.
+    """Schedule the graph, lower the three passes, and place what an epoch moves most first.
 
     Parameters
     ----------
@@ -114,6 +115,7 @@ def lower_network(
     seen = every if seen is None else seen
     rows = seen if sampled else every
     check_sums(network, adjacency, features, config)
+    begin = allocator.used
     matrices = Matrices(adjacency, features, config, allocator)
     tensors = Tensors(network, config, allocator, matrices.sparse_input)
     tensors.place(every[0], rows)
@@ -129,12 +131,16 @@ def lower_network(
         tensors.place_masters()
         descend = lower_backward(parts, rows, descends=True)
 
+    placed = Arrangement(allocator, begin, [forward, descend or backward], config)
+
     def macs(rows: tuple[int, ...]) -> dict[str, int]:
         return necessary_macs(network, adjacency, features, rows)
 
     return LoweredNetwork(
-        network=network, config=config, tensors=tensors.named, forward=forward, infer=infer,
-        backward=backward, descend=descend, matrices=tuple(matrices),
+        network=network, config=config, tensors=placed.tensors(tensors.named),
+        forward=placed.program(forward), infer=placed.program(infer),
+        backward=placed.program(backward), descend=descend and placed.program(descend),
+        matrices=placed.matrices(matrices),
         features=None if matrices.sparse_input else np.asarray(features, dtype=np.int64),
         necessary_macs=macs(rows) | {"infer": macs(every)["infer"]}, unsampled_macs=macs(every),
     )  # fmt: skip

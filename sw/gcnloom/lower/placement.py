@@ -39,7 +39,9 @@ class Tensors:
     def place(self, nodes: int, rows: tuple[int, ...]) -> None:
         """Place the tensors of `nodes`; those of training alone have `rows` of each layer.
 
-        Products and the gradients they pass back get a place when a program stores them.
+        Products and the gradients they pass back get a place when a program stores them. Where
+        training sees less than half of a hidden layer, it has a place of its own, so that all of
+        that is as hot as it is.
         """
         network, config, last = self._network, self._config, self._network.layers
         if not self._sparse_input:
@@ -58,7 +60,10 @@ class Tensors:
                 block=None if sparse else config.rows,
             )  # fmt: skip
             if layer < last:
-                self._place(f"hidden{layer}", nodes, outer)
+                apart = 2 * rows[layer] < nodes
+                self._place(f"hidden{layer}", rows[layer] if apart else nodes, outer)
+                if apart:
+                    self._place(f"hidden{layer}", nodes, outer, key=f"infer_hidden{layer}")
                 self._name(f"gradient{layer}", rows[layer], outer)
         self._place("logits", nodes, network.widths[-1], kind="sums")
         if rows[-1] == nodes:
@@ -82,8 +87,11 @@ class Tensors:
             self._place("zeros", config.left_depth, config.lanes)
 
     def first(self, name: str, rows: int) -> Tensor:
-        """First rows of a tensor."""
-        return replace(self.named[name], rows=rows)
+        """First rows of a tensor; as it is in inference, if it has more than in training."""
+        tensor = self.named[name]
+        if rows > tensor.rows:
+            tensor = self.named[f"infer_{name}"]
+        return replace(tensor, rows=rows)
 
     def stored(self, name: str) -> None:
         """Give a tensor a place in device memory, if it has none yet."""
@@ -95,10 +103,12 @@ class Tensors:
         self.named[name] = Tensor(name=name, rows=rows, features=columns)
 
     def _place(
-        self, name: str, rows: int, columns: int, *, kind: str = "operand", block: int | None = None
-    ) -> None:
+        self, name: str, rows: int, columns: int, *, kind: str = "operand",
+        block: int | None = None, key: str | None = None,
+    ) -> None:  # fmt: skip
+        key = key or name
         layout = TensorLayout(
             config=self._config, rows=rows, features=columns, kind=kind, block=block
         )
-        layout = layout.at(self._allocator.allocate(name, layout.words))
-        self.named[name] = Tensor(name=name, rows=rows, features=columns, stored=layout)
+        layout = layout.at(self._allocator.allocate(key, layout.words))
+        self.named[key] = Tensor(name=name, rows=rows, features=columns, stored=layout)

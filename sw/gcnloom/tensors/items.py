@@ -71,8 +71,18 @@ def pack_beats(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> bytes:
 
 
 def pack_plain_beats(config: AcceleratorConfig, beats: NDArray[np.uint64]) -> bytes:
-    """Bytes of edge beats without the weights of their edges."""
+    """Bytes of edge beats without the weights of their edges.
+
+    An edge that only clears its sum, first and of weight zero, is marked by not being valid.
+    """
     low, high = _around_weight(config)
+    word = edge_word(config)
+    fields = word.unpack(beats[..., np.newaxis])
+    first, valid = (np.uint64(1 << word.offsets[name]) for name in ("first", "valid"))
+    there = fields["valid"] > 0
+    clears = there & (fields["first"] > 0) & (fields["weight"] == 0)
+    beats = np.where(there, beats, beats & ~first)
+    beats = np.where(clears, beats & ~valid, beats)
     plain = beats & np.uint64((1 << low) - 1) | beats >> np.uint64(high) << np.uint64(low)
     bits = config.edge_bits - config.operand_width
     return _pack_bits(config, plain, bits, config.plain_beat)
@@ -86,12 +96,17 @@ def unpack_beats(config: AcceleratorConfig, items: NDArray[np.uint8]) -> NDArray
 def unpack_plain_beats(
     config: AcceleratorConfig, items: NDArray[np.uint8], weight: int
 ) -> NDArray[np.uint64]:
-    """Edges of beats that :func:`pack_plain_beats` packed, each with the given weight."""
+    """Edges of beats that :func:`pack_plain_beats` packed, each valid one with the given weight."""
     low, high = _around_weight(config)
+    word = edge_word(config)
+    first, valid = (np.uint64(word.offsets[name]) for name in ("first", "valid"))
     plain = _unpack_bits(config, items, config.edge_bits - config.operand_width)
-    bits = np.uint64((weight & ((1 << config.operand_width) - 1)) << low)
     below = np.uint64((1 << low) - 1)
-    return plain & below | bits | plain >> np.uint64(low) << np.uint64(high)
+    beats = plain & below | plain >> np.uint64(low) << np.uint64(high)
+    bits = np.uint64((weight & ((1 << config.operand_width) - 1)) << low)
+    weighted = np.where(beats >> valid & np.uint64(1), beats | bits, beats)
+    there: NDArray[np.uint64] = weighted | (beats >> first & np.uint64(1)) << valid
+    return there
 
 
 def _around_weight(config: AcceleratorConfig) -> tuple[int, int]:

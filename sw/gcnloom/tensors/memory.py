@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where tensors lie in device memory: panels of vectors, and the regions that hold them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,6 +76,19 @@ class Allocator:
         self.regions[name] = range(address, address + words)
         self._next += words
         return address
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Let the regions handed out last lie in another order, from the first word of them on."""
+        sizes = [len(self.regions[name]) for name in names]
+        start = self._next - sum(sizes)
+        if min((self.regions[name].start for name in names), default=start) != start:
+            raise DataError(
+                f"{len(names)} regions of {sum(sizes)} words are not the last ones handed out; "
+                "try all from one of them on"
+            )
+        for name, size in zip(names, sizes, strict=True):
+            self.regions[name] = range(start, start + size)
+            start += size
 
     @contextmanager
     def scratch(self) -> Iterator[None]:

@@ -3,14 +3,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ConfigError, DeviceError
-from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.config import AcceleratorConfig, named_configs
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -21,14 +22,16 @@ __all__ = [
     "Transport",
     "Watch",
     "configuration",
+    "configuration_name",
     "connect",
 ]
 
 GROUP = "gcnloom.transport"
 """Entry-point group of callables ``(config, *, memory_megabytes, progress, ...) -> Transport``.
 
-``progress`` is told a phrase when a stage of opening begins that may take long. ``memory``, where a
-user gives it, names how long the memory of a simulated device takes.
+``progress`` is told a phrase when a stage of opening begins that may take long. ``memory`` and
+``memory_megabytes``, where a user gives them, describe the memory of a simulated device. One that
+takes a ``location`` too is given what follows its name, and a configuration only if there is one.
 """
 DEFAULT_CONFIG = "demo"
 NONE_JUDGED = (1 << 64) - 1
@@ -86,7 +89,7 @@ class Ended:
 
 NOTHING_JUDGED = Judged()
 Watch = Callable[[int], object]
-"""Told now and then which step a run has come to."""
+"""Told now and then which step a run has come to, while device memory can be read."""
 
 
 class Transport(Protocol):
@@ -133,27 +136,24 @@ def connect(spec: str, config: AcceleratorConfig | None = None, **options: Any) 
     ----------
     spec : str
         ``"model"``, ``"rtl"``..., optionally followed by a shipped configuration's name or a
-        TOML file: ``"model:odd"``, ``"rtl:mine.toml"``.
+        TOML file: ``"model:odd"``, ``"rtl:mine.toml"``. That of a board has a location instead:
+        ``"serial:///dev/ttyUSB0"``.
     config : AcceleratorConfig, optional
         Instead of the one named in `spec`. Without either, ``"demo"``.
     **options
         Handed to the transport.
     """
-    name, _, config_name = spec.partition(":")
-    if config_name and config is not None:
+    name, _, place = spec.partition(":")
+    load = _loaded(name)
+    if "location" in signature(load).parameters:
+        located: Transport = load(config, location=place.removeprefix("//"), **options)
+        return located
+    if place and config is not None:
         raise ConfigError(
             f"device {spec!r} names a configuration and another one is given; try {name!r}"
         )
-    factory = _find(name)
     if config is None:
-        config = configuration(config_name or DEFAULT_CONFIG)
-    try:
-        load: Any = factory.load()
-    except ImportError as error:
-        raise DeviceError(
-            f"transport {name!r} needs a package that is missing ({error}); "
-            "try: pip install 'gcnloom[sim]'"
-        ) from error
+        config = configuration(place or DEFAULT_CONFIG)
     transport: Transport = load(config, **options)
     return transport
 
@@ -170,7 +170,15 @@ def configuration(name_or_path: str) -> AcceleratorConfig:
         raise ConfigError(f"{error}; try a name that `gcnloom info` lists") from error
 
 
-def _find(name: str) -> EntryPoint:
+def configuration_name(config: AcceleratorConfig) -> str:
+    """Return the name under which a configuration ships, or else its digest."""
+    for name in named_configs():
+        if AcceleratorConfig.from_toml(name).digest == config.digest:
+            return name
+    return config.digest
+
+
+def _loaded(name: str) -> Callable[..., Any]:
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
         there = ", ".join(sorted(found)) or "none"
@@ -178,4 +186,11 @@ def _find(name: str) -> EntryPoint:
             f"unknown transport {name!r} (there are: {there}); "
             "try one of those, or: pip install 'gcnloom[sim]'"
         )
-    return found[name]
+    try:
+        load: Callable[..., Any] = found[name].load()
+    except ImportError as error:
+        raise DeviceError(
+            f"transport {name!r} needs a package that is missing ({error}); "
+            "try: pip install 'gcnloom[sim]'"
+        ) from error
+    return load

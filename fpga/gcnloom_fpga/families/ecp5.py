@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lattice ECP5: yosys, our register packing and floor plan, nextpnr-ecp5, ecppack."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from gcnloom_fpga.board import Board
+from gcnloom_fpga.families.family import Family
+from gcnloom_fpga.floorplan import SITED, floorplan
+from gcnloom_fpga.pack import pack_registers
+from gcnloom_fpga.part import Part
+from gcnloom_fpga.route import CELLS, DENSITY
+from gcnloom_fpga.synth import RESOURCES, synthesis_passes
+from gcnloom_spec.toolchain import ECPPACK, NEXTPNR, Program
+
+__all__ = ["Ecp5"]
+
+CROWDED = 0.5
+"""Share of block RAMs or multipliers in use from which nextpnr's placer scatters them."""
+
+
+class Ecp5(Family):
+    """See :class:`~gcnloom_fpga.families.family.Family`."""
+
+    nextpnr: ClassVar[Program] = NEXTPNR
+    packer: ClassVar[Program] = ECPPACK
+    pins_file = "top.lpf"
+    product = "top.bit"
+    netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = RESOURCES
+    routed_cells: ClassVar[Mapping[str, Mapping[str, float]]] = CELLS
+
+    def passes(self, part: Part, top: str) -> tuple[str, ...]:
+        """With abc9, without it, and step by step."""
+        return synthesis_passes(top)
+
+    def improved(self, module: Mapping[str, Any]) -> dict[str, int]:
+        """Move registers into block RAMs and multipliers."""
+        return pack_registers(module)
+
+    def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> None:
+        """Give block RAMs and multipliers their sites, if there are many."""
+        cells = module["cells"]
+        taken = Counter(SITED[cell["type"]] for cell in cells.values() if cell["type"] in SITED)
+        if any(count >= CROWDED * part.available[kind] for kind, count in taken.items()):
+            for name, site in floorplan(cells, part, seed=seed).items():
+                cells[name]["attributes"]["BEL"] = site
+
+    def pins(self, board: Board, pins: Mapping[str, str]) -> str:
+        """Lattice's preference file."""
+        lines = [f'FREQUENCY PORT "clk" {board.oscillator.hertz / 1e6:g} MHZ;']
+        for port, pin in pins.items():
+            attributes = dict(board.attributes)
+            if board.sdram and port.startswith("sdram_"):
+                attributes |= board.sdram.attributes
+            values = " ".join(f"{name}={value}" for name, value in attributes.items())
+            lines += [f'LOCATE COMP "{port}" SITE "{pin}";', f'IOBUF PORT "{port}" {values};']
+        return "\n".join(lines) + "\n"
+
+    def route_arguments(self, part: Part) -> tuple[str, ...]:
+        """Device, placement density, and the text that ecppack reads."""
+        return (
+            *part.options, "--placer-heap-beta", DENSITY, "--lpf", self.pins_file,
+            "--textcfg", "top.config",
+        )  # fmt: skip
+
+    def pack_arguments(self, part: Part) -> tuple[str, ...]:
+        """Compressed, as some boards' flash memories are small."""
+        return ("--compress", "top.config", self.product)

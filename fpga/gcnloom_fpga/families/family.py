@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Family: how parts of one vendor are synthesised, routed and packed."""
+
+import math
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar
+
+from gcnloom_fpga.board import Board
+from gcnloom_fpga.part import Part
+from gcnloom_spec.toolchain import Program
+
+__all__ = ["NETLIST", "REPORT", "ROUTED", "Family", "counted"]
+
+NETLIST = "netlist.json"
+ROUTED = "routed.json"
+REPORT = "report.json"
+
+
+class Family:
+    """Steps between a board's top and its bitstream; a subclass for each vendor.
+
+    Attributes
+    ----------
+    nextpnr, packer : Program
+    oldest_yosys : str
+        Version that knows the family well enough.
+    pins_file : str
+        Constraints, as :meth:`pins` writes them.
+    product : str
+        The bitstream, made by :meth:`pack_arguments`.
+    netlist_cells, routed_cells : Mapping[str, Mapping[str, float]]
+        Resource to the cells that take it, by patterns of yosys' and of nextpnr's names, and to
+        how many each takes.
+    """
+
+    nextpnr: ClassVar[Program]
+    packer: ClassVar[Program]
+    oldest_yosys: ClassVar[str] = "0.23"
+    pins_file: ClassVar[str]
+    product: ClassVar[str]
+    netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]]
+    routed_cells: ClassVar[Mapping[str, Mapping[str, float]]]
+
+    def passes(self, part: Part, top: str) -> tuple[str, ...]:
+        """Synthesis commands of yosys, tried in this order."""
+        raise NotImplementedError
+
+    def improved(self, module: Mapping[str, Any]) -> dict[str, int]:
+        """Improve a module of yosys' netlist in place; count the cells that were."""
+        return {}
+
+    def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> None:
+        """Choose sites before placement, in place, where the placer would do badly."""
+
+    def pins(self, board: Board, pins: Mapping[str, str]) -> str:
+        """Constraints: where ports go, and the oscillator's rate."""
+        raise NotImplementedError
+
+    def route_arguments(self, part: Part) -> tuple[str, ...]:
+        """Arguments of nextpnr that are this family's own."""
+        raise NotImplementedError
+
+    def pack_arguments(self, part: Part) -> tuple[str, ...]:
+        """Arguments of the packer, which makes the product of what nextpnr left."""
+        raise NotImplementedError
+
+
+def counted(weights: Mapping[str, Mapping[str, float]], cells: Mapping[str, int]) -> dict[str, int]:
+    """Count resources from the number of cells by type."""
+    return {
+        name: math.ceil(
+            sum(
+                weight * count
+                for pattern, weight in patterns.items()
+                for cell, count in cells.items()
+                if fnmatchcase(cell, pattern)
+            )
+        )
+        for name, patterns in weights.items()
+    }

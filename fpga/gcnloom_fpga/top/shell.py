@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shell that a board gets: accelerator, link and the board's device memory."""
+
+from gcnloom_fpga.board import Board
+from gcnloom_fpga.clocks.plan import ClockPlan, plan_clock
+from gcnloom_fpga.top.board import BoardTop
+from gcnloom_fpga.top.pads import DELAY
+from gcnloom_fpga.top.sdram import sdram_phase
+from gcnloom_hw.dram.config import SdramConfig
+from gcnloom_hw.memory.kinds import BlockRam, MemoryKind, Sdram
+from gcnloom_hw.shell import SerialShell
+from gcnloom_spec.config import AcceleratorConfig
+
+__all__ = ["board_clock", "board_memory", "board_top"]
+
+
+def board_clock(board: Board, hertz: float) -> ClockPlan:
+    """Plan the accelerator's clock, and that of the board's SDRAM."""
+    phase = sdram_phase(hertz) if board.sdram else None
+    return plan_clock(board.part, board.oscillator.hertz, hertz, phase=phase)
+
+
+def board_memory(board: Board, config: AcceleratorConfig, hertz: float) -> MemoryKind:
+    """Device memory of the kind that the board has."""
+    if not board.sdram:
+        return BlockRam(words=board.memory_bytes // config.memory_bytes)
+    part = board.sdram.part
+    sdram = SdramConfig(
+        part=part, clocks=part.clocks(hertz), memory_bytes=config.memory_bytes, input_delay=DELAY
+    )
+    return Sdram(words=part.capacity // config.memory_bytes, config=sdram)
+
+
+def board_top(board: Board, config: AcceleratorConfig, hertz: float) -> BoardTop:
+    """Everything of a board's FPGA, at the clock nearest to what is wanted."""
+    plan = board_clock(board, hertz)
+    memory = board_memory(board, config, plan.hertz)
+    shell = SerialShell(config, clock_hz=round(plan.hertz), memory=memory)
+    return BoardTop(board, plan, shell)

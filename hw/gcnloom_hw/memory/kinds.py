@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds of device memory that a shell can have."""
+
+from dataclasses import dataclass
+
+from amaranth.lib import wiring
+
+from gcnloom_hw.dram.config import SdramConfig
+from gcnloom_hw.dram.controller import SdramController
+from gcnloom_hw.memory.block_ram import BlockRamMemory
+
+__all__ = ["BlockRam", "External", "MemoryKind", "Sdram"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryKind:
+    """A device memory; each kind makes a component with the streams of a memory port.
+
+    Parameters
+    ----------
+    words : int
+        Of the accelerator's memory word.
+    """
+
+    words: int
+
+    def component(self, memory_bytes: int) -> wiring.Component | None:
+        """Return `addresses`, `answers` and `writes`, and perhaps `pins`; or nothing."""
+        raise NotImplementedError(f"{type(self).__name__} is no kind of memory; use BlockRam")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockRam(MemoryKind):
+    """Block RAM of the part."""
+
+    def component(self, memory_bytes: int) -> wiring.Component:
+        """Return a :class:`~gcnloom_hw.memory.block_ram.BlockRamMemory`."""
+        return BlockRamMemory(memory_bytes=memory_bytes, words=self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class External(MemoryKind):
+    """A memory outside of the shell, whose streams are ports of it."""
+
+    def component(self, memory_bytes: int) -> None:
+        """Return nothing: the shell's own ports stand for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sdram(MemoryKind):
+    """An SDR SDRAM, whose pins are ports of the shell.
+
+    Parameters
+    ----------
+    config : SdramConfig
+    """
+
+    config: SdramConfig
+
+    def __post_init__(self) -> None:
+        part = self.config.part
+        bits = part.data_bits * part.banks << (part.row_bits + part.column_bits)
+        there = bits // (8 * self.config.memory_bytes)
+        if self.words > there:
+            raise ValueError(
+                f"words={self.words} of {self.config.memory_bytes} bytes are more than "
+                f"{part.name} has; use {there}"
+            )
+
+    def component(self, memory_bytes: int) -> wiring.Component:
+        """Return a :class:`~gcnloom_hw.dram.controller.SdramController`."""
+        if memory_bytes != self.config.memory_bytes:
+            raise ValueError(
+                f"the SDRAM is for words of {self.config.memory_bytes} bytes, the accelerator's "
+                f"have {memory_bytes}; make SdramConfig with memory_bytes={memory_bytes}"
+            )
+        return SdramController(self.config)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device memory in two tiers: the first words in block RAM, the others in a memory behind it."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from gcnloom_hw.memory.block_ram import BlockRamMemory
+from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING
+from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.streams.queue import Queue
+
+__all__ = ["TieredMemory"]
+
+WAITING = 16
+"""Reads of block RAM that wait until answers to reads before them have made room for theirs."""
+
+
+class TieredMemory(wiring.Component):
+    """The accelerator's memory port on block RAM for the first words and on `far` for the others.
+
+    Accepts a read and a write in every cycle as long as the tier of each does. Answers come in
+    the order of asking: one of block RAM :attr:`latency` cycles after its read, or when those
+    before it are answered; meanwhile :attr:`near_reads` of them wait, and reads of the other tier
+    go on being asked. A write is accepted when its tier accepts it, and no read waits in front
+    of a tier longer than in its turn, so that a read asked after a write was accepted sees it.
+
+    Parameters
+    ----------
+    memory_bytes : int
+        Bytes of a word.
+    near_words : int
+        Words in block RAM.
+    far : wiring.Component
+        With `addresses`, `answers` and `writes` as here, such as an
+        :class:`~gcnloom_hw.dram.controller.SdramController`. It becomes a submodule, and is
+        asked for the same addresses, those of block RAM left out.
+
+    Attributes
+    ----------
+    addresses : In(stream.Signature(32))
+    answers : Out(stream.Signature(8 * memory_bytes))
+    writes : In(stream.Signature(write_request(memory_bytes)))
+    """
+
+    latency = 2 * Queue.latency + BlockRamMemory.latency
+    near_reads = WAITING + BlockRamMemory.reads
+
+    addresses: stream.Interface
+    answers: stream.Interface
+    writes: stream.Interface
+
+    def __init__(self, *, memory_bytes: int, near_words: int, far: wiring.Component) -> None:
+        if not 0 < near_words < 1 << ADDRESS_BITS:
+            raise ValueError(
+                f"near_words={near_words} is outside 1..{(1 << ADDRESS_BITS) - 1}; try 4096, or "
+                "leave out the tier"
+            )
+        self._memory_bytes, self._near_words, self._far = memory_bytes, near_words, far
+        super().__init__(
+            {
+                "addresses": In(stream.Signature(ADDRESS_BITS)),
+                "answers": Out(stream.Signature(8 * memory_bytes)),
+                "writes": In(stream.Signature(write_request(memory_bytes))),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.near = near = BlockRamMemory(
+            memory_bytes=self._memory_bytes, words=self._near_words
+        )
+        m.submodules.far = far = self._far
+        self._read(m, near, far)
+        self._write(m, near, far)
+        return m
+
+    def _read(self, m, near, far):
+        """Send each read to its tier, and take its answer from there in its turn."""
+        # Which tier it is comes from a flip-flop: it decides whether the read can go on.
+        m.submodules.reads = reads = Queue(ADDRESS_BITS + 1, depth=2, registered=1)
+        m.submodules.near_reads = near_reads = Queue(ADDRESS_BITS, depth=WAITING)
+        m.submodules.order = order = Queue(1, depth=OUTSTANDING)
+        wiring.connect(m, queue=near_reads.o, near=near.addresses)
+        address, is_near = reads.o.payload[:ADDRESS_BITS], reads.o.payload[ADDRESS_BITS]
+        goes = Signal()
+        m.d.comb += [
+            reads.i.valid.eq(self.addresses.valid),
+            reads.i.payload[:ADDRESS_BITS].eq(self.addresses.payload),
+            reads.i.payload[ADDRESS_BITS].eq(self._is_near(self.addresses.payload)),
+            self.addresses.ready.eq(reads.i.ready),
+            near_reads.i.payload.eq(address),
+            near_reads.i.valid.eq(reads.o.valid & order.i.ready & is_near),
+            far.addresses.payload.eq(address),
+            far.addresses.valid.eq(reads.o.valid & order.i.ready & ~is_near),
+            goes.eq(Mux(is_near, near_reads.i.ready, far.addresses.ready)),
+            reads.o.ready.eq(order.i.ready & goes),
+            order.i.payload.eq(is_near),
+            order.i.valid.eq(reads.o.valid & goes),
+        ]
+        from_near = order.o.payload
+        m.d.comb += [
+            self.answers.payload.eq(Mux(from_near, near.answers.payload, far.answers.payload)),
+            self.answers.valid.eq(
+                order.o.valid & Mux(from_near, near.answers.valid, far.answers.valid)
+            ),
+            near.answers.ready.eq(order.o.valid & from_near & self.answers.ready),
+            far.answers.ready.eq(order.o.valid & ~from_near & self.answers.ready),
+            order.o.ready.eq(self.answers.valid & self.answers.ready),
+        ]
+
+    def _write(self, m, near, far):
+        """Send each write to its tier; nothing lies between, as no read may come before it."""
+        is_near = self._is_near(self.writes.p.address)
+        m.d.comb += [
+            near.writes.payload.eq(self.writes.payload),
+            far.writes.payload.eq(self.writes.payload),
+            near.writes.valid.eq(self.writes.valid & is_near),
+            far.writes.valid.eq(self.writes.valid & ~is_near),
+            self.writes.ready.eq(Mux(is_near, near.writes.ready, far.writes.ready)),
+        ]
+
+    def _is_near(self, address):
+        return address < self._near_words
