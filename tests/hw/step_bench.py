@@ -142,7 +142,7 @@ def execute(config, memory, work):
     new = np.stack([stepped.weights, stepped.momenta], axis=1)
     put_masters(config, memory, command, new)
     put_operands(config, memory, command, operands)
-    count = command["count"] * config.slices
+    count = command["count"] * config.update_slices
     return (
         Figures(command["tensor"], count, envelope(stepped.weights), clipped),
         Figures(command["gradient"], count, 0, stepped.clipped),

@@ -126,7 +126,7 @@ def test_a_slice_is_taken_each_cycle(panels):
     latency = 20
     bench = Bench(tasks, latency=latency)
     check(bench, tasks)
-    slices = count * panels * config.slices + config.label.words(count)
-    after = 2 * panels * config.slices + PIPELINE + 2 + config.record.words_per_item
+    slices = count * panels * config.update_slices + config.label.words(count)
+    after = 2 * panels * config.update_slices + PIPELINE + 2 + config.record.words_per_item
     # One cycle more, in which the last vector is put together.
     assert bench.cycles == [slices + latency + after + 1]

@@ -68,7 +68,7 @@ def test_a_vector_is_stepped_each_cycle_with_four_cycles_between_commands(name):
 @pytest.mark.parametrize(("name", "lanes"), [("demo", 1), ("demo", 4), ("wide", 1), ("tall", 1)])
 def test_a_slice_is_stepped_each_cycle_but_for_gathering_words_and_drawing(name, lanes):
     config = replace(AcceleratorConfig.from_toml(name), update_lanes=lanes)
-    slices, words = config.slices, config.masters.words_per_item
+    slices, words = config.update_slices, config.masters.words_per_item
     works, memory = random_work(config, np.random.default_rng(3), [40, 40])
     bench = StepBench(config, memory, works)
     plain, drawn = np.reshape(bench.taken, (2, 40, slices))

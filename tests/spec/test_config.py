@@ -9,12 +9,19 @@ from gcnloom_spec.config import AcceleratorConfig, Packing, named_configs
 from gcnloom_spec.items import edge_word, order_word
 
 DEMO = AcceleratorConfig.from_toml("demo")
+SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_depth")
+DENSE = dict.fromkeys(("pes", "operand_banks", "master_width", *SPARSE_DEPTHS), 0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pes": 0}, "pes=0 is not a positive integer"),
+        ({"pes": -1}, "pes=-1 is not a positive integer"),
+        ({"pes": False}, "pes=False is not a positive integer"),
+        ({"pes": 0}, "operand_depth=4096 is a size of the sparse engine, .* use 0"),
+        (DENSE | {"operand_banks": 8}, "operand_banks=8 is a size of the sparse engine, .* use 0"),
+        (DENSE | {"master_width": 16}, "master_width=16 trains, .* use master_width=0, or pes of"),
+        ({"edge_depth": 0}, "edge_depth=0 is too small; use at least"),
         ({"pes": True}, "pes=True is not a positive integer"),
         ({"pes": 2.0}, r"pes=2\.0 is not a positive integer"),
         ({"operand_width": 3}, r"operand_width=3 is outside 4\.\.16"),

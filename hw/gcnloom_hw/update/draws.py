@@ -20,7 +20,7 @@ PURPOSES = 2
 
 def random_slice(config: AcceleratorConfig) -> data.StructLayout:
     """Shape of a byte of each purpose for every lane of a slice."""
-    octets = data.ArrayLayout(8, config.slice_lanes)
+    octets = data.ArrayLayout(8, config.update_width)
     return data.StructLayout({"dropout": octets, "rounding": octets})
 
 
@@ -92,8 +92,8 @@ class SliceBytes(wiring.Component):
 
     def _walk(self, m, request, feature, running, done):
         """Go over the slices of a request, vector by vector."""
-        lanes = self.config.slice_lanes
-        vector_last = count_slices(m, self.config.slices, done)[-1]
+        lanes = self.config.update_width
+        vector_last = count_slices(m, self.config.update_slices, done)[-1]
         m.d.comb += self.requests.ready.eq(~running)
         with m.If(~running):
             m.d.sync += [
@@ -112,7 +112,7 @@ class SliceBytes(wiring.Component):
 
     def _draw(self, m, request, feature, purpose):
         """Bytes of a slice for one purpose, which lie in one block or fill several."""
-        lanes = self.config.slice_lanes
+        lanes = self.config.update_width
         blocks = []
         for index in range(max(1, lanes // BLOCK_FEATURES)):
             m.submodules[f"cipher{index}"] = cipher = Threefry()
@@ -135,14 +135,14 @@ class SliceBytes(wiring.Component):
 
 def draws(config: AcceleratorConfig) -> RandomBytes | SliceBytes:
     """Return what draws the bytes of steps: a vector a cycle, or a slice every other one."""
-    return RandomBytes(config) if config.slices == 1 else SliceBytes(config)
+    return RandomBytes(config) if config.update_slices == 1 else SliceBytes(config)
 
 
 def draw_latency(config: AcceleratorConfig) -> int:
     """Cycles from the first of a request to its first bytes."""
-    return (RandomBytes if config.slices == 1 else SliceBytes).latency
+    return (RandomBytes if config.update_slices == 1 else SliceBytes).latency
 
 
 def draw_cycles(config: AcceleratorConfig) -> int:
     """Cycles from the bytes of a slice, or of a vector in one, to those of the next."""
-    return 1 if config.slices == 1 else PURPOSES
+    return 1 if config.update_slices == 1 else PURPOSES

@@ -131,7 +131,7 @@ class FetchRows(wiring.Component):
         label = Signal(range(self.config.label.items_per_word))
         held = Signal(8 * self.config.memory_bytes, reset_less=True)
         there, came = Signal(), Signal()
-        present = count_slices(m, self.config.slices, came)
+        present = count_slices(m, self.config.update_slices, came)
         panel_ends = present[-1]
         word_ends, slice_ends, item = self._gather(m, walk, present, there)
         m.d.comb += [
@@ -155,7 +155,7 @@ class FetchRows(wiring.Component):
             vector.sums.as_value().eq(
                 Cat(
                     item.word_select(lane, 8 * self.config.sum_bytes)[: self.config.sum_width]
-                    for lane in range(self.config.slice_lanes)
+                    for lane in range(self.config.update_width)
                 )
             ),
         ]
@@ -173,8 +173,8 @@ class FetchRows(wiring.Component):
         """Return whether the word, the slice ends here; and the slice that ended a cycle ago."""
         config, packing, word = self.config, self.config.sums, self.words.p.data
         octets = packing.item_bytes
-        if config.slices > 1:
-            octets = config.slice_lanes * config.sum_bytes
+        if config.update_slices > 1:
+            octets = config.update_width * config.sum_bytes
         item = Signal(8 * octets, reset_less=True)
         if octets > config.memory_bytes:
             with m.If(there):

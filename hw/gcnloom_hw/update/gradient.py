@@ -35,8 +35,8 @@ class Gradient(wiring.Component):
 
     Attributes
     ----------
-    exponentials : In(ArrayLayout(16, slice_lanes))
-    labels : In(slice_lanes)
+    exponentials : In(ArrayLayout(16, update_width))
+    labels : In(update_width)
         The lane that is the row's label, one-hot, or none.
     place, reciprocal : In
         Of the row, see :class:`~gcnloom_hw.update.normalise.Normalise`.
@@ -46,7 +46,7 @@ class Gradient(wiring.Component):
         Constant while slices are inside.
     operands : Out(Shapes.slice)
     envelope : Out(17)
-    saturations : Out(range(slice_lanes + 1))
+    saturations : Out(range(update_width + 1))
     """
 
     exact_latency = 3
@@ -54,7 +54,7 @@ class Gradient(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        lanes = config.slice_lanes
+        lanes = config.update_width
         super().__init__(
             {
                 "exponentials": In(data.ArrayLayout(EXPONENTIAL_BITS, lanes)),
@@ -71,7 +71,7 @@ class Gradient(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.config.slice_lanes
+        lanes = self.config.update_width
         place = delay_line(m, self.place, 1, name="place")[-1]
         labels = delay_line(m, self.labels, self.exact_latency - 1, name="labels")[-1]
         keep = delay_line(m, self.keep, self.exact_latency - 1, name="keep")[-1]

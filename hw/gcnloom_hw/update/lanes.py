@@ -112,7 +112,7 @@ class Peak(wiring.Component):
     valid, first, last : In(1)
         A vector; the first, the last of its row.
     sums : In(Shapes.slice_sums)
-    counts : In(slice_lanes)
+    counts : In(update_width)
         The lanes that are looked at; in each row one at least.
     done : Out(1)
     peak : Out(signed(sum_width))
@@ -120,14 +120,14 @@ class Peak(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        self.latency = sum_levels(config.slice_lanes) + 2
+        self.latency = sum_levels(config.update_width) + 2
         super().__init__(
             {
                 "valid": In(1),
                 "first": In(1),
                 "last": In(1),
                 "sums": In(Shapes(config).slice_sums),
-                "counts": In(config.slice_lanes),
+                "counts": In(config.update_width),
                 "done": Out(1),
                 "peak": Out(signed(config.sum_width)),
             }

@@ -84,7 +84,7 @@ class LossEngine(wiring.Component):
                 "measured_last": Out(1),
                 "measured_tensor": Out(TENSOR_BITS),
                 "measured_envelope": Out(config.sum_width),
-                "measured_saturations": Out(range(config.slice_lanes + 1)),
+                "measured_saturations": Out(range(config.update_width + 1)),
                 "train_loss": Out(RECORD.fields["train_loss"]),
                 "judge": Out(1),
                 "val_loss": Out(RECORD.fields["val_loss"]),
@@ -187,7 +187,7 @@ class LossEngine(wiring.Component):
         """Put vectors together, as they lie in memory."""
         octets, config = 8 * self.config.operand_bytes, self.config
         m.submodules.vectors = vectors = Regroup(
-            bits=octets * config.slice_lanes, ways=1, tag=0, slices=config.slices
+            bits=octets * config.update_width, ways=1, tag=0, slices=config.update_slices
         )
         m.d.comb += [
             vectors.i.valid.eq(gradients.valid),

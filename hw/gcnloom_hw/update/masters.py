@@ -20,13 +20,13 @@ TRANSFERS = 4
 
 def words_ahead(config: AcceleratorConfig) -> int:
     """Words asked for before they are needed; fewer where the lanes take longer over one."""
-    several = config.masters.items_per_word > 1 or config.slices > 1
+    several = config.masters.items_per_word > 1 or config.update_slices > 1
     return WORDS_AHEAD // 2 if several else WORDS_AHEAD
 
 
 def masters_slice(config: AcceleratorConfig) -> data.StructLayout:
     """Shape of the weights and momenta of a slice of a vector."""
-    lanes = data.ArrayLayout(signed(config.master_width), config.slice_lanes)
+    lanes = data.ArrayLayout(signed(config.master_width), config.update_width)
     return data.StructLayout({"weights": lanes, "momenta": lanes})
 
 
@@ -123,7 +123,7 @@ class Masters(wiring.Component):
         unpacking, final = Signal(), Signal()
         left = Signal(LOCAL_BITS, reset_less=True)
         given, moved = Signal(), Signal()
-        present = count_slices(m, self.config.slices, moved)
+        present = count_slices(m, self.config.update_slices, moved)
         item_last = present[-1]
         m.d.comb += [
             leaving.valid.eq(unpack.items.valid & unpacking),
@@ -137,7 +137,7 @@ class Masters(wiring.Component):
         for place, name in enumerate(("weights", "momenta")):
             size = octets * self.config.lanes
             lanes = unpack.items.payload[place * size : (place + 1) * size]
-            part = choose(cut(lanes, self.config.slices), present)
+            part = choose(cut(lanes, self.config.update_slices), present)
             for index, lane in enumerate(leaving.p[name]):
                 m.d.comb += lane.eq(part.word_select(index, octets).as_signed())
         with m.If(~unpacking):

@@ -118,7 +118,7 @@ class StepOrder(wiring.Component):
         slots = self.config.vector.items_per_word
         passes = (slots - 1).bit_length()
         elapsed = Signal(32, reset_less=True)
-        vector_last = count_slices(m, self.config.slices, self.issue)[-1]
+        vector_last = count_slices(m, self.config.update_slices, self.issue)[-1]
         with m.If(self.issue & vector_last):
             m.d.sync += active.slot.eq((active.slot + 1)[:passes])
 

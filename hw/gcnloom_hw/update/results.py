@@ -148,7 +148,10 @@ class Results(wiring.Component):
         config = self.config
         m.submodules.pack = pack = Packer(config.masters, config.memory_bytes)
         m.submodules.steps = steps = Regroup(
-            bits=8 * config.master_bytes * config.slice_lanes, ways=2, tag=1, slices=config.slices
+            bits=8 * config.master_bytes * config.update_width,
+            ways=2,
+            tag=1,
+            slices=config.update_slices,
         )
         masters = self.masters.p.masters
         m.d.comb += [
@@ -170,8 +173,8 @@ class Results(wiring.Component):
         m.submodules.coalesce = coalesce = Coalesce(config.vector, config.memory_bytes)
         tag = data.StructLayout({"slot": len(self.operands.p.slot), "last": 1})
         m.submodules.vectors = vectors = Regroup(
-            bits=8 * config.operand_bytes * config.slice_lanes, ways=1, tag=tag,
-            slices=config.slices,
+            bits=8 * config.operand_bytes * config.update_width, ways=1, tag=tag,
+            slices=config.update_slices,
         )  # fmt: skip
         item, operands = coalesce.items.p, self.operands.p
         m.d.comb += [

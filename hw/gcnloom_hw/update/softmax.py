@@ -68,7 +68,7 @@ class Softmax(wiring.Component):
     measured_valid, measured_last : Out(1)
         Figures of a slice; of the last of the final row.
     measured_envelope : Out(17)
-    measured_saturations : Out(range(slice_lanes + 1))
+    measured_saturations : Out(range(update_width + 1))
     """
 
     vectors: stream.Interface
@@ -94,14 +94,14 @@ class Softmax(wiring.Component):
                 "measured_valid": Out(1),
                 "measured_last": Out(1),
                 "measured_envelope": Out(GRADIENT_BITS),
-                "measured_saturations": Out(range(config.slice_lanes + 1)),
+                "measured_saturations": Out(range(config.update_width + 1)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.config.slice_lanes
-        slices = self.config.slices
+        lanes = self.config.update_width
+        slices = self.config.update_slices
         row = {"split": SPLIT_BITS, "final": 1}
         marks = {"is_label": lanes, "before": lanes, "counts": lanes}
         powers = {"exponentials": data.ArrayLayout(EXPONENTIAL_BITS, lanes), "is_label": lanes}
@@ -131,7 +131,7 @@ class Softmax(wiring.Component):
 
     def _find_peaks(self, m, logits):
         """First pass: which lanes count, and the largest logit of the row."""
-        m.submodules.mark = mark = Mark(lanes=self.config.slice_lanes)
+        m.submodules.mark = mark = Mark(lanes=self.config.update_width)
         m.submodules.peak = peak = Peak(self.config)
         vector = self.vectors.p
         m.d.comb += [
@@ -165,7 +165,7 @@ class Softmax(wiring.Component):
 
     def _add_exponentials(self, m, logits, exponents):
         """Second pass: exponentials, their sum, and the loss."""
-        lanes = self.config.slice_lanes
+        lanes = self.config.update_width
         m.submodules.sum = total = Sum(lanes=lanes)
         m.submodules.normalise = normalise = Normalise()
         powers = self._raise(m, logits, total)
@@ -224,7 +224,7 @@ class Softmax(wiring.Component):
     def _raise(self, m, logits, total):
         """One exponential a lane; two lanes share the ports of a table."""
         table, lanes = exponentials(), []
-        for index in range(self.config.slice_lanes):
+        for index in range(self.config.update_width):
             lane = Exponential(sum_width=self.config.sum_width)
             m.submodules[f"lane{index}"] = lane
             if index % 2 == 0:

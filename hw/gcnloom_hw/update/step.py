@@ -58,12 +58,12 @@ class StepEngine(wiring.Component):
         Figures of a slice of new weights; of a command's last.
     measured_tensor : Out(7)
     measured_envelope : Out(sum_width)
-    measured_saturations : Out(range(slice_lanes + 1))
+    measured_saturations : Out(range(update_width + 1))
         Operands that were clipped.
     masters_valid, masters_last : Out(1)
     masters_tensor : Out(7)
         Tensor of the gradient.
-    masters_saturations : Out(range(2 * slice_lanes + 1))
+    masters_saturations : Out(range(2 * update_width + 1))
         Weights and momenta that were clipped.
     active, stalled, idle : Out(1)
         A slice was taken; a command waits for one; no command is inside.
@@ -101,11 +101,11 @@ class StepEngine(wiring.Component):
                 "measured_last": Out(1),
                 "measured_tensor": Out(TENSOR_BITS),
                 "measured_envelope": Out(config.sum_width),
-                "measured_saturations": Out(range(config.slice_lanes + 1)),
+                "measured_saturations": Out(range(config.update_width + 1)),
                 "masters_valid": Out(1),
                 "masters_last": Out(1),
                 "masters_tensor": Out(TENSOR_BITS),
-                "masters_saturations": Out(range(2 * config.slice_lanes + 1)),
+                "masters_saturations": Out(range(2 * config.update_width + 1)),
                 "active": Out(1),
                 "stalled": Out(1),
                 "idle": Out(1),
@@ -118,7 +118,7 @@ class StepEngine(wiring.Component):
         m.submodules.order = order = StepOrder(config)
         m.submodules.masters = masters = Masters(config)
         m.submodules.results = results = Results(config)
-        m.submodules.take = take = Take(config, slices=config.slices)
+        m.submodules.take = take = Take(config, slices=config.update_slices)
         m.submodules.stepped = stepped = CreditedQueue(
             stepped_slice(config), depth=StepLane.stepped + 4
         )
@@ -182,7 +182,7 @@ class StepEngine(wiring.Component):
             for name, (_, age) in CONTROLS.items()
         }
         lanes = []
-        for index in range(self.config.slice_lanes):
+        for index in range(self.config.update_width):
             m.submodules[f"lane{index}"] = lane = StepLane(self.config)
             m.d.comb += [
                 lane.sum.eq(sums[index]),

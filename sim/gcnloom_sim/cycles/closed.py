@@ -65,8 +65,8 @@ def interval(command: Command, timing: Timing) -> int:
 
 def _stepped(command: Step, config: AcceleratorConfig) -> int:
     """Cycles that the lanes take from one step to the next."""
-    vectors, slices = command.count, command.count * config.slices
-    if config.slices == 1:
+    vectors, slices = command.count, command.count * config.update_slices
+    if config.update_slices == 1:
         return vectors + BETWEEN_STEPS
     # The words of a vector are gathered before its slices, those of a step's first between steps.
     words = config.masters.words_per_item
@@ -96,8 +96,8 @@ def _fetch_stall(packing: Packing, timing: Timing) -> int:
 
 def _loss(command: Loss, timing: Timing) -> int:
     config = timing.config
-    vectors, slices = command.count * command.panels, command.panels * config.slices
-    asked = vectors * max(config.sums.words_per_item, config.slices)
+    vectors, slices = command.count * command.panels, command.panels * config.update_slices
+    asked = vectors * max(config.sums.words_per_item, config.update_slices)
     asked += config.label.words(command.count) + timing.command_packing.words(1)
     passes = timing.to_powers + timing.to_gradients + 2 * (slices - 1) + RESULTS + QUEUE
     passes += timing.regrouping

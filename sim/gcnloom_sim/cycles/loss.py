@@ -34,7 +34,7 @@ def _words(command: Loss, config: AcceleratorConfig) -> Iterator[_Word]:
     """Yield words in the order of asking; those of labels before the first row they are for."""
     sums, label = config.sums, config.label
     # Of the slices of a vector, so many lie in each of its words, and in the last what is left.
-    full = max(1, config.memory_bytes // (config.slice_lanes * config.sum_bytes))
+    full = max(1, config.memory_bytes // (config.update_width * config.sum_bytes))
     for row in range(command.count):
         page, inside = divmod(row, label.items_per_word)
         if not inside:
@@ -44,7 +44,7 @@ def _words(command: Loss, config: AcceleratorConfig) -> Iterator[_Word]:
             for word in range(sums.words_per_item):
                 ends = panel == command.panels - 1 and word == sums.words_per_item - 1
                 address = item + panel * command.pitch + word
-                slices = max(1, min(full, config.slices - word * full))
+                slices = max(1, min(full, config.update_slices - word * full))
                 yield _Word(address, first=not word, row=ends, slices=slices)
 
 
@@ -76,7 +76,7 @@ class LossUnit:
         self._inside = self._rows = 0
         self._leaving: deque[float] = deque()
         self._raised, self._divided = NEVER, deque([NEVER] * ROW_VECTORS, maxlen=ROW_VECTORS)
-        room = max(1, (RESULTS + 4) // self._config.slices)
+        room = max(1, (RESULTS + 4) // self._config.update_slices)
         self._left = deque([NEVER] * room, maxlen=room)
         self._held = 0
         self._start = 0.0
@@ -125,7 +125,7 @@ class LossUnit:
 
     def _row(self, came: int) -> float | None:
         """Time the row whose last word came; return the command's end after the last one."""
-        panels, slices = self.command.panels, self._config.slices
+        panels, slices = self.command.panels, self._config.update_slices
         # Times are those of the last slice of a vector.
         first = came + self._timing.to_powers
         for panel in range(1, panels + 1):

@@ -30,7 +30,7 @@ class MastersReader:
 
     def __init__(self, timing: Timing, port: Port) -> None:
         self._packing, self._port = timing.config.masters, port
-        packing, slices = self._packing, timing.config.slices
+        packing, slices = self._packing, timing.config.update_slices
         # The slices of an item leave one by one, and only then its successor is gathered.
         self._gathering = packing.words_per_item if slices > 1 else 0
         self._gathered = NEVER

@@ -61,7 +61,7 @@ class StepUnit:
     def __init__(self, timing: Timing, port: Port) -> None:
         self._timing, self._config, self._port = timing, timing.config, port
         self._pending: deque[_Pending] = deque()
-        self._slices = timing.config.slices
+        self._slices = timing.config.update_slices
         self._promised = dict.fromkeys(Source, 0)
         room = max(1, (StepLane.stepped + 4) // self._slices)
         self._stepped = deque([NEVER] * room, maxlen=room)

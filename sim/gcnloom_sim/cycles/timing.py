@@ -174,7 +174,7 @@ class Timing:
     @property
     def regrouping(self) -> int:
         """Cycles from the last slice of a vector to the vector."""
-        return 1 if self.config.slices > 1 else 0
+        return 1 if self.config.update_slices > 1 else 0
 
     @cached_property
     def to_powers(self) -> int:
@@ -189,7 +189,7 @@ class Timing:
 
     @cached_property
     def _levels(self) -> int:
-        return sum_levels(self.config.slice_lanes)
+        return sum_levels(self.config.update_width)
 
     @cached_property
     def epilogue_depth(self) -> int:
