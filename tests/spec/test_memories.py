@@ -82,6 +82,16 @@ def test_banks_trade_block_ram_for_look_up_tables():
     assert {name: many[name] - few[name] for name in found} == pytest.approx(found, rel=0.05)
 
 
+def test_slices_save_what_synthesis_of_the_update_unit_alone_found():
+    whole = AcceleratorConfig(pes=1, lanes=16, rows=16, columns=16, master_width=16)
+    one, four = (resources(replace(whole, update_lanes=lanes)) for lanes in (1, 4))
+    found = {"EBR": 16 - 12, "DSP": 20 - 5, "LUT": 17_765 - 10_738}
+    difference = {name: four[name] - one[name] for name in found}
+    assert difference["LUT"] == pytest.approx(found["LUT"], rel=0.05)
+    assert {**difference, "LUT": found["LUT"]} == found
+    assert resources(whole)["DSP"] - one["DSP"] == 15 * 5
+
+
 def test_the_144_multipliers_fit_the_largest_part():
     taken = resources(AcceleratorConfig.from_toml("mul144"))
     assert all(taken[name] <= PARTS["lfe5u-85f"][name] for name in taken)
