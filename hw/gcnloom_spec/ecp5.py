@@ -69,9 +69,9 @@ def resources(config: AcceleratorConfig) -> dict[str, int]:
     """
     sparse, dense = config.pes * config.lanes, config.rows * config.columns
     ways = sparse * config.operand_width * config.operand_banks
-    updated = config.slice_lanes if config.master_width else 0
+    updated = config.update_width if config.master_width else 0
     update = LUT_UPDATE + LUT_UPDATE_LANE * updated if updated else 0
-    if config.slices > 1:
+    if config.update_slices > 1:
         update += LUT_SLICED + LUT_SLICED_LANE * config.lanes
     return {
         "EBR": sum(block_rams(memory) for memory in on_chip_memories(config)),
