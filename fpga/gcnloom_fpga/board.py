@@ -106,9 +106,9 @@ class Board:
     uart : Uart
     led : Led, optional
     sdram : Sdram, optional
-        Device memory, if ``memory_bytes`` and ``spram`` say nothing else.
+        Device memory.
     memory_bytes : int
-        Bytes of block RAM for device memory; 0 where it is something else.
+        Bytes of block RAM for device memory, with an `sdram` for its first bytes.
     spram : bool
         Whether the large memories of an iCE40UP5K are device memory.
     tied : Mapping[str, int]
@@ -140,11 +140,10 @@ class Board:
     budget: Mapping[str, float] = field(default_factory=lambda: dict(BUDGET))
 
     def __post_init__(self) -> None:
-        kinds = (self.sdram is not None) + (self.memory_bytes > 0) + self.spram
-        if kinds != 1:
+        if (self.sdram is not None or self.memory_bytes > 0) == self.spram:
             raise ValueError(
-                f"board {self.name} names {kinds} device memories; try exactly one of [sdram], "
-                "memory_bytes and spram = true"
+                f"board {self.name} names {'two device memories' if self.spram else 'no memory'}; "
+                "try [sdram], memory_bytes, both (then it is for the first bytes), or spram = true"
             )
         if self.memory_bytes & (self.memory_bytes - 1) or 0 < self.memory_bytes < 1024:
             raise ValueError(
@@ -170,7 +169,8 @@ class Board:
         """Device memory in words."""
         if self.sdram:
             part = self.sdram.part
-            return f"{part.capacity >> 20} MB SDRAM x{part.data_bits}"
+            near = f"{self.memory_bytes >> 10} KB block RAM, then " if self.memory_bytes else ""
+            return f"{near}{part.capacity >> 20} MB SDRAM x{part.data_bits}"
         return "128 KB SPRAM" if self.spram else f"{self.memory_bytes >> 10} KB block RAM"
 
     @classmethod

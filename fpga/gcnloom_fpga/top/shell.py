@@ -34,7 +34,10 @@ def board_memory(board: Board, config: AcceleratorConfig, hertz: float) -> Memor
         part=part, clocks=part.clocks(hertz), memory_bytes=config.memory_bytes, input_delay=DELAY
     )
     masked = "dqm" in board.sdram.pins
-    return Sdram(words=part.capacity // config.memory_bytes, config=sdram, masked=masked)
+    return Sdram(
+        words=part.capacity // config.memory_bytes, config=sdram, masked=masked,
+        near_words=board.memory_bytes // config.memory_bytes,
+    )  # fmt: skip
 
 
 def board_top(board: Board, config: AcceleratorConfig, hertz: float) -> BoardTop:

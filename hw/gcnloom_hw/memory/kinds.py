@@ -9,6 +9,7 @@ from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.memory.block_ram import BlockRamMemory
 from gcnloom_hw.memory.spram import SpramMemory
+from gcnloom_hw.memory.tiered import TieredMemory
 from gcnloom_hw.memory.whole import WholeWords
 
 __all__ = ["BlockRam", "External", "MemoryKind", "Sdram", "Spram"]
@@ -73,10 +74,13 @@ class Sdram(MemoryKind):
     masked : bool
         Whether the board has lines for its byte masks; without, a word of which only some bytes
         are written is read first.
+    near_words : int
+        The first words, which are in block RAM.
     """
 
     config: SdramConfig
     masked: bool = True
+    near_words: int = 0
 
     def __post_init__(self) -> None:
         part = self.config.part
@@ -89,11 +93,14 @@ class Sdram(MemoryKind):
             )
 
     def component(self, memory_bytes: int) -> wiring.Component:
-        """Return a controller, perhaps behind :class:`~gcnloom_hw.memory.whole.WholeWords`."""
+        """Return a controller, perhaps behind ``WholeWords`` and in a ``TieredMemory``."""
         if memory_bytes != self.config.memory_bytes:
             raise ValueError(
                 f"the SDRAM is for words of {self.config.memory_bytes} bytes, the accelerator's "
                 f"have {memory_bytes}; make SdramConfig with memory_bytes={memory_bytes}"
             )
         controller = SdramController(self.config)
-        return controller if self.masked else WholeWords(controller, memory_bytes=memory_bytes)
+        far = controller if self.masked else WholeWords(controller, memory_bytes=memory_bytes)
+        if not self.near_words:
+            return far
+        return TieredMemory(memory_bytes=memory_bytes, near_words=self.near_words, far=far)

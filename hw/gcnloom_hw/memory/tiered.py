@@ -41,6 +41,8 @@ class TieredMemory(wiring.Component):
     addresses : In(stream.Signature(32))
     answers : Out(stream.Signature(8 * memory_bytes))
     writes : In(stream.Signature(write_request(memory_bytes)))
+    pins
+        Those of `far`, if it has any.
     """
 
     latency = 2 * Queue.latency + BlockRamMemory.latency
@@ -57,8 +59,10 @@ class TieredMemory(wiring.Component):
                 "leave out the tier"
             )
         self._memory_bytes, self._near_words, self._far = memory_bytes, near_words, far
+        pins = {name: each for name, each in far.signature.members.items() if name == "pins"}
         super().__init__(
             {
+                **pins,
                 "addresses": In(stream.Signature(ADDRESS_BITS)),
                 "answers": Out(stream.Signature(8 * memory_bytes)),
                 "writes": In(stream.Signature(write_request(memory_bytes))),
@@ -71,6 +75,8 @@ class TieredMemory(wiring.Component):
             memory_bytes=self._memory_bytes, words=self._near_words
         )
         m.submodules.far = far = self._far
+        if "pins" in far.signature.members:
+            wiring.connect(m, inner=far.pins, outer=wiring.flipped(self.pins))
         self._read(m, near, far)
         self._write(m, near, far)
         return m
