@@ -15,48 +15,62 @@ from gcnloom_hw.transform.row import ArrayRow
 from gcnloom_spec.config import AcceleratorConfig
 
 CONFIG = replace(AcceleratorConfig.from_toml("smallest"), columns=2, memory_bytes=8)
+DEPTHS = {1: 16384, 2: 8192, 4: 4096, 9: 2048, 18: 1024}
+"""Width to depth of memories that fill a block RAM of 18 kbit."""
+SPREAD = 1999
+"""Between addresses, so that eight of them differ in low and in high bits."""
 PHASE = 64
 """Steps in which one half of the accumulators is summed in and the other read out."""
 
 
 class Words(wiring.Component):
-    """A memory with enables for bytes and for reading, and a register behind it."""
+    """Memories of every width that a block RAM has, one with enables and registers behind two."""
 
-    write_address: In(9)
+    write_address: In(14)
     write_data: In(32)
     write_bytes: In(4)
-    read_address: In(9)
+    read_address: In(14)
     read: In(1)
     word: Out(32)
     narrow: Out(16)
+    odd: Out(sum(DEPTHS))
 
     def elaborate(self, platform):
         m = Module()
-        # 36 bits wide and with bytes of 9, as vendors' block RAMs are; and a part of that.
-        m.submodules.wide = wide = Memory(
-            shape=unsigned(36), depth=512, init=[], attrs={"no_rw_check": 1}
-        )
-        m.submodules.half = half = Memory(
-            shape=unsigned(16), depth=512, init=range(0, 512 * 7, 7), attrs={"no_rw_check": 1}
-        )
+        # 36 bits wide and with bytes of 9, as vendors' block RAMs are.
         data = Cat(*(Cat(self.write_data[8 * i : 8 * i + 8], 1) for i in range(4)))
-        wide_write, wide_read = wide.write_port(granularity=9), wide.read_port()
-        half_write, half_read = half.write_port(), half.read_port()
-        m.d.comb += [
-            wide_write.en.eq(self.write_bytes), wide_write.data.eq(data),
-            half_write.en.eq(self.write_bytes[0]), half_write.data.eq(self.write_data),
-        ]  # fmt: skip
-        for write, read in ((wide_write, wide_read), (half_write, half_read)):
-            m.d.comb += [write.addr.eq(self.write_address), read.addr.eq(self.read_address)]
-        m.d.comb += wide_read.en.eq(self.read)
+        wide = self._memory(
+            m, 36, 512, data, enable=self.write_bytes, granularity=9, read=self.read
+        )
+        half = self._memory(m, 16, 512, self.write_data, enable=self.write_bytes[0])
+        odd = [
+            self._memory(m, bits, DEPTHS[bits], self.write_data, enable=self.read)
+            for bits in DEPTHS
+        ]
         word = Signal(36, reset_less=True)
         narrow = Signal(16, reset_less=True)
-        m.d.sync += [word.eq(wide_read.data), narrow.eq(half_read.data)]
+        m.d.sync += [word.eq(wide), narrow.eq(half)]
         m.d.comb += [
             self.word.eq(Cat(*(word[9 * i : 9 * i + 8] for i in range(4)))),
             self.narrow.eq(narrow),
+            self.odd.eq(Cat(*odd)),
         ]
         return m
+
+    def _memory(self, m, bits, depth, given, *, enable, granularity=None, read=1):
+        """What is read of a memory that begins with random words."""
+        rng = random.Random(bits)
+        memory = Memory(
+            shape=unsigned(bits), depth=depth, attrs={"no_rw_check": 1},
+            init=[rng.getrandbits(bits) for _ in range(depth)],
+        )  # fmt: skip
+        m.submodules[f"memory{bits}"] = memory
+        write_port, read_port = memory.write_port(granularity=granularity), memory.read_port()
+        m.d.comb += [
+            write_port.en.eq(enable), write_port.data.eq(given), read_port.en.eq(read),
+            write_port.addr.eq(self.write_address), read_port.addr.eq(self.read_address),
+        ]  # fmt: skip
+        return read_port.data
 
 
 class Product(wiring.Component):
@@ -105,9 +119,9 @@ def stimuli(count, *, seed):
         half = step // PHASE % 2
         address = rng.randrange(8)
         values = {
-            "words.write_address": address, "words.write_data": rng.getrandbits(32),
+            "words.write_address": address * SPREAD, "words.write_data": rng.getrandbits(32),
             "words.write_bytes": rng.getrandbits(4),
-            "words.read_address": (address + rng.randrange(1, 8)) % 8,
+            "words.read_address": (address + rng.randrange(1, 8)) % 8 * SPREAD,
             "words.read": rng.random() < 0.7,
             "product.a": rng.getrandbits(9), "product.b": rng.getrandbits(8),
             **{f"row.{name}": rng.getrandbits(64) for name in ("left", "rights", "above")},
