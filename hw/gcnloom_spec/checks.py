@@ -67,7 +67,7 @@ def _check_compact(config: "AcceleratorConfig") -> None:
         return
     if config.sparse:
         raise ValueError(
-            f"compact=1 leaves out the sparse engine, of which pes={config.pes} is a size; use pes=0"
+            f"pes={config.pes} is a size of the sparse engine, which compact=1 leaves out; use 0"
         )
     for name in ("mask_depth", "epilogue_lanes"):
         if getattr(config, name):
