@@ -28,7 +28,10 @@ COMPACT = {"compact": 1, "mask_depth": 0, "without_draws": 1}
         (DENSE | COMPACT | {"mask_depth": 16}, "mask_depth=16 is a size that compact=1 leaves out"),
         (DENSE | COMPACT | {"epilogue_lanes": 4}, "epilogue_lanes=4 is a size that compact=1 lea"),
         (DENSE | COMPACT | {"without_draws": 0}, "without_draws=0 is of no use with compact=1"),
-        (DENSE | COMPACT | {"memory_bytes": 64}, "memory_bytes=64 is more than a command.* most 32"),
+        (
+            DENSE | COMPACT | {"memory_bytes": 64},
+            "memory_bytes=64 is more than a command.* most 32",
+        ),
         (DENSE | {"mask_depth": 0}, "mask_depth=0 is too small; use at least"),
         ({"pes": True}, "pes=True is not a positive integer"),
         ({"pes": 2.0}, r"pes=2\.0 is not a positive integer"),
