@@ -89,3 +89,17 @@ def test_shifts_and_modes_may_change_every_cycle():
         cases.append((total, shift, int(rng.integers(2)), int(rng.integers(256)), raw))
     results = run(Requantise(operand_width=8, sum_width=32), cases)
     assert results == [expected(case, 8) for case in cases]
+
+
+@pytest.mark.parametrize(("width", "sum_width"), WIDTHS)
+def test_the_compact_one_rounds_to_nearest_at_every_shift(width, sum_width):
+    rng = np.random.default_rng(13)
+    cases = [
+        (total, shift, 0, 0, 0)
+        for shift in range(64)
+        for total in edge_cases(width, sum_width, shift, rng)
+    ]
+    cases += [(total, 0, 0, 0, 1) for total in edge_cases(width, sum_width, 9, rng)]
+    results = run(Requantise(operand_width=width, sum_width=sum_width, compact=True), cases)
+    for case, result in zip(cases, results, strict=True):
+        assert result == expected(case, width), case

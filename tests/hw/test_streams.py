@@ -271,3 +271,30 @@ def test_queue_offers_no_path_from_sink_to_source():
             await ctx.tick()
 
     run(dut, bench)
+
+
+@pytest.mark.parametrize("depth", [1])
+@pytest.mark.parametrize("seed", STALLS)
+def test_the_shortest_queues_keep_the_order_and_their_pace(depth, seed):
+    dut = Queue(16, depth=depth)
+    sent, got, cycles = list(range(40)), [], 0
+
+    async def writer(ctx):
+        await send(ctx, dut.i, sent, stalls(seed))
+
+    async def reader(ctx):
+        nonlocal cycles
+        waits = stalls(seed and seed + 1)
+        while len(got) < len(sent):
+            ctx.set(dut.o.ready, not next(waits))
+            _, _, valid, ready, payload = await ctx.tick().sample(
+                dut.o.valid, dut.o.ready, dut.o.payload
+            )
+            cycles += 1
+            if valid and ready:
+                got.append(payload)
+
+    run(dut, writer, reader)
+    assert got == sent
+    if seed is None:
+        assert cycles <= len(sent) + depth + 1

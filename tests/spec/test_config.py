@@ -11,6 +11,7 @@ from gcnloom_spec.items import edge_word, order_word
 DEMO = AcceleratorConfig.from_toml("demo")
 SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_depth")
 DENSE = dict.fromkeys(("pes", "operand_banks", "master_width", *SPARSE_DEPTHS), 0)
+COMPACT = {"compact": 1, "mask_depth": 0, "without_draws": 1}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,16 @@ DENSE = dict.fromkeys(("pes", "operand_banks", "master_width", *SPARSE_DEPTHS), 
         (DENSE | {"operand_banks": 8}, "operand_banks=8 is a size of the sparse engine, .* use 0"),
         (DENSE | {"master_width": 16}, "master_width=16 trains, .* use master_width=0, or pes of"),
         ({"edge_depth": 0}, "edge_depth=0 is too small; use at least"),
+        ({"compact": 2}, "compact=2 is neither 0 nor 1; use 1"),
+        (COMPACT, "pes=4 is a size of the sparse engine, which compact=1 leaves out; use 0"),
+        (DENSE | COMPACT | {"mask_depth": 16}, "mask_depth=16 is a size that compact=1 leaves out"),
+        (DENSE | COMPACT | {"epilogue_lanes": 4}, "epilogue_lanes=4 is a size that compact=1 lea"),
+        (DENSE | COMPACT | {"without_draws": 0}, "without_draws=0 is of no use with compact=1"),
+        (
+            DENSE | COMPACT | {"memory_bytes": 64},
+            "memory_bytes=64 is more than a command.* most 32",
+        ),
+        (DENSE | {"mask_depth": 0}, "mask_depth=0 is too small; use at least"),
         ({"pes": True}, "pes=True is not a positive integer"),
         ({"pes": 2.0}, r"pes=2\.0 is not a positive integer"),
         ({"operand_width": 3}, r"operand_width=3 is outside 4\.\.16"),
@@ -86,15 +97,17 @@ def test_digest_is_stable_and_changes_with_every_field():
         "sum_width": 40,
         "operand_banks": 4,
         "master_width": 16,
-        "epilogue_lanes": 2,
         "without_draws": 1,
+        "epilogue_lanes": 2,
     }
     for field in fields(config):
-        value = legal.get(field.name, 2 * getattr(config, field.name))
-        if field.name != "update_lanes":
+        if field.name not in ("compact", "update_lanes"):  # They go with others only.
+            value = legal.get(field.name, 2 * getattr(config, field.name))
             digests.add(replace(config, **{field.name: value}).digest)
     digests.add(replace(config, master_width=16, update_lanes=2).digest)
-    assert len(digests) == 1 + len(fields(config))
+    assert len(digests) == len(fields(config))
+    compact = replace(config, **DENSE, **COMPACT)
+    assert compact.digest != replace(compact, compact=0, mask_depth=1024).digest
 
 
 @pytest.mark.parametrize(

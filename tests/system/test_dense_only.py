@@ -11,9 +11,10 @@ from gcnloom.graphs import datasets
 from gcnloom.layers import Network
 from gcnloom.lower.graph import lower_graph
 from gcnloom.programs.program import Program
+from gcnloom_sim.cycles import predict
 from gcnloom_sim.random_programs import random_program
-from gcnloom_spec.commands import Aggregate, Drain, Emission, Load
-from gcnloom_spec.isa import Target
+from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Transform
+from gcnloom_spec.isa import Mode, Target
 from tests.system.random_runs import MEMORIES, agree
 
 pytestmark = pytest.mark.sim
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.sim
 COMMANDS = {
     "aggregate": Aggregate(edge_base=0, count=1, operand_base=0, slot_base=0),
     "drain": Drain(order_base=0, count=1, slot_base=0, emission=Emission(vectors=1)),
+    "output": Transform(mode=Mode.OUTPUT_STATIONARY, count=1, first=1, last=0),
 }
 
 
@@ -49,13 +51,13 @@ def test_training_is_refused(device):
         lower_graph(graph, network, device.config, device.memory)
 
 
-@pytest.mark.parametrize("unit", COMMANDS)
-def test_a_command_for_a_unit_that_is_not_there_is_a_fault(device, unit):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_the_device_does_not_know_is_a_fault(device, name):
     load = Load(target=Target.LEFT, base=0, count=2, address=0)
-    program = Program.of([load, COMMANDS[unit], load], device.config.digest)
+    program = Program.of([load, COMMANDS[name], load], device.config.digest)
     with pytest.raises(
         (DeviceError, ProgramError),
-        match=f"unknown opcode after 1 of 3 commands|no {unit} unit; try pes of at least 1",
+        match=f"unknown opcode after 1 of 3 commands|no {name}(-stationary| unit; try pes of)",
     ):
         device.run(program)
     assert np.array_equal(device.gemm(np.eye(3), np.eye(3)), np.eye(3))
@@ -67,3 +69,18 @@ def test_model_and_gateware_agree_on_random_programs(latency, stalls):
         return random_program(sizes, np.random.default_rng(seed), commands=40)
 
     agree("ice", 100 * MEMORIES.index((latency, stalls)), 40, latency, stalls, make)
+
+
+def test_cycles_of_a_compact_accelerator_are_not_predicted(device):
+    load = Load(target=Target.LEFT, base=0, count=2, address=0)
+    with pytest.raises(ConfigError, match="compact accelerator are not predicted"):
+        predict(Program.of([load], device.config.digest), device.config)
+
+
+def test_eight_multipliers_are_busy_in_four_of_five_cycles():
+    """Where the left operand stays on chip, as it does for so many columns."""
+    rng = np.random.default_rng(3)
+    with open_device("rtl:ice", memory_megabytes=1) as device:
+        left, right = rng.integers(-127, 128, (128, 64)), rng.integers(-127, 128, (64, 32))
+        assert np.array_equal(device.gemm(left, right), left @ right)
+        assert left.size * right.shape[1] >= 0.8 * 8 * device.counters()["cycles"]

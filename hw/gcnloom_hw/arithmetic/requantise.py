@@ -100,7 +100,7 @@ class Requantise(wiring.Component):
     def _round(self, m, wide, sticky, far):
         """Round to nearest, ties to even, and clip, all in one cycle."""
         quotient = wide[1:].as_signed()
-        above = quotient[self.operand_width :]
+        above = quotient[self.operand_width : self.window - 1]
         beyond = far | (above ^ wide[-1].replicate(len(above))).any()
         carry = wide[0] & (quotient[0] | sticky)
         self._saturate(m, quotient, carry, beyond, delay_line(m, self.raw, 1, name="raw")[-1])

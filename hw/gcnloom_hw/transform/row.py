@@ -83,27 +83,24 @@ class ArrayRow(wiring.Component):
         wide = signed(2 * config.operand_width)
         right = Signal(operand, name=f"right{c}", reset_less=True)
         weight = Signal(operand, name=f"weight{c}", reset_less=True)
-        product = Signal(wide, name=f"product{c}", reset_less=True)
-        addend = Signal(wide, name=f"addend{c}", reset_less=True)
-        augend = Signal(signed(config.sum_width), name=f"augend{c}")
         total = Signal(signed(config.sum_width), name=f"total{c}", reset_less=True)
 
-        m.d.sync += [
-            right.eq(self.rights[c]),
-            product.eq(factor * weight),
-            # The multiplier's own delay leaves no room for a carry chain behind it.
-            addend.eq(product),
-        ]
+        m.d.sync += right.eq(self.rights[c])
         with m.If(capture):
             m.d.sync += weight.eq(right)
-        # AND-OR is one four-input table per bit in front of the carry chain; a hold is the
-        # register's clock enable, so it costs the chain nothing.
-        above = Mux(control.above, self.above[c], 0)
-        m.d.comb += augend.eq(above | Mux(control.own, total, 0))
         if config.compact:
             # All of it in one multiplier of the part, which cannot hold a product.
             m.d.sync += total.eq(self.above[c] + factor * weight)
         else:
+            product = Signal(wide, name=f"product{c}", reset_less=True)
+            addend = Signal(wide, name=f"addend{c}", reset_less=True)
+            augend = Signal(signed(config.sum_width), name=f"augend{c}")
+            # The multiplier's own delay leaves no room for a carry chain behind it.
+            m.d.sync += [product.eq(factor * weight), addend.eq(product)]
+            # AND-OR is one four-input table per bit in front of the carry chain; a hold is the
+            # register's clock enable, so it costs the chain nothing.
+            above = Mux(control.above, self.above[c], 0)
+            m.d.comb += augend.eq(above | Mux(control.own, total, 0))
             with m.If(control.enable):
                 m.d.sync += total.eq(augend + addend)
         m.d.comb += [self.rights_below[c].eq(right), self.accumulators[c].eq(total)]

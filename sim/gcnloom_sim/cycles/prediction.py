@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from gcnloom.errors import ConfigError
 from gcnloom.programs.program import Program
 from gcnloom_hw.control.running import QUIET_CYCLES
 from gcnloom_sim.cycles.timeline import Timeline
@@ -56,7 +57,16 @@ def predict(
     address : int, optional
         Word from which on the program lies in it, which decides whose rows of a DRAM commands
         close; behind all that the program reaches, if not given.
+
+    Raises
+    ------
+    ConfigError
+        The accelerator is a compact one.
     """
+    if config.compact:
+        raise ConfigError(
+            "cycles of a compact accelerator are not predicted, only measured; try device rtl"
+        )
     return _prediction(Timeline(config, memory_model(memory), program, address))
 
 
