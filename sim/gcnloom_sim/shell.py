@@ -5,6 +5,7 @@ import argparse
 import ctypes
 import os
 import sys
+import tempfile
 import threading
 import tty
 from collections.abc import Callable, Sequence
@@ -137,7 +138,7 @@ class Shell:
     Attributes
     ----------
     port : str
-        Name of the terminal.
+        Name of the terminal, the same one each time the cable is plugged in.
     """
 
     def __init__(
@@ -150,17 +151,26 @@ class Shell:
         listed = numbers(memory)
         model = (ctypes.c_uint32 * len(listed))(*listed)
         self._handle = self._library.gcnloom_shell_new(words, word_bytes, model, clock_hz)
-        self._master, self._slave = -1, -1
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
-        self._plug_in()
+        self._folder = tempfile.TemporaryDirectory(prefix="gcnloom-")
+        self.port = str(Path(self._folder.name) / "line")
+        self._master = self._slave = -1
+        self._open_terminal()
 
-    def _plug_in(self) -> None:
+    def _open_terminal(self) -> None:
         self._master, self._slave = os.openpty()
         # This end stays open, so that a host that goes away is no hang-up.
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
-        self.port = os.ttyname(self._slave)
+        Path(self.port).symlink_to(os.ttyname(self._slave))
+
+    def _close_terminal(self) -> None:
+        if self._master >= 0:
+            Path(self.port).unlink()
+            os.close(self._slave)
+            os.close(self._master)
+            self._master = self._slave = -1
 
     def faults(self, faults: Faults, *, seed: int = 1) -> None:
         """Let faults happen from now on."""
@@ -199,16 +209,21 @@ class Shell:
         while not self._ending.is_set():
             self.serve(SERVED >> 4)
 
-    def replug(self) -> str:
-        """Pull the plug and put it in again, as another terminal; return its name."""
+    def unplug(self) -> None:
+        """Pull the cable: the terminal goes away, the device goes on."""
+        self._between(self._close_terminal)
+
+    def plug_in(self) -> None:
+        """Put the cable in again: another terminal behind the same name."""
+        self._between(self._open_terminal)
+
+    def _between(self, change: Callable[[], None]) -> None:
+        """Change something while nothing is simulated."""
         running = self._thread is not None
         self._halt()
-        os.close(self._slave)
-        os.close(self._master)
-        self._plug_in()
+        change()
         if running:
             self.__enter__()
-        return self.port
 
     def _halt(self) -> None:
         if self._thread is not None:
@@ -223,8 +238,8 @@ class Shell:
         if self._handle:
             self._library.gcnloom_shell_delete(self._handle)
             self._handle = None
-            os.close(self._slave)
-            os.close(self._master)
+            self._close_terminal()
+            self._folder.cleanup()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

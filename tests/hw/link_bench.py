@@ -63,6 +63,7 @@ class Bench:
         self.random, self.stall = random.Random(seed), stall
         self.memory, self.registers, self.received = {}, {}, bytearray()
         self.line = None
+        self.now, self.arrivals = 0, []
 
     def run(self, process):
         async def bench(ctx):
@@ -101,10 +102,12 @@ class Bench:
                 write,
                 *bus,
             ) = await ctx.tick().sample(*signals)
+            self.now += 1
             if self.line is not None:
                 parts = parts or self.parts(ctx)
                 assert not (running and (asked or written))
                 parts[0].send(tx)
+                self.arrivals += [self.now] * (len(self.received) - len(self.arrivals))
                 parts[1].send((asked, address, taken))
                 parts[2].send((written, write))
                 parts[3].send(bus)

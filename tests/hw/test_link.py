@@ -2,6 +2,7 @@
 """The link's device side against a twin written from the contract."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -129,6 +130,24 @@ def test_window_of_the_shortest_requests_fits_the_buffer():
         await host.check()
 
     talk(process, buffer_bytes=128)
+
+
+def test_an_answer_has_no_gaps():
+    """Though memory, registers and escapes take their time."""
+
+    async def process(bench, host):
+        await host.ask(HELLO)
+        for kind in (WRITE_MEMORY, WRITE_REGISTERS):
+            await host.ask(kind, count=8, payload=bytes(range(0x60, 0xA0))[: 64 - 32 * (kind == 5)])
+        for kind in (READ_MEMORY, READ_REGISTERS):
+            before = len(bench.received)
+            await host.ask(kind, count=8)
+            times = bench.arrivals[before:]
+            steps = [late - early for early, late in pairwise(times)]
+            assert len(steps) > 40
+            assert max(steps) <= 10 * CLOCKS + 1
+
+    talk(process)
 
 
 def test_a_session_keeps_its_token_and_ignores_other_sessions():

@@ -79,6 +79,7 @@ def test_digest_is_stable_and_changes_with_every_field():
         "sum_width": 40,
         "operand_banks": 4,
         "master_width": 16,
+        "epilogue_lanes": 2,
         "without_draws": 1,
     }
     for field in fields(config):

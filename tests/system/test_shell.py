@@ -40,9 +40,9 @@ def line(shell):
 
 
 def opened(shell, **options):
-    query = "&".join(f"{name}={value}" for name, value in options.items())
-    location = f"{shell.port}?config=smallest&slowness={SLOWNESS}&{query}"
-    return open_serial(location=location)
+    given = {"slowness": SLOWNESS} | options
+    query = "&".join(f"{name}={value}" for name, value in given.items())
+    return open_serial(CONFIG, location=f"{shell.port}?{query}")
 
 
 def train(transport):
@@ -80,16 +80,34 @@ def test_memory_keeps_what_is_written_at_any_rate(line, baud):
     transport.close()
 
 
-def test_a_line_that_is_pulled_is_a_clear_error(line):
+def test_a_training_goes_on_when_the_cable_is_back(line, expected):
+    """Whatever was under way: the session is begun anew, and the run is not."""
     transport = opened(line)
-    transport.write(0, bytes(64))
-    puller = threading.Thread(target=lambda: (time.sleep(0.2), line.replug()))
+
+    def pull():
+        for _ in range(3):
+            time.sleep(0.3)
+            line.unplug()
+            time.sleep(0.2)
+            line.plug_in()
+
+    puller = threading.Thread(target=pull)
     puller.start()
-    with pytest.raises(DeviceError, match=r"; try"):
-        for _ in range(1000):
-            transport.write(0, bytes(4096))
+    assert train(transport) == expected
     puller.join()
-    transport.close()
+    assert transport.tally.reopened > 0
+
+
+def test_a_cable_that_stays_away_is_a_clear_error(line):
+    transport = opened(line, slowness=1)
+    transport.write(0, bytes(64))
+    line.unplug()
+    try:
+        with pytest.raises(DeviceError, match=r"; try"):
+            transport.write(0, bytes(64))
+    finally:
+        transport.close()
+        line.plug_in()
     # The device itself is still there.
     again = opened(line)
     assert again.read(0, 16) == bytes(64)

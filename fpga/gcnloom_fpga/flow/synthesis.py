@@ -80,20 +80,15 @@ def synthesise(
 
     def produce(folder: Path) -> None:
         (folder / DESIGN).write_text(text, encoding="utf-8")
-        worked = next(
-            (
-                command
-                for command in passes
-                if _attempt(tool, f"{prepared}; {command}", folder, narrator)
-            ),
-            None,
+        for command in passes:
+            error = _attempt(tool, f"{prepared}; {command}", folder, narrator)
+            if error is None:
+                _improve(folder, family, command, top)
+                return
+        raise ToolError(
+            f"{error or f'{tool.command} left no netlist; see the log in {folder}'}; "
+            f"try another version of yosys than {tool.version}"
         )
-        if worked is None:
-            raise ToolError(
-                f"{tool.command} left no netlist; see the log in {folder}, "
-                f"or try another version than {tool.version}"
-            )
-        _improve(folder, family, worked, top)
 
     improving = Path(pack.__file__).read_text(encoding="utf-8")
     folder = cached((text, tool.version, prepared, *passes, improving), produce)
@@ -104,15 +99,14 @@ def synthesise(
     )  # fmt: skip
 
 
-def _attempt(tool: Tool, passes: str, folder: Path, narrator: Narrator) -> bool:
-    """Synthesise; tell whether there is a netlist, which the exit code alone does not."""
+def _attempt(tool: Tool, passes: str, folder: Path, narrator: Narrator) -> str | None:
+    """Synthesise; return nothing if there is a netlist, which the exit code alone does not say."""
     script = f"read_rtlil {DESIGN}; {passes}; write_json {UNIMPROVED}"
     try:
         run(tool, ("-p", script), folder=folder, watch=yosys_watch(narrator.detail))
     except ToolError as error:
-        (folder / "failed.txt").write_text(str(error), encoding="utf-8")
-        return False
-    return (folder / UNIMPROVED).exists()
+        return str(error)
+    return None if (folder / UNIMPROVED).exists() else ""
 
 
 def _improve(folder: Path, family: Family, passes: str, top: str) -> None:

@@ -46,8 +46,8 @@ class Rate(wiring.Component):
             m.d.sync += failures.eq(0)
         with m.Elif(self.failed):
             m.d.sync += failures.eq(failures + 1)
-            with m.If(failures == FALL_BACK - 1):
-                m.d.sync += self.increment.eq(self._base)
-        with m.If(self.change):
+        with m.If(self.failed & failures.all()):
+            m.d.sync += self.increment.eq(self._base)
+        with m.Elif(self.change):
             m.d.sync += self.increment.eq(self.wanted)
         return m

@@ -11,6 +11,10 @@ from gcnloom_spec.link import RATE_BITS
 __all__ = ["UartReceiver", "UartTransmitter"]
 
 
+START = 19 << (RATE_BITS - 5)
+"""What counts as over of a start bit when it is seen: half of it, and some for late clocks."""
+
+
 class UartReceiver(wiring.Component):
     """Bits of a line to bytes; each bit is sampled once, in its middle.
 
@@ -63,9 +67,9 @@ class UartReceiver(wiring.Component):
             # Nothing but a spike.
             m.d.sync += busy.eq(0)
         with m.If(~busy | ended):
-            # Half a bit and half a clock on: from here to the middle of the start bit. It may
-            # begin while the stop bit before it is sampled.
-            m.d.sync += Cat(phase, sample).eq(Cat(self.increment[1:], C(1, 2)))
+            # From here it is less than half a bit to the middle of the start bit.
+            # It may begin while the stop bit before it is sampled.
+            m.d.sync += [phase.eq(START), sample.eq(0)]
             m.d.sync += [bits.eq(1 << 9), first.eq(1), busy.eq(before & ~line)]
         return m
 

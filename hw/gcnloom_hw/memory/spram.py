@@ -5,11 +5,9 @@ from amaranth import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
 from gcnloom_hw.primitives.ice40 import SPRAM_WORDS, SPRAMS, Spram
-from gcnloom_hw.streams.queue import CreditedQueue, Queue
 
 __all__ = ["SpramMemory"]
 
@@ -22,8 +20,9 @@ class SpramMemory(wiring.Component):
     """The accelerator's memory port on 128 KB of single-port RAM: a word a cycle, a write first.
 
     RAMs lie side by side as far as a word is wide, and groups of them behind each other. An
-    answer comes :attr:`latency` cycles after its read is accepted; reads are not accepted beside
-    a write. Higher address bits than the memory has are not looked at. Contents start undefined.
+    answer comes :attr:`latency` cycles after its read is accepted, and is kept by the RAM itself:
+    nothing else is accepted until it is taken. No read is accepted beside a write. Higher address
+    bits than the memory has are not looked at. Contents start undefined.
 
     Parameters
     ----------
@@ -38,8 +37,7 @@ class SpramMemory(wiring.Component):
     words : int
     """
 
-    pipeline = 1
-    latency = pipeline + Queue.latency
+    latency = 1
 
     addresses: stream.Interface
     answers: stream.Interface
@@ -61,31 +59,30 @@ class SpramMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        size = 8 * CELL_BYTES * self._wide
-        m.submodules.queue = queue = CreditedQueue(size, depth=self.pipeline + 3)
-        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.answers))
-        accepted, address = Signal(), Signal(range(self.words))
-        writes = self.writes.valid
+        accepted, answers, free = Signal(), Signal(), Signal()
+        address = Signal(range(self.words))
         m.d.comb += [
-            self.writes.ready.eq(1),
-            self.addresses.ready.eq(queue.available & ~writes),
+            free.eq(~answers | self.answers.ready),
+            self.writes.ready.eq(free),
+            self.addresses.ready.eq(free & ~self.writes.valid),
             accepted.eq(self.addresses.valid & self.addresses.ready),
             address.eq(self.addresses.payload),
+            self.answers.valid.eq(answers),
         ]
-        with m.If(writes):
+        with m.If(self.writes.valid):
             m.d.comb += address.eq(self.writes.p.address)
-        groups = [self._group(m, number, address, accepted) for number in range(self._deep)]
+        with m.If(free):
+            m.d.sync += answers.eq(accepted)
         high = (SPRAM_WORDS - 1).bit_length()
-        group = delay_line(m, address[high:], 1, name="group")[-1]
-        arrived = delay_line(m, accepted, self.pipeline, name="arrived", reset_less=False)[-1]
-        m.d.comb += [
-            queue.take.eq(accepted),
-            queue.i.valid.eq(arrived),
-            queue.i.payload.eq(Array(groups)[group] if self._deep > 1 else groups[0]),
-        ]
+        group = Signal(max(1, len(address) - high), reset_less=True)
+        with m.If(accepted):
+            m.d.sync += group.eq(address[high:])
+        writes = self.writes.valid & free
+        groups = [self._group(m, number, address, accepted, writes) for number in range(self._deep)]
+        m.d.comb += self.answers.payload.eq(Array(groups)[group] if self._deep > 1 else groups[0])
         return m
 
-    def _group(self, m, number, address, accepted):
+    def _group(self, m, number, address, accepted, writes):
         """Add the RAMs of a word; return what they read."""
         low = (SPRAM_WORDS - 1).bit_length()
         chosen = address[low:] == number if self._deep > 1 else 1
@@ -95,8 +92,8 @@ class SpramMemory(wiring.Component):
             m.submodules[f"ram{number}_{place}"] = ram = Spram()
             octets = mask[place * CELL_BYTES :][:CELL_BYTES]
             m.d.comb += [
-                ram.select.eq((self.writes.valid | accepted) & chosen),
-                ram.write.eq(self.writes.valid),
+                ram.select.eq((writes | accepted) & chosen),
+                ram.write.eq(writes),
                 ram.address.eq(address[:low]),
                 ram.write_data.eq(word.word_select(place, 8 * CELL_BYTES)),
                 ram.mask.eq(Cat(octet.replicate(PAIRED) for octet in octets)),

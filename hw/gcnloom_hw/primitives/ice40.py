@@ -36,12 +36,17 @@ class Spram(wiring.Component):
     read_data : Out(16)
     """
 
-    select: In(1)
-    write: In(1)
-    address: In(range(SPRAM_WORDS))
-    write_data: In(16)
-    mask: In(NIBBLES)
-    read_data: Out(16)
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "select": In(1),
+                "write": In(1),
+                "address": In(range(SPRAM_WORDS)),
+                "write_data": In(16),
+                "mask": In(NIBBLES),
+                "read_data": Out(16),
+            }
+        )
 
     def elaborate(self, platform):
         if isinstance(platform, LatticeICE40Platform | Ice40):
