@@ -24,6 +24,7 @@ __all__ = [
     "Program",
     "Tool",
     "ToolError",
+    "built_config",
     "cache_folder",
 ]
 
@@ -34,6 +35,13 @@ def cache_folder() -> Path:
     folder = Path(base) / "gcnloom"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def built_config(digest: str) -> Path:
+    """Place of the configuration that something was built from, which a host looks for there."""
+    folder = cache_folder() / "configs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{digest}.toml"
 
 
 class ToolError(Exception):

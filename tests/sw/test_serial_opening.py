@@ -165,13 +165,12 @@ def test_no_pyserial_is_an_error(monkeypatch):
 
 
 def test_a_configuration_is_found_by_its_digest(tmp_path, monkeypatch):
-    monkeypatch.setattr(configs, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert configs.configuration_of(CONFIG.digest, None) == CONFIG
     own = replace(configuration("smallest"), command_depth=8)
     with pytest.raises(DeviceError, match=f"{own.digest}.toml is not there.*config=FILE"):
         configs.configuration_of(own.digest, None)
-    (tmp_path / configs.FOLDER).mkdir()
-    path = tmp_path / configs.FOLDER / f"{own.digest}.toml"
+    path = tmp_path / "gcnloom" / "configs" / f"{own.digest}.toml"
     path.write_text(own.to_toml())
     assert configs.configuration_of(own.digest, None) == own
     path.write_text(CONFIG.to_toml())

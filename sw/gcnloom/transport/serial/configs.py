@@ -4,12 +4,9 @@
 from gcnloom.errors import ConfigError, DeviceError
 from gcnloom.transport import configuration
 from gcnloom_spec.config import AcceleratorConfig, named_configs
-from gcnloom_spec.toolchain import cache_folder
+from gcnloom_spec.toolchain import built_config
 
-__all__ = ["FOLDER", "configuration_of"]
-
-FOLDER = "configs"
-"""Of the cache, where a build leaves ``DIGEST.toml``."""
+__all__ = ["configuration_of"]
 
 
 def configuration_of(digest: str, given: AcceleratorConfig | None) -> AcceleratorConfig:
@@ -33,7 +30,7 @@ def configuration_of(digest: str, given: AcceleratorConfig | None) -> Accelerato
         config = AcceleratorConfig.from_toml(name)
         if config.digest == digest:
             return config
-    path = cache_folder() / FOLDER / f"{digest}.toml"
+    path = built_config(digest)
     if path.is_file():
         config = configuration(str(path))
         if config.digest != digest:
