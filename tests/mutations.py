@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tests.breaks import GATEWARE, Mutation
 from tests.breaks_of_host import HOST
+from tests.breaks_of_link import LINK
 from tests.breaks_of_step import STEP
 from tests.breaks_of_update import UPDATE
 
-MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST]
+MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *LINK]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240

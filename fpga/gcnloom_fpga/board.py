@@ -63,7 +63,7 @@ class Sdram:
     ----------
     part : SdramPart
     pins : Mapping[str, tuple[str, ...]]
-        Lowest bit first; clk_en and cs are missing where they are tied on the board.
+        Lowest bit first; clk_en, cs and dqm are missing where they are tied on the board.
     attributes : Mapping[str, str]
         Of these pins.
     """
@@ -111,6 +111,8 @@ class Board:
         Bytes of block RAM for device memory; 0 where it is something else.
     spram : bool
         Whether the large memories of an iCE40UP5K are device memory.
+    tied : Mapping[str, int]
+        Pins that the board needs to be 0 or 1.
     attributes : Mapping[str, str]
         Of all pins, as the family's constraints name them.
     programmer : Programmer
@@ -133,6 +135,7 @@ class Board:
     sdram: Sdram | None = None
     memory_bytes: int = 0
     spram: bool = False
+    tied: Mapping[str, int] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
     budget: Mapping[str, float] = field(default_factory=lambda: dict(BUDGET))
 
@@ -148,6 +151,13 @@ class Board:
                 f"memory_bytes={self.memory_bytes} of board {self.name} is no power of two from "
                 "1024; try 16384"
             )
+        if self.spram and not self.part.available.get("SPRAM"):
+            raise ValueError(
+                f"{self.part.name} of board {self.name} has no SPRAM; drop spram = true"
+            )
+        for pin, level in self.tied.items():
+            if level not in (0, 1):
+                raise ValueError(f"pin {pin} of board {self.name} is tied to {level}; try 0 or 1")
         for name, limit in self.budget.items():
             if name not in BUDGET or not 0 < limit <= 100:
                 raise ValueError(
@@ -235,8 +245,7 @@ def _sdram(values: Mapping[str, Any], where: str) -> Sdram:
     widths = SDRAM_WIDTHS | {
         "ba": (part.banks - 1).bit_length(), "dqm": part.data_bits // 8, "dq": part.data_bits,
     }  # fmt: skip
-    # Without dqm no byte can be written alone, as the accelerator does.
-    for name in ("clk", "ras", "cas", "we", "ba", "a", "dqm", "dq"):
+    for name in ("clk", "ras", "cas", "we", "ba", "a", "dq"):
         if name not in pins:
             raise ValueError(
                 f"{where} has no pins for {name}; add them, or use block RAM with memory_bytes"

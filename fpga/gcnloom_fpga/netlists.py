@@ -2,8 +2,7 @@
 """A component as the Verilog of its netlist, for simulation with models of the vendor's cells."""
 
 import importlib.util
-import json
-from collections import Counter
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,15 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from gcnloom_fpga import pack
-from gcnloom_fpga.families.all import FAMILIES
-from gcnloom_fpga.families.family import NETLIST, Family
-from gcnloom_fpga.multipliers import limit_multipliers
+from gcnloom_fpga.families.family import NETLIST
+from gcnloom_fpga.flow.progress import Narrator
+from gcnloom_fpga.flow.synthesis import synthesise
 from gcnloom_fpga.part import part_named
-from gcnloom_fpga.synth import COLLISIONS, COPIES
 from gcnloom_fpga.tools import cached, run
 from gcnloom_hw.generate import NAME
 from gcnloom_hw.top import Top
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.toolchain import YOSYS, Tool, ToolError
+from gcnloom_spec.toolchain import Tool, ToolError
 
 __all__ = ["PARTS", "VerilogNetlist", "accelerator_ecp5", "accelerator_gowin", "accelerator_ice40",
            "verilog_netlist"]  # fmt: skip
@@ -33,9 +30,6 @@ PARTS = {
 MODELS = "cells_sim.v"
 """yosys' models, in a folder named for the family."""
 VERILOG = "netlist.v"
-DESIGN = "design.il"
-MAPPED = "mapped.json"
-SUMMARY = "summary.json"
 PLAIN = (
     # A bit is a wire of its own with a short name: names of a hierarchy are most of such a text.
     "splitnets; opt_clean -purge; rename -hide w:* i:* %d o:* %d; rename -hide c:*; "
@@ -83,25 +77,22 @@ def verilog_netlist(
     """
     if family not in PARTS:
         raise ValueError(f"family {family!r} is unknown; use one of {', '.join(PARTS)}")
-    made_by, part = FAMILIES[family], part_named(PARTS[family])
-    tool = YOSYS.find(oldest=made_by.oldest_yosys)
     text = rtlil.convert(design, name=name, emit_src=False)
-    limit = "" if most is None else limit_multipliers(tool, text, name, family, most=most)
-    prepared = "; ".join(filter(None, (COLLISIONS, COPIES, limit)))
-    passes = made_by.passes(part, name)
+    quiet = Narrator(io.StringIO(), quiet=True)
+    done = synthesise(text, part_named(PARTS[family]), quiet, top=name, most=most)
+    netlist = (done.folder / NETLIST).read_text(encoding="utf-8")
 
     def produce(folder: Path) -> None:
-        (folder / DESIGN).write_text(text, encoding="utf-8")
-        _map(tool, folder, prepared, passes)
-        _improve(folder, made_by, name)
-        run(tool, ("-q", "-p", f"read_json {NETLIST}; {PLAIN} {VERILOG}"), folder=folder)
+        (folder / NETLIST).write_text(netlist, encoding="utf-8")
+        run(done.tool, ("-q", "-p", f"read_json {NETLIST}; {PLAIN} {VERILOG}"), folder=folder)
+        (folder / NETLIST).unlink()
 
-    packing = Path(pack.__file__).read_text(encoding="utf-8")
-    folder = cached((text, tool.version, prepared, *passes, packing, PLAIN), produce)
+    folder = cached((netlist, done.tool.version, PLAIN), produce)
     return VerilogNetlist(
         verilog=folder / VERILOG,
-        models=_share(tool) / family / MODELS,
-        **json.loads((folder / SUMMARY).read_text(encoding="utf-8")),
+        models=_share(done.tool) / family / MODELS,
+        cells=done.cells,
+        improved=done.improved,
     )
 
 
@@ -125,34 +116,6 @@ def _accelerator(
 ) -> VerilogNetlist:
     progress(f"synthesising {config.multipliers} multipliers for {PARTS[family]}")
     return verilog_netlist(Top(config), family)
-
-
-def _map(tool: Tool, folder: Path, prepared: str, passes: tuple[str, ...]) -> None:
-    """Map to the vendor's cells by the first of the commands that leaves a netlist."""
-    for command in passes:
-        script = f"read_rtlil {DESIGN}; {prepared}; {command}; write_json {MAPPED}"
-        try:
-            run(tool, ("-q", "-p", script), folder=folder)
-        except ToolError:
-            if command == passes[-1]:
-                raise
-        if (folder / MAPPED).exists():
-            return
-    raise ToolError(
-        f"{tool.command} left no netlist; see the log in {folder}, "
-        f"or try another version than {tool.version}"
-    )
-
-
-def _improve(folder: Path, family: Family, name: str) -> None:
-    design = json.loads((folder / MAPPED).read_text(encoding="utf-8"))
-    module = design["modules"][name]
-    improved = family.improved(module)
-    cells = Counter(cell["type"] for cell in module["cells"].values())
-    (folder / NETLIST).write_text(json.dumps(design), encoding="utf-8")
-    summary = json.dumps({"cells": cells, "improved": improved})
-    (folder / SUMMARY).write_text(summary, encoding="utf-8")
-    (folder / MAPPED).unlink()
 
 
 def _share(tool: Tool) -> Path:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring a bitstream to a board."""
 
+import re
 import subprocess
 import zlib
 from collections.abc import Sequence
@@ -82,6 +83,9 @@ def _call(board: Board, command: Sequence[str]) -> None:
             f"{shown} may not open the board; plug it in, or write to {RULES} "
             f"(then: sudo udevadm control --reload, and plug it in again):\n{udev_rules(board)}"
         )
+    library = re.search(r"loading shared libraries: (\S+?)[.\d]*:", ended.stdout)
+    if library:
+        raise ToolError(f"{shown} needs {library[1]}; install it with your system's packages")
     raise ToolError(
         f"{shown} ended with exit code {ended.returncode}; try to plug {board.title} in again"
     )

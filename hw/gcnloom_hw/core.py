@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units, fabric and sequencer: everything of the accelerator but its registers."""
 
-from amaranth import Cat, Module, Mux, ResetInserter
+from amaranth import Cat, Module, ResetInserter
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.aggregate.engine import AggregateEngine
 from gcnloom_hw.arithmetic.delay import delay_line
+from gcnloom_hw.control.counting import count, count_moves
 from gcnloom_hw.control.gate import Gate
 from gcnloom_hw.control.handover import describe_emission, hand_fields
+from gcnloom_hw.control.issue import READS as ISSUER_READS
+from gcnloom_hw.control.issue import SETTLE, Doorway, Issuer
 from gcnloom_hw.control.running import Running
 from gcnloom_hw.control.sequencer import Sequencer
 from gcnloom_hw.control.status import Status
 from gcnloom_hw.control.tokens import Tokens
+from gcnloom_hw.epilogue.compact import CompactEpilogue
 from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_hw.fabric import Fabric
 from gcnloom_hw.layout import Shapes
@@ -22,10 +26,11 @@ from gcnloom_hw.memory.store import Store, write_request
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.transform.engine import TransformEngine
 from gcnloom_hw.update.scales import scale_entry
-from gcnloom_hw.update.sharing import count_words, share_memory, share_statistics
+from gcnloom_hw.update.sharing import share_memory, share_statistics
 from gcnloom_hw.update.unit import UpdateUnit, update_command
+from gcnloom_spec.commands import units_of
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.isa import TENSOR_BITS, WORDS, Opcode, Target, Unit
+from gcnloom_spec.isa import TENSOR_BITS, WORDS, Opcode, Unit
 from gcnloom_spec.items import RECORD
 
 __all__ = ["RESET_STAGES", "Core"]
@@ -112,17 +117,19 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         resets = iter(delay_line(m, self.reset, RESET_STAGES, name="reset", reset_less=False)[1:])
-        sequencer = self._unit(m, resets, "sequencer", Sequencer(config))
-        tokens = self._unit(m, resets, "tokens", Tokens())
+        issuing = Issuer if config.compact else Sequencer
+        sequencer = self._unit(m, resets, "sequencer", issuing(config))
+        tokens = self._unit(m, resets, "tokens", Tokens(SETTLE) if config.compact else Tokens())
         last = 3 if config.master_width else 1
-        reads = self._unit(m, resets, "reads", ReadArbiter(config.memory_bytes, clients=last + 1))
+        room = {"outstanding": ISSUER_READS, "buffer": 0} if config.compact else {}
+        arbiter = ReadArbiter(config.memory_bytes, clients=last + 1, **room)
+        reads = self._unit(m, resets, "reads", arbiter)
         load = self._unit(m, resets, "load", Load(config))
         store = self._unit(m, resets, "store", Store(config))
         fabric = self._unit(m, resets, "fabric", Fabric(config))
-        aggregate = self._unit(m, resets, "aggregate", AggregateEngine(config))
         transform = self._unit(m, resets, "transform", TransformEngine(config))
-        aggregate_epilogue = self._unit(m, resets, "aggregate_epilogue", Epilogue(config))
-        transform_epilogue = self._unit(m, resets, "transform_epilogue", Epilogue(config))
+        behind = CompactEpilogue if config.compact else Epilogue
+        epilogue = self._unit(m, resets, "transform_epilogue", behind(config))
         outer = wiring.flipped(self)
         wiring.connect(m, client=sequencer.requests, port=reads.requests0)
         # What the update unit reads is little, and the engine before it would wait for it.
@@ -132,35 +139,33 @@ class Core(wiring.Component):
         wiring.connect(m, inner=reads.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.answers, inner=reads.answers)
 
-        wiring.connect(m, load=load.operand_writes, fabric=fabric.load_operand)
         wiring.connect(m, load=load.left_writes, fabric=fabric.load_left)
         wiring.connect(m, load=load.right_writes, fabric=fabric.load_right)
-        wiring.connect(m, load=load.edge_writes, engine=aggregate.edge_writes)
-        wiring.connect(m, load=load.order_writes, engine=aggregate.order_writes)
-        wiring.connect(m, load=load.mask_aggregate_writes, epilogue=aggregate_epilogue.mask_writes)
-        wiring.connect(m, load=load.mask_transform_writes, epilogue=transform_epilogue.mask_writes)
-        wiring.connect(m, fabric=fabric.operand, engine=aggregate.operand_writes)
+        if config.mask_depth:
+            wiring.connect(m, load=load.mask_transform_writes, epilogue=epilogue.mask_writes)
         wiring.connect(m, fabric=fabric.left, engine=transform.left_writes)
         wiring.connect(m, fabric=fabric.right, engine=transform.right_writes)
 
-        wiring.connect(m, engine=aggregate.sums, epilogue=aggregate_epilogue.sums)
-        wiring.connect(m, engine=transform.sums, epilogue=transform_epilogue.sums)
-        wiring.connect(m, epilogue=aggregate_epilogue.vectors, fabric=fabric.aggregate)
-        wiring.connect(m, epilogue=transform_epilogue.vectors, fabric=fabric.transform)
-        wiring.connect(m, fabric=fabric.aggregate_stored, store=store.aggregate)
+        wiring.connect(m, engine=transform.sums, epilogue=epilogue.sums)
+        wiring.connect(m, epilogue=epilogue.vectors, fabric=fabric.transform)
         wiring.connect(m, fabric=fabric.transform_stored, store=store.transform)
 
         gates = self._gates(m, resets, sequencer, tokens)
         wiring.connect(m, gate=gates[Unit.LOAD].o, unit=load.commands)
         wiring.connect(m, gate=gates[Unit.STORE].o, unit=store.commands)
-        hand_fields(m, gates[Unit.AGGREGATE].o, aggregate.aggregates)
-        drains, steps = gates[Unit.DRAIN].o, gates[Unit.TRANSFORM].o
-        self._emitting(m, resets, "drain", drains, aggregate.drains, aggregate_epilogue)
-        self._emitting(m, resets, "transform", steps, transform.commands, transform_epilogue)
-        signals = (load, aggregate, fabric.aggregate_signals, fabric.transform_signals, store)
-        for unit, source in enumerate(signals):
-            m.d.comb += getattr(tokens, f"signals{unit}").eq(getattr(source, "signals", source))
-        epilogues = (aggregate_epilogue, transform_epilogue)
+        steps = gates[Unit.TRANSFORM].o
+        self._emitting(m, resets, "transform", steps, transform.commands, epilogue)
+        signals = {
+            Unit.LOAD: load.signals,
+            Unit.TRANSFORM: fabric.transform_signals,
+            Unit.STORE: store.signals,
+        }
+        for unit, source in signals.items():
+            m.d.comb += getattr(tokens, f"signals{unit}").eq(source)
+        aggregate, epilogues = None, [epilogue]
+        if config.sparse:
+            aggregate, beside = self._sparse(m, resets, load, store, fabric, gates, tokens)
+            epilogues = [beside, epilogue]
         update = self._update(m, resets, reads, store, fabric, gates, tokens, epilogues)
         for epilogue in epilogues:
             m.d.comb += [
@@ -172,32 +177,32 @@ class Core(wiring.Component):
             *(part.idle for part in (load, store, transform, *epilogues)),
             update.idle if update is not None else 1,
             *(gate.idle for gate in gates.values()),
-            aggregate.aggregate_idle,
-            aggregate.drain_idle,
+            aggregate.aggregate_idle & aggregate.drain_idle if aggregate is not None else 1,
         ).all()
-        self._run(m, sequencer, idle, aggregate.hazard)
-        moves = {
-            Unit.LOAD: (load.active, load.stalled),
-            Unit.AGGREGATE: (aggregate.beats, 0),
-            Unit.DRAIN: (aggregate.entries, aggregate.stalled),
-            Unit.TRANSFORM: (transform.active, transform.stalled),
-            Unit.STORE: (store.active, store.stalled),
-            Unit.UPDATE: (update.active, update.stalled) if update is not None else (0, 0),
-        }
-        for unit, (active, stalled) in moves.items():
-            name = unit.name.lower()
-            m.d.comb += [
-                getattr(self, f"count_{name}_active").eq(active),
-                getattr(self, f"count_{name}_stalled").eq(stalled),
-                *(
-                    getattr(self, f"count_{name}_wait_{other.name.lower()}").eq(
-                        gates[unit].waiting[other]
-                    )
-                    for other in Unit
-                ),
-            ]
-        self._count(m, sequencer, load, store, aggregate, transform, update)
+        self._run(m, sequencer, idle, aggregate.hazard if aggregate is not None else 0)
+        count_moves(m, self, gates, load, aggregate, transform, store, update)
+        count(m, self, sequencer, load, aggregate, transform, store, update)
         return m
+
+    def _sparse(self, m, resets, load, store, fabric, gates, tokens):
+        """Add the sparse engine and the epilogue behind it."""
+        aggregate = self._unit(m, resets, "aggregate", AggregateEngine(self.config))
+        epilogue = self._unit(m, resets, "aggregate_epilogue", Epilogue(self.config))
+        wiring.connect(m, load=load.operand_writes, fabric=fabric.load_operand)
+        wiring.connect(m, load=load.edge_writes, engine=aggregate.edge_writes)
+        wiring.connect(m, load=load.order_writes, engine=aggregate.order_writes)
+        wiring.connect(m, load=load.mask_aggregate_writes, epilogue=epilogue.mask_writes)
+        wiring.connect(m, fabric=fabric.operand, engine=aggregate.operand_writes)
+        wiring.connect(m, engine=aggregate.sums, epilogue=epilogue.sums)
+        wiring.connect(m, epilogue=epilogue.vectors, fabric=fabric.aggregate)
+        wiring.connect(m, fabric=fabric.aggregate_stored, store=store.aggregate)
+        hand_fields(m, gates[Unit.AGGREGATE].o, aggregate.aggregates)
+        self._emitting(m, resets, "drain", gates[Unit.DRAIN].o, aggregate.drains, epilogue)
+        m.d.comb += [
+            getattr(tokens, f"signals{Unit.AGGREGATE}").eq(aggregate.signals),
+            getattr(tokens, f"signals{Unit.DRAIN}").eq(fabric.aggregate_signals),
+        ]
+        return aggregate, epilogue
 
     def _unit(self, m, resets, name, unit):
         """Add a unit and the next register of the reset's way to it."""
@@ -209,11 +214,14 @@ class Core(wiring.Component):
         commands = Shapes(self.config).commands
         shapes = {
             unit: update_command() if unit == Unit.UPDATE else commands[Opcode[unit.name]]
-            for unit in Unit
+            for unit in units_of(self.config)
         }
         gates = {}
         for unit, shape in shapes.items():
-            gate = Gate(shape, depth=self.config.command_depth)
+            if self.config.compact:
+                gate = Doorway(shape, hold=unit == Unit.STORE)
+            else:
+                gate = Gate(shape, depth=self.config.command_depth)
             gates[unit] = self._unit(m, resets, f"{unit.name.lower()}_gate", gate)
             source = getattr(sequencer, f"commands{unit}")
             m.d.comb += [
@@ -275,26 +283,8 @@ class Core(wiring.Component):
             run.advance.eq(sequencer.advance),
             run.hazard_now.eq(hazard),
             *(getattr(run, name).eq(getattr(self, name)) for name in ("start", "reset", "step")),
-            *(
-                getattr(self, name).eq(getattr(run, name))
-                for name in ("running", "progress", "hazard")
-            ),
+            *(getattr(self, name).eq(getattr(run, name)) for name in ("running", "hazard")),
+            # Nothing advances the step of a compact accelerator.
+            self.progress.eq(self.step if self.config.compact else run.progress),
             self.fault.eq(sequencer.fault),
         ]
-
-    def _count(self, m, sequencer, load, store, aggregate, transform, update):
-        counts = {
-            "cycles": 1,
-            "commands": sequencer.dispatched,
-            "program_words": sequencer.fetched,
-            "edges": aggregate.edges,
-            "edge_slots": Mux(aggregate.beats, self.config.pes, 0),
-            "drain_entries": aggregate.entries,
-            "transform_rows": transform.rows,
-            **count_words(store, update),
-        }
-        for target in Target:
-            counts[f"{target.name.lower()}_words"] = load.asked[target]
-        # Registers on the way, as the counters are far from all that they count.
-        for name, amount in counts.items():
-            m.d.sync += getattr(self, f"count_{name}").eq(amount)

@@ -14,7 +14,16 @@ from gcnloom_spec.isa import Destination, Unit
 
 __all__ = ["Fabric", "Router"]
 
-MEMORIES = (Destination.OPERAND, Destination.LEFT, Destination.RIGHT)
+
+def engines_of(config: AcceleratorConfig) -> tuple[str, ...]:
+    """Engines whose results there are."""
+    return ("aggregate", "transform") if config.sparse else ("transform",)
+
+
+def memories_of(config: AcceleratorConfig) -> tuple[Destination, ...]:
+    """Memories that results can go to."""
+    dense = (Destination.LEFT, Destination.RIGHT)
+    return (Destination.OPERAND, *dense) if config.sparse else dense
 
 
 class Router(wiring.Component):
@@ -32,6 +41,7 @@ class Router(wiring.Component):
     vectors : In(stream.Signature(epilogue_output(config)))
     stored, stepped : Out(stream.Signature(Shapes.sums))
     operand_writes, left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
+        The first only if there is a sparse engine; else what would go there is dropped.
     signals : Out(len(Unit))
     """
 
@@ -39,14 +49,13 @@ class Router(wiring.Component):
         self.config = config
         shapes = Shapes(config)
         write = Out(stream.Signature(shapes.vector_write))
+        self._ports = {memory: f"{memory.name.lower()}_writes" for memory in memories_of(config)}
         super().__init__(
             {
                 "vectors": In(stream.Signature(epilogue_output(config))),
                 "stored": Out(stream.Signature(shapes.sums)),
                 "stepped": Out(stream.Signature(shapes.sums)),
-                "operand_writes": write,
-                "left_writes": write,
-                "right_writes": write,
+                **dict.fromkeys(self._ports.values(), write),
                 "signals": Out(len(Unit)),
             }
         )
@@ -54,7 +63,7 @@ class Router(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         vector = self.vectors.p
-        outputs = 2 + len(MEMORIES)
+        outputs = 2 + len(self._ports)
         m.submodules.fork = fork = Fork(epilogue_output(self.config), outputs=outputs)
         wiring.connect(m, outer=wiring.flipped(self.vectors), inner=fork.i)
         m.d.comb += [
@@ -62,12 +71,12 @@ class Router(wiring.Component):
                 vector.emit.replicate(outputs)
                 & Cat(
                     vector.store,
-                    (vector.destination == memory for memory in MEMORIES),
                     vector.step if self.config.master_width else 0,
+                    (vector.destination == memory for memory in self._ports),
                 )
             ),
         ]
-        for handed_out, output in ((self.stored, fork.o0), (self.stepped, fork.o4)):
+        for handed_out, output in ((self.stored, fork.o0), (self.stepped, fork.o1)):
             m.d.comb += [
                 handed_out.valid.eq(output.valid),
                 handed_out.payload.eq(output.p.data),
@@ -75,8 +84,8 @@ class Router(wiring.Component):
             ]
         # A write of one vector of a group.
         low = (self.config.vector_group - 1).bit_length()
-        ports = (self.operand_writes, self.left_writes, self.right_writes)
-        for port, output in zip(ports, (fork.o1, fork.o2, fork.o3), strict=True):
+        for index, name in enumerate(self._ports.values()):
+            port, output = getattr(self, name), getattr(fork, f"o{2 + index}")
             m.d.comb += [
                 port.valid.eq(output.valid),
                 output.ready.eq(port.ready),
@@ -95,7 +104,7 @@ class Router(wiring.Component):
 
 
 class Fabric(wiring.Component):
-    """Both engines' routers and, before each on-chip memory, the merge of its three writers.
+    """The engines' routers and, before each on-chip memory, the merge of its writers.
 
     The FIFOs themselves are the epilogues' output queues, `fabric_depth` vectors each. A write
     reaches the memory :attr:`latency` cycles after it is taken.
@@ -112,6 +121,7 @@ class Fabric(wiring.Component):
     load_operand, load_left, load_right : In(stream.Signature(Shapes.vector_write))
     operand, left, right : Out(stream.Signature(Shapes.vector_write))
     aggregate_signals, transform_signals : Out(len(Unit))
+        Without a sparse engine there is nothing of what is called aggregate or operand.
     """
 
     latency = Merge.latency
@@ -120,41 +130,36 @@ class Fabric(wiring.Component):
         self.config = config
         shapes = Shapes(config)
         write = stream.Signature(shapes.vector_write)
-        super().__init__(
-            {
-                "aggregate": In(stream.Signature(epilogue_output(config))),
-                "transform": In(stream.Signature(epilogue_output(config))),
-                "aggregate_stored": Out(stream.Signature(shapes.sums)),
-                "transform_stored": Out(stream.Signature(shapes.sums)),
-                "aggregate_stepped": Out(stream.Signature(shapes.sums)),
-                "transform_stepped": Out(stream.Signature(shapes.sums)),
-                "load_operand": In(write),
-                "load_left": In(write),
-                "load_right": In(write),
-                "operand": Out(write),
-                "left": Out(write),
-                "right": Out(write),
-                "aggregate_signals": Out(len(Unit)),
-                "transform_signals": Out(len(Unit)),
+        self._engines = engines_of(config)
+        self._memories = tuple(memory.name.lower() for memory in memories_of(config))
+        members: dict[str, wiring.Member] = {}
+        for engine in self._engines:
+            members |= {
+                engine: In(stream.Signature(epilogue_output(config))),
+                f"{engine}_stored": Out(stream.Signature(shapes.sums)),
+                f"{engine}_stepped": Out(stream.Signature(shapes.sums)),
+                f"{engine}_signals": Out(len(Unit)),
             }
-        )
+        for memory in self._memories:
+            members |= {f"load_{memory}": In(write), memory: Out(write)}
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.aggregate_router = aggregate = Router(self.config)
-        m.submodules.transform_router = transform = Router(self.config)
-        for name, router in (("aggregate", aggregate), ("transform", transform)):
-            outer = wiring.flipped(self)
+        outer = wiring.flipped(self)
+        routers = [Router(self.config) for _ in self._engines]
+        for name, router in zip(self._engines, routers, strict=True):
+            m.submodules[f"{name}_router"] = router
             wiring.connect(m, outer=getattr(outer, name), inner=router.vectors)
             wiring.connect(m, outer=getattr(outer, f"{name}_stored"), inner=router.stored)
             wiring.connect(m, outer=getattr(outer, f"{name}_stepped"), inner=router.stepped)
             m.d.comb += getattr(self, f"{name}_signals").eq(router.signals)
-        for name in ("operand", "left", "right"):
-            merge = Merge(Shapes(self.config).vector_write, inputs=3)
+        for name in self._memories:
+            merge = Merge(Shapes(self.config).vector_write, inputs=1 + len(routers))
             m.submodules[f"{name}_merge"] = merge
-            outer = wiring.flipped(self)
             wiring.connect(m, outer=getattr(outer, f"load_{name}"), inner=merge.i0)
-            wiring.connect(m, router=getattr(aggregate, f"{name}_writes"), inner=merge.i1)
-            wiring.connect(m, router=getattr(transform, f"{name}_writes"), inner=merge.i2)
+            for index, router in enumerate(routers):
+                writes = getattr(router, f"{name}_writes")
+                wiring.connect(m, router=writes, inner=getattr(merge, f"i{1 + index}"))
             wiring.connect(m, inner=merge.o, outer=getattr(outer, name))
         return m

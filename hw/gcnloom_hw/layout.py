@@ -47,6 +47,8 @@ class Shapes:
         `lanes` signed operands.
     sums : data.ArrayLayout
         `lanes` signed sums.
+    slice, slice_sums : data.ArrayLayout
+        `update_width` of either, which the update unit works on in a cycle.
     engine_sums : data.StructLayout
         What an engine hands its epilogue: `sums`; `emit`: they count; `last`: the command ends
         here (a command that emits nothing ends with one beat that has `last` without `emit`).
@@ -56,7 +58,8 @@ class Shapes:
     emission : data.StructLayout
         The emission of a command with its `signals`.
     edge, order : data.StructLayout
-        One edge, one drain-order entry.
+        One edge, one drain-order entry; like `beat`, `edge_write` and `order_write` only if there
+        is a sparse engine.
     beat : data.ArrayLayout
         An edge for each PE.
     commands : dict[Opcode, data.StructLayout]
@@ -65,14 +68,17 @@ class Shapes:
     def __init__(self, config: AcceleratorConfig) -> None:
         self.vector = data.ArrayLayout(signed(config.operand_width), config.lanes)
         self.sums = data.ArrayLayout(signed(config.sum_width), config.lanes)
+        self.slice = data.ArrayLayout(signed(config.operand_width), config.update_width)
+        self.slice_sums = data.ArrayLayout(signed(config.sum_width), config.update_width)
         self.engine_sums = data.StructLayout({"sums": self.sums, "emit": 1, "last": 1})
-        self.edge = layout(edge_word(config))
-        self.order = layout(order_word(config))
-        self.beat = data.ArrayLayout(self.edge, config.pes)
         bank = {"bank": unsigned(EMISSION["destination_bank"])}
         self.vector_write = group_write(self.vector, config.vector_group, bank)
         self.mask_write = group_write(unsigned(config.lanes), config.vector_group)
-        self.edge_write = group_write(self.beat, config.edge_group)
-        self.order_write = group_write(self.order, config.order_group)
+        if config.sparse:
+            self.edge = layout(edge_word(config))
+            self.order = layout(order_word(config))
+            self.beat = data.ArrayLayout(self.edge, config.pes)
+            self.edge_write = group_write(self.beat, config.edge_group)
+            self.order_write = group_write(self.order, config.order_group)
         self.emission = layout(Word("emission", {"signals": len(Unit), **EMISSION}))
         self.commands = {opcode: layout(word) for opcode, word in WORDS.items()}

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Opcode, Unit
 from gcnloom_spec.update_commands import Loss, Repeat, Scale, Step
 
@@ -21,6 +22,7 @@ __all__ = [
     "Step",
     "Store",
     "Transform",
+    "units_of",
 ]
 
 
@@ -239,3 +241,11 @@ UNITS: dict[Opcode, Unit] = {
     opcode: command.unit for opcode, command in COMMANDS.items() if not issubclass(command, Repeat)
 }
 """Who executes what; the sequencer itself executes repeats."""
+
+
+def units_of(config: AcceleratorConfig) -> tuple[Unit, ...]:
+    """Units that an accelerator has; a command for another stops it."""
+    absent = set() if config.sparse else {Unit.AGGREGATE, Unit.DRAIN}
+    if not config.master_width:
+        absent.add(Unit.UPDATE)
+    return tuple(unit for unit in Unit if unit not in absent)

@@ -7,12 +7,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from gcnloom_spec.checks import LOCAL_BITS, check
 from gcnloom_spec.packing import Packing
+from gcnloom_spec.shipped import config_text, named_configs
 
 __all__ = [
     "LABEL_BYTES",
@@ -35,7 +35,8 @@ class AcceleratorConfig:
     Parameters
     ----------
     pes : int
-        Processing elements of the sparse engine (P).
+        Processing elements of the sparse engine (P). 0: there is no such engine, and of the units
+        none that aggregates or drains; the depths of its memories are 0.
     lanes : int
         Feature lanes of each, and width of every vector on the fabric (L).
     rows, columns : int
@@ -71,11 +72,19 @@ class AcceleratorConfig:
     master_width : int
         Bits of a weight and of its momentum as the device updates them, 16 to 32; 0: loss and
         weight step are left to the host.
+    update_lanes : int
+        Lanes that the update unit works on in a cycle, `lanes` or a power of two that divides it;
+        0: all of them.
     epilogue_lanes : int
         Lanes of a vector that an epilogue works on in one cycle, a divisor of `lanes`; 0: all.
     without_draws : int
         1: the epilogues draw no random bytes, so that no emission has dropout or is rounded
         stochastically; 0: each has a generator.
+    compact : int
+        1: for small parts without LUT memory. One command is fetched at a time and waits for its
+        tokens where it was fetched; pipelines stop where others have queues at their ends; there
+        are no masks, no repeats and no output-stationary products. Fewer cells, a lower clock
+        rate, for accelerators that have no sparse engine and draw nothing.
     """
 
     pes: int
@@ -97,8 +106,10 @@ class AcceleratorConfig:
     fabric_depth: int = 16
     command_depth: int = 4
     master_width: int = 0
+    update_lanes: int = 0
     epilogue_lanes: int = 0
     without_draws: int = 0
+    compact: int = 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -117,6 +128,16 @@ class AcceleratorConfig:
     def master_bytes(self) -> int:
         """Bytes of a weight, or of its momentum, that the device updates."""
         return 2 if self.master_width <= 16 else 4
+
+    @property
+    def update_width(self) -> int:
+        """Lanes of a slice, as much of a vector as the update unit works on in a cycle."""
+        return self.update_lanes or self.lanes
+
+    @property
+    def update_slices(self) -> int:
+        """Slices of a vector."""
+        return self.lanes // self.update_width
 
     @cached_property
     def masters(self) -> Packing:
@@ -177,6 +198,11 @@ class AcceleratorConfig:
     def vector_group(self) -> int:
         """Vectors that are loaded in one cycle."""
         return min(self.vector.items_per_word, VECTOR_GROUP)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether there is a sparse engine."""
+        return self.pes > 0
 
     @cached_property
     def edge_group(self) -> int:
@@ -253,29 +279,8 @@ class AcceleratorConfig:
     @classmethod
     def from_toml(cls, name_or_path: str | Path) -> "AcceleratorConfig":
         """Read a configuration shipped by name (``"demo"``) or a TOML file by path."""
-        path = Path(name_or_path)
-        if path.suffix == ".toml":
-            try:
-                text = path.read_text(encoding="utf-8")
-            except OSError as error:
-                raise ValueError(
-                    f"cannot read configuration {str(path)!r}: {error.strerror}"
-                ) from error
-        elif str(name_or_path) in named_configs():
-            shipped = resources.files("gcnloom_spec") / "configs" / f"{name_or_path}.toml"
-            text = shipped.read_text(encoding="utf-8")
-        else:
-            raise ValueError(
-                f"unknown configuration {str(name_or_path)!r}; use a .toml file or one of "
-                f"{', '.join(named_configs())}"
-            )
+        text = config_text(name_or_path)
         try:
             return cls.from_mapping(tomllib.loads(text))
         except (ValueError, TypeError) as error:
             raise ValueError(f"configuration {str(name_or_path)!r}: {error}") from error
-
-
-def named_configs() -> list[str]:
-    """Names of the configurations that ship with the package."""
-    folder = resources.files("gcnloom_spec") / "configs"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir())

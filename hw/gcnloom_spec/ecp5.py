@@ -34,6 +34,9 @@ LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_149, 173, 244
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
 LUT_UPDATE, LUT_UPDATE_LANE, DSP_UPDATE_LANE = 10_502, 2_309, 5
 """Those of an update unit with weights of 16 bits and for each of its lanes, and multipliers."""
+LUT_SLICED, LUT_SLICED_LANE = -950, 68
+"""What changes where the unit works on slices: fewer generators of random bytes; and for each lane
+of a vector the way into a slice and out of it."""
 LUT_BANK = 0.7
 """And for each operand bank that a bit of a processing element's operand may come from."""
 
@@ -66,13 +69,12 @@ def resources(config: AcceleratorConfig) -> dict[str, int]:
     """
     sparse, dense = config.pes * config.lanes, config.rows * config.columns
     ways = sparse * config.operand_width * config.operand_banks
-    updated = config.lanes if config.master_width else 0
+    updated = config.slice_lanes if config.master_width else 0
+    update = LUT_UPDATE + LUT_UPDATE_LANE * updated if updated else 0
+    if config.slices > 1:
+        update += LUT_SLICED + LUT_SLICED_LANE * config.lanes
     return {
         "EBR": sum(block_rams(memory) for memory in on_chip_memories(config)),
         "DSP": config.multipliers + DSP_UPDATE_LANE * updated,
-        "LUT": LUT_BASE
-        + LUT_SPARSE * sparse
-        + LUT_DENSE * dense
-        + round(LUT_BANK * ways)
-        + (LUT_UPDATE + LUT_UPDATE_LANE * updated if updated else 0),
+        "LUT": LUT_BASE + LUT_SPARSE * sparse + LUT_DENSE * dense + round(LUT_BANK * ways) + update,
     }

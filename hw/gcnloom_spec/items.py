@@ -68,6 +68,8 @@ def order_word(config: AcceleratorConfig) -> Word:
 
 def load_packing(config: AcceleratorConfig, target: Target) -> Packing:
     """How the items that a load moves to `target` lie in device memory."""
+    if not config.sparse:
+        return config.vector
     kinds = {
         Target.EDGES: config.edge_beat,
         Target.PLAIN_EDGES: config.plain_beat,
@@ -78,6 +80,8 @@ def load_packing(config: AcceleratorConfig, target: Target) -> Packing:
 
 def load_group(config: AcceleratorConfig, target: Target) -> int:
     """Items that a load writes to `target` in one cycle; its base is a multiple of them."""
+    if not config.sparse:
+        return config.vector_group
     kinds = {
         Target.EDGES: config.edge_group,
         Target.PLAIN_EDGES: config.edge_group,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import WORDS, Opcode
+from gcnloom_spec.packing import power_of_two
 from gcnloom_spec.registers import MOST_SHIFT, STATISTICS
 from gcnloom_spec.softmax import PROBABILITY_FRACTION, TABLE_BITS
 
 __all__ = ["OnChipMemory", "buffer_bytes", "on_chip_memories"]
 
-EPILOGUES = 2
 COUNTER_BITS, COUNTER_PLACES = 36, 7
 """Bits that the memory of the performance counters keeps of each, and of its address."""
 TABLE = 1 << TABLE_BITS
@@ -54,9 +54,9 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     def memory(name: str, width: int, depth: int, copies: int = 1, group: int = 1) -> OnChipMemory:
         return OnChipMemory(name=name, width=width, depth=-(-depth // group), copies=copies * group)
 
-    vectors = config.vector_group
+    vectors, epilogues = config.vector_group, 2 if config.sparse else 1
     # What a load fills is cut into as many banks as it writes items in a cycle.
-    return (
+    sparse = () if not config.sparse else (
         # One that all PEs share is cut into more banks than that.
         memory("operand", vector, config.operand_depth, 1, config.operand_banks)
         if config.operand_banks
@@ -64,12 +64,20 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
         memory("accumulator", sums, config.accumulator_depth, config.pes),
         memory("edges", config.pes * config.edge_bits, config.edge_depth, 1, config.edge_group),
         memory("order", config.order_bits, config.order_depth, 1, config.order_group),
+    )  # fmt: skip
+    masks = (
+        (memory("mask", config.lanes, config.mask_depth, epilogues, vectors),)
+        if config.mask_depth
+        else ()
+    )
+    return (
+        *sparse,
         memory("left", vector, config.left_depth, config.left_banks, vectors),
         memory("right", vector, config.right_depth, config.right_banks, vectors),
         memory("sum", config.columns * config.sum_width, config.sum_depth),
-        memory("mask", config.lanes, config.mask_depth, EPILOGUES, vectors),
+        *masks,
         # Of every tensor, the envelope and a count of 32 bits; of operands and of masters each.
-        memory("statistics", entry, STATISTICS, EPILOGUES + (2 if config.master_width else 0)),
+        memory("statistics", entry, STATISTICS, epilogues + (2 if config.master_width else 0)),
         memory("counters", COUNTER_BITS, 1 << COUNTER_PLACES),
         *(_update_memories(config) if config.master_width else ()),
     )
@@ -78,14 +86,15 @@ def on_chip_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
 def _update_memories(config: AcceleratorConfig) -> tuple[OnChipMemory, ...]:
     """Memories of the update unit but for its statistics."""
     logit, exponential = config.sum_width + 3, PROBABILITY_FRACTION + 2
+    slices = LOSS_ROWS * power_of_two(config.update_slices)
     sizes = (
         ("scales", SCALE_BITS, STATISTICS, 1),
-        ("logits", config.lanes * logit, LOSS_ROWS, 1),
+        ("logits", config.update_width * logit, slices, 1),
         ("peaks", logit, LOSS_ROWS, 1),
-        ("exponentials", config.lanes * exponential, LOSS_ROWS, 1),
+        ("exponentials", config.update_width * exponential, slices, 1),
         ("totals", TOTAL_BITS, LOSS_ROWS, 1),
         # Two lanes share the two ports of a table.
-        ("exponential_table", PROBABILITY_FRACTION + 1, TABLE, -(-config.lanes // 2)),
+        ("exponential_table", PROBABILITY_FRACTION + 1, TABLE, -(-config.update_width // 2)),
         ("reciprocal_table", PROBABILITY_FRACTION, TABLE, 1),
         ("logarithm_table", TABLE_BITS + 1, TABLE, 1),
     )

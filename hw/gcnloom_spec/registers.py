@@ -7,6 +7,7 @@ from enum import IntFlag, StrEnum
 from gcnloom_spec.isa import Target, Unit
 
 __all__ = [
+    "COMPACT_COUNTERS",
     "COUNTERS",
     "COUNTER_BASE",
     "IDENTITY",
@@ -141,5 +142,8 @@ def _counters() -> dict[str, str]:
     return names
 
 
+COMPACT_COUNTERS = ("cycles", "commands")
+"""What compact accelerators count; their other counters stay zero, as do their registers of judged
+losses."""
 COUNTERS = _counters()
 """Counter name to meaning; counter `i` is the register at ``COUNTER_BASE + i``."""

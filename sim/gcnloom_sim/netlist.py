@@ -38,21 +38,21 @@ class Netlist(Protocol):
 
     @property
     def models(self) -> Path:
-        """yosys' models of the family's cells."""
+        """Yosys' models of the family's cells."""
 
 
 def open_ecp5(config: AcceleratorConfig, **options: Any) -> RtlTransport:
-    """Open the netlist for Lattice ECP5; options as :func:`gcnloom_sim.rtl.open_rtl` takes them."""
+    """Open the netlist for Lattice ECP5; options as :func:`~gcnloom_sim.rtl.open_rtl` has."""
     return _open(config, "ecp5", **options)
 
 
 def open_ice40(config: AcceleratorConfig, **options: Any) -> RtlTransport:
-    """Open the netlist for Lattice iCE40; options as :func:`gcnloom_sim.rtl.open_rtl` takes them."""
+    """Open the netlist for Lattice iCE40; options as :func:`~gcnloom_sim.rtl.open_rtl` has."""
     return _open(config, "ice40", **options)
 
 
 def open_gowin(config: AcceleratorConfig, **options: Any) -> RtlTransport:
-    """Open the netlist for Gowin; options as :func:`gcnloom_sim.rtl.open_rtl` takes them."""
+    """Open the netlist for Gowin; options as :func:`~gcnloom_sim.rtl.open_rtl` has."""
     return _open(config, "gowin", **options)
 
 

@@ -3,11 +3,12 @@
 
 from numpy.random import Generator
 
+from gcnloom.programs.access import Access
 from gcnloom_spec.commands import Emission
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination
 
-__all__ = ["Dice"]
+__all__ = ["Dice", "conflict"]
 
 
 class Dice:
@@ -85,3 +86,8 @@ class Dice:
         if vectors > depth:
             return Destination.NONE, 0, 0
         return destination, self.place(depth, vectors), int(self.rng.integers(banks))
+
+
+def conflict(one: Access, other: Access) -> bool:
+    """Whether two accesses touch the same items."""
+    return one.space == other.space and one.low < other.high and other.low < one.high

@@ -10,7 +10,7 @@ from gcnloom.programs.access import Access, Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
 from gcnloom.tensors.items import pack_beats, pack_order, pack_plain_beats
-from gcnloom_sim.random_choices import Dice
+from gcnloom_sim.random_choices import Dice, conflict
 from gcnloom_sim.random_items import EdgeShadow, random_beats, random_order, touching
 from gcnloom_sim.random_transforms import outputs, passing, stationary
 from gcnloom_sim.random_updates import Updates, counted
@@ -62,18 +62,12 @@ def random_program(
 class _Author:
     """Writes legal commands one after the other, remembering what makes the next ones legal."""
 
-    def __init__(
-        self, config: AcceleratorConfig, rng: Generator, updates: Updates | None
-    ) -> None:  # fmt: skip
+    def __init__(self, config: AcceleratorConfig, rng: Generator, updates: Updates | None) -> None:
         self.config, self.rng, self._updates = config, rng, updates
         self._dice = Dice(config, rng)
         self.commands: list[Command] = []
         self.accesses: list[list[Access]] = []
-        self._beats = random_beats(config, rng, min(MOST_BEATS, config.edge_depth))
-        self._entries = random_order(config, rng, min(MOST_ENTRIES, config.order_depth))
-        edges, order = pack_beats(config, self._beats), pack_order(config, self._entries)
-        self._plain_address = len(edges) // config.memory_bytes
-        edges += pack_plain_beats(config, self._beats)
+        edges, order = self._sparse_items() if config.sparse else (b"", b"")
         self._order_address = len(edges) // config.memory_bytes
         order += updates.labels if updates else b""
         self._data_address = self._order_address + len(order) // config.memory_bytes
@@ -83,17 +77,30 @@ class _Author:
         self._end = MEMORY_BYTES // config.memory_bytes
         self._room = (self._end - self._data_address) // config.sums.words(1)
         self.memory = edges + order + rng.bytes(MEMORY_BYTES - len(edges) - len(order))
+
+    def _sparse_items(self) -> tuple[bytes, bytes]:
+        """Make what loads for the sparse engine move: edges, and an order of drains."""
+        config = self.config
+        self._beats = random_beats(config, self.rng, min(MOST_BEATS, config.edge_depth))
+        self._entries = random_order(config, self.rng, min(MOST_ENTRIES, config.order_depth))
         self._edges = EdgeShadow(config)
         self._order_last = np.full(config.order_depth, UNKNOWN)
         # Slots of the last beats before the next aggregate.
         self._before = np.zeros((0, config.pes), dtype=np.int64)
+        edges = pack_beats(config, self._beats)
+        self._plain_address = len(edges) // config.memory_bytes
+        edges += pack_plain_beats(config, self._beats)
+        return edges, pack_order(config, self._entries)
 
     def fill(self) -> None:
         """Load something into every memory, so that few results are zero."""
-        self._load_edges(least=24)
-        self._load_order(least=24)
-        for target in (Target.OPERAND, Target.MASK_AGGREGATE, Target.MASK_TRANSFORM):
-            self._load_vectors(target, least=24)
+        if self.config.sparse:
+            self._load_edges(least=24)
+            self._load_order(least=24)
+            for target in (Target.OPERAND, Target.MASK_AGGREGATE):
+                self._load_vectors(target, least=24)
+        if self.config.mask_depth:
+            self._load_vectors(Target.MASK_TRANSFORM, least=24)
         for bank in range(self.config.left_banks):
             self._load_vectors(Target.LEFT, least=24, bank=bank)
         for bank in range(self.config.right_banks):
@@ -106,7 +113,10 @@ class _Author:
             return
         makers = [self._load, self._aggregate, self._drain, self._stationary, self._outputs]
         makers.append(self._pass)
-        makers[self.rng.choice(len(makers), p=[0.35, 0.15, 0.15, 0.15, 0.1, 0.1])]()
+        odds = np.array([0.35, 0.15, 0.15, 0.15, 0.1, 0.1])
+        odds[1:3] *= self.config.sparse
+        odds[4] *= not self.config.compact
+        makers[self.rng.choice(len(makers), p=odds / odds.sum())]()
 
     def _update(self, updates: Updates) -> None:
         if self._dice.flag(0.6):
@@ -123,7 +133,11 @@ class _Author:
         return self._data_address + self._dice.place(self._end - self._data_address, words)
 
     def _load(self) -> None:
-        target = Target(int(self.rng.integers(len(Target))))
+        dense = [Target.LEFT, Target.RIGHT, Target.MASK_TRANSFORM]
+        targets = (
+            list(Target) if self.config.sparse else dense[: 3 if self.config.mask_depth else 2]
+        )
+        target = targets[int(self.rng.integers(len(targets)))]
         if target in (Target.EDGES, Target.PLAIN_EDGES):
             self._load_edges()
         elif target == Target.ORDER:
@@ -142,9 +156,7 @@ class _Author:
         self._edges.load(base, self._beats[start : start + count])
         address = packing.words(start) + (self._plain_address if plain else 0)
         weight = int(self.rng.choice(limits(self.config.operand_width)))
-        self._append(
-            Load(target=target, base=base, count=count, address=address, weight=weight)
-        )  # fmt: skip
+        self._append(Load(target=target, base=base, count=count, address=address, weight=weight))
 
     def _load_order(self, least: int = 0) -> None:
         packing = self.config.order
@@ -175,15 +187,10 @@ class _Author:
         banks = {Target.LEFT: config.left_banks, Target.RIGHT: config.right_banks}.get(target, 1)
         room = (self._end - self._data_address) * config.vector.items_per_word
         count = self._several(min(depth, room), least)
-        self._append(
-            Load(
-                target=target,
-                base=0 if least else self._place(target, depth, count),
-                count=count,
-                address=self._data(config.vector.words(count)),
-                bank=int(self.rng.integers(banks)) if bank is None else bank,
-            )
-        )
+        base = 0 if least else self._place(target, depth, count)
+        address = self._data(config.vector.words(count))
+        bank = int(self.rng.integers(banks)) if bank is None else bank
+        self._append(Load(target=target, base=base, count=count, address=address, bank=bank))
 
     def _aggregate(self) -> None:
         config = self.config
@@ -250,7 +257,7 @@ class _Author:
             return
         emitting = replace(command, emission=self._dice.emission(vectors, self._room))
         touched = accesses_of(emitting, self.config)
-        if any(_conflict(a, b) for a in touched if a.write for b in touched if not b.write):
+        if any(conflict(a, b) for a in touched if a.write for b in touched if not b.write):
             quiet = replace(emitting.emission, destination=Destination.NONE)
             emitting = replace(emitting, emission=quiet)
         self._emit(emitting, Source.TRANSFORM)
@@ -263,13 +270,10 @@ class _Author:
         self._store(command.emission, source)
         self._append(command)
 
-    def _emit_for(
-        self, updates: Updates, command: Drain | Transform, source: Source
-    ) -> None:  # fmt: skip
+    def _emit_for(self, updates: Updates, command: Drain | Transform, source: Source) -> None:
         """Append an emitting command that counts for a scale, may have one, and may be stepped."""
-        emission = replace(
-            command.emission, tensor=updates.tensor(), scaled=self._dice.flag(0.4)
-        )  # fmt: skip
+        scaled = self._dice.flag(0.4)
+        emission = replace(command.emission, tensor=updates.tensor(), scaled=scaled)
         self._store(emission, source)
         stored = self.accesses[-1] if emission.store else []
         step = None
@@ -292,7 +296,3 @@ class _Author:
             self._append(
                 Store(source=source, count=emission.vectors, address=address, raw=emission.raw)
             )
-
-
-def _conflict(one: Access, other: Access) -> bool:
-    return one.space == other.space and one.low < other.high and other.low < one.high

@@ -12,7 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcnloom_spec.toolchain import NEXTPNR, YOSYS, Program, ToolError
+from gcnloom_spec.toolchain import (
+    ECPPACK,
+    GOWIN_PACK,
+    ICEPACK,
+    NEXTPNR,
+    NEXTPNR_GOWIN,
+    NEXTPNR_ICE40,
+    OPENFPGALOADER,
+    YOSYS,
+    Program,
+    ToolError,
+)
 
 __all__ = ["Check", "checks", "listing"]
 
@@ -53,7 +64,16 @@ PACKAGES = (
     ("cocotb", "2.1", "test benches", "pip install 'gcnloom[sim]'"),
 )
 SYSTEM = ("g++", "make", "perl")
-FPGA = (YOSYS, NEXTPNR)
+FPGA = (
+    (YOSYS, "synthesis for FPGAs"),
+    (NEXTPNR, "routing for ECP5"),
+    (ECPPACK, "bitstreams for ECP5"),
+    (NEXTPNR_ICE40, "routing for iCE40"),
+    (ICEPACK, "bitstreams for iCE40"),
+    (NEXTPNR_GOWIN, "routing for Gowin"),
+    (GOWIN_PACK, "bitstreams for Gowin"),
+    (OPENFPGALOADER, "bitstreams to boards"),
+)
 
 
 def checks() -> list[Check]:
@@ -63,7 +83,7 @@ def checks() -> list[Check]:
         *(_package(*row) for row in PACKAGES),
         _verilator(),
         *(_system(name) for name in SYSTEM),
-        *(_program(program) for program in FPGA),
+        *(_program(*row) for row in FPGA),
     ]
 
 
@@ -178,8 +198,7 @@ def _system(name: str) -> Check:
     )
 
 
-def _program(program: Program) -> Check:
-    needed = "FPGA reports"
+def _program(program: Program, needed: str) -> Check:
     try:
         tool = program.find()
     except ToolError as error:

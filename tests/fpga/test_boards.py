@@ -91,10 +91,14 @@ def test_every_board_elaborates_with_every_pin_used_once(name):
     assert top.board.uart.baud <= top.plan.hertz / 4
 
 
-def test_a_whole_shell_elaborates():
-    board = Board.named("ulx3s-12f")
+@pytest.mark.parametrize(
+    ("name", "memory"), [("colorlight-i5", "partial_state"), ("icebreaker", "SB_SPRAM256KA")]
+)
+def test_a_whole_shell_elaborates_with_the_boards_memory(name, memory):
+    board = Board.named(name)
     text = board_top(board, board.config, board.hertz).netlist()
     assert "module \\top" in text and "accelerator" in text
+    assert memory in text
 
 
 def test_the_example_is_short():
@@ -132,6 +136,8 @@ def _changed(**changes):
         ({"memory_bytes": None}, "names 0 device memories"),
         ({"sdram": board_table("ulx3s-85f")["sdram"]}, "names 2 device memories"),
         ({"budget": {"LUT": 120}}, "budget LUT = 120"),
+        ({"memory_bytes": None, "spram": True}, "has no SPRAM"),
+        ({"tied": {"L2": 2}}, "pin L2 .* is tied to 2"),
         ({"config": {"base": "smallest", "lanes": 3}}, "lanes"),
         ({"memory_bytes": 1000}, "memory_bytes=1000"),
     ],
@@ -146,9 +152,9 @@ def test_missing_sdram_pins_are_named():
     table["sdram"] = table["sdram"] | {"pins": table["sdram"]["pins"] | {"dq": "A1 A2"}}
     with pytest.raises(ValueError, match="2 pins for dq"):
         Board.from_mapping("mine", table)
-    del table["sdram"]["pins"]["dqm"]
+    del table["sdram"]["pins"]["we"]
     table["sdram"]["pins"]["dq"] = board_table("ulx3s-85f")["sdram"]["pins"]["dq"]
-    with pytest.raises(ValueError, match="no pins for dqm"):
+    with pytest.raises(ValueError, match="no pins for we"):
         Board.from_mapping("mine", table)
 
 

@@ -94,6 +94,20 @@ def test_a_build_is_kept_and_a_stop_after_synthesis_has_no_rate(tmp_path):
     assert sorted((tmp_path / "cache" / "fpga").iterdir()) == kept
 
 
+def test_a_synthesis_that_fails_ends_with_what_the_tool_said(tmp_path, monkeypatch):
+    script = tmp_path / "yosys"
+    script.write_text('#!/bin/sh\necho "Yosys 0.99"\necho "ERROR: no such cell"\nexit 1\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("YOSYS", str(script))
+    monkeypatch.setattr("gcnloom_fpga.flow.synthesis.limit_multipliers", lambda *_, **__: "")
+    top = tiny_top("icebreaker")
+    plan = Build(
+        top=top, config=top.board.config, seeds=(), output=tmp_path / "out", command="none"
+    )
+    with pytest.raises(ToolError, match=r"(?s)exit code 1.*no such cell.*; try another version"):
+        build(plan, Narrator(Lines()))
+
+
 def _result(**changes):
     board = Board.named("icebreaker")
     result = {

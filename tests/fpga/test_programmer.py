@@ -86,6 +86,12 @@ def test_another_failure_has_no_rule_in_it(tool, bitstream):
     assert "udev" not in str(error.value)
 
 
+def test_a_missing_library_is_named(tool, bitstream):
+    tool("error while loading shared libraries: libusb-1.0.so.0: cannot open it", code=127)
+    with pytest.raises(ToolError, match=r"needs libusb-1.0.so; install"):
+        send(Board.named("ulx3s-85f"), bitstream, flash=False)
+
+
 def test_a_missing_tool_is_one_sentence_with_the_remedy(bitstream, monkeypatch, tmp_path):
     monkeypatch.delenv("ICEPROG", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))

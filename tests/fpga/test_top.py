@@ -76,6 +76,7 @@ def test_sdram_lines_are_registered_and_low_where_the_part_wants_it(tmp_path):
         assert level(f"sdram_{line}") == ["1"], line
     for line in ("clk_en", "ba", "a", "dqm"):
         assert level(f"sdram_{line}") == ["0"], line
+    assert module["ports"]["tied_0"]["bits"] == ["1"]
     buffers = [cell for cell in module["cells"].values() if cell["type"] == "BB"]
     assert len(buffers) == 16
     for buffer in buffers:

@@ -83,7 +83,9 @@ class Units(wiring.Component):
 
     def __init__(self):
         self._parts = {
-            "pe": ProcessingElement(CONFIG), "row": ArrayRow(CONFIG), "words": Words(),
+            "pe": ProcessingElement(CONFIG),
+            "row": ArrayRow(CONFIG),
+            "words": Words(),
             "product": Product(),
         }
         super().__init__({name: Out(part.signature) for name, part in self._parts.items()})

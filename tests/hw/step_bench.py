@@ -34,7 +34,7 @@ class Figures:
     """What was counted of one command."""
 
     tensor: int
-    vectors: int = 0
+    slices: int = 0
     envelope: int = 0
     saturations: int = 0
 
@@ -142,7 +142,7 @@ def execute(config, memory, work):
     new = np.stack([stepped.weights, stepped.momenta], axis=1)
     put_masters(config, memory, command, new)
     put_operands(config, memory, command, operands)
-    count = command["count"]
+    count = command["count"] * config.update_slices
     return (
         Figures(command["tensor"], count, envelope(stepped.weights), clipped),
         Figures(command["gradient"], count, 0, stepped.clipped),
@@ -154,7 +154,7 @@ class StepBench:
 
     Afterwards `memory` is what memory became, `memories` what it was when each command's signals
     fired, `signals` these; `measured` and `masters` are the figures of the commands, `taken` the
-    cycles in which vectors were taken, the first not before cycle `gradients_from`.
+    cycles in which slices were taken, the first not before cycle `gradients_from`.
     """
 
     def __init__(self, config, memory, works, *, stall=0.0, gradients_from=0):
@@ -277,7 +277,7 @@ class StepBench:
             assert self._rested[name] >= 4
             figures = self._open[name] = Figures(tensor)
         assert figures.tensor == tensor
-        figures.vectors += 1
+        figures.slices += 1
         figures.envelope |= mantissas
         figures.saturations += saturations
         self._rested[name] = 0

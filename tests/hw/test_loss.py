@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss engine against the contract's softmax, in a memory cut into items byte by byte."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,16 @@ from tests.hw.loss_bench import Bench, Task, Tasks
 WIDE = AcceleratorConfig(
     pes=1, lanes=4, rows=4, columns=4, operand_width=16, sum_width=48, memory_bytes=64
 )
-NAMES = ("demo", "odd", "smallest", "tall", "mul144-sampled")
+NAMES = ("demo", "odd", "smallest", "tall", "mul144-sampled", "sliced")
 CONFIGS = {name: AcceleratorConfig.from_toml(name) for name in NAMES} | {"wide": WIDE}
+# A slice of several words, or several in a word; vectors that a word does not hold evenly.
+CONFIGS["narrow by 2"] = AcceleratorConfig(
+    pes=1, lanes=4, rows=4, columns=4, memory_bytes=4, master_width=16, update_lanes=2
+)
+CONFIGS |= {
+    f"{name} by {lanes}": replace(CONFIGS[name], update_lanes=lanes)
+    for name, lanes in (("demo", 4), ("odd", 1), ("tall", 1))
+}
 PIPELINE = 32
 """Cycles from a command's last answer to its record, panels and levels of trees excepted."""
 
@@ -106,3 +116,17 @@ def test_a_word_is_asked_for_each_cycle(name, panels, count):
     levels = (config.lanes - 1).bit_length()
     after = 2 * panels + PIPELINE + 2 * levels + config.record.words_per_item
     assert bench.cycles == [words + latency + after]
+
+
+@pytest.mark.parametrize("panels", [1, 32])
+def test_a_slice_is_taken_each_cycle(panels):
+    config, rng = replace(CONFIGS["demo"], update_lanes=2), np.random.default_rng(9)
+    count, classes = 160 // panels, panels * config.lanes
+    tasks = Tasks(config, [task(config, rng, count=count, classes=classes, panels=panels)], rng)
+    latency = 20
+    bench = Bench(tasks, latency=latency)
+    check(bench, tasks)
+    slices = count * panels * config.update_slices + config.label.words(count)
+    after = 2 * panels * config.update_slices + PIPELINE + 2 + config.record.words_per_item
+    # One cycle more, in which the last vector is put together.
+    assert bench.cycles == [slices + latency + after + 1]

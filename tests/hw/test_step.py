@@ -2,23 +2,33 @@
 """The weight step against the contract's functions on a memory of bytes."""
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from gcnloom_hw.update.masters import WORDS_AHEAD
+from gcnloom_hw.update.masters import words_ahead
 from gcnloom_hw.update.step import StepEngine
 from gcnloom_spec.config import AcceleratorConfig
 from tests.hw.step_bench import StepBench, execute, random_work
 
 # Items of several words, one a word and several a word; 16, 24 and 32 bits.
-NAMES = ("demo", "odd", "smallest", "tall", "wide", "mul144-sampled")
+NAMES = ("demo", "odd", "smallest", "tall", "wide", "mul144-sampled", "sliced")
+CONFIGS = {name: AcceleratorConfig.from_toml(name) for name in NAMES}
+# A word of memory holds one vector of operands.
+CONFIGS["full"] = AcceleratorConfig(
+    pes=1, lanes=16, rows=16, columns=16, memory_bytes=16, master_width=16
+)
+CONFIGS |= {
+    f"{name} by {lanes}": replace(CONFIGS[name], update_lanes=lanes)
+    for name, lanes in (("demo", 1), ("odd", 1), ("tall", 1), ("wide", 2), ("full", 8))
+}
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CONFIGS)
 def test_memory_and_figures_equal_the_contracts_after_each_command(name, stall):
-    config = AcceleratorConfig.from_toml(name)
+    config = CONFIGS[name]
     rng = np.random.default_rng(len(name))
     works, memory = random_work(config, rng, [1, 9, 2, 1, 1, 17, 3, 30, 5])
     bench = StepBench(config, memory, works, stall=stall)
@@ -55,6 +65,20 @@ def test_a_vector_is_stepped_each_cycle_with_four_cycles_between_commands(name):
     assert bench.cycles - bench.taken[-1] <= bench.engine.latency + 6
 
 
+@pytest.mark.parametrize(("name", "lanes"), [("demo", 1), ("demo", 4), ("wide", 1), ("tall", 1)])
+def test_a_slice_is_stepped_each_cycle_but_for_gathering_words_and_drawing(name, lanes):
+    config = replace(AcceleratorConfig.from_toml(name), update_lanes=lanes)
+    slices, words = config.update_slices, config.masters.words_per_item
+    works, memory = random_work(config, np.random.default_rng(3), [40, 40])
+    bench = StepBench(config, memory, works)
+    plain, drawn = np.reshape(bench.taken, (2, 40, slices))
+    assert (np.diff(plain) == 1).all()
+    assert (np.diff(plain[:, 0]) == slices + words - 1).all()
+    # Random bytes are there ahead of the first vectors.
+    late = np.diff(drawn[20:, 0])
+    assert late.mean() == pytest.approx(max(2 * slices, slices + words - 1), abs=0.1)
+
+
 def test_narrow_memory_is_kept_writing():
     config = AcceleratorConfig.from_toml("demo")
     works, memory = random_work(config, np.random.default_rng(3), [40] * 5)
@@ -75,7 +99,7 @@ def test_only_words_that_there_is_room_for_are_read_ahead():
     config = AcceleratorConfig.from_toml("demo")
     works, memory = random_work(config, np.random.default_rng(7), [40])
     bench = StepBench(config, memory, works, gradients_from=150)
-    assert WORDS_AHEAD <= bench.reads_before_gradients < config.masters.words(40)
+    assert words_ahead(config) <= bench.reads_before_gradients < config.masters.words(40)
     execute(config, memory, works[0])
     assert bench.memory == memory
 

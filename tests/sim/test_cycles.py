@@ -20,7 +20,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Source, Unit
 from gcnloom_spec.registers import STATISTICS
 
-CONFIGS = ["demo", "odd", "smallest", "banked"]
+CONFIGS = ["demo", "odd", "smallest", "banked", "sliced"]
 TOLERANCE = 0.03
 
 
@@ -33,7 +33,7 @@ def _close(predicted, measured, of=None):
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [*CONFIGS, "least"])
 def test_programs_of_every_kind_of_command_take_as_long_as_predicted(name):
     wrong = []
     with devices.open(f"rtl:{name}", memory_megabytes=1) as device:

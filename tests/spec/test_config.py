@@ -9,12 +9,19 @@ from gcnloom_spec.config import AcceleratorConfig, Packing, named_configs
 from gcnloom_spec.items import edge_word, order_word
 
 DEMO = AcceleratorConfig.from_toml("demo")
+SPARSE_DEPTHS = ("operand_depth", "accumulator_depth", "edge_depth", "order_depth")
+DENSE = dict.fromkeys(("pes", "operand_banks", "master_width", *SPARSE_DEPTHS), 0)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pes": 0}, "pes=0 is not a positive integer"),
+        ({"pes": -1}, "pes=-1 is not a positive integer"),
+        ({"pes": False}, "pes=False is not a positive integer"),
+        ({"pes": 0}, "operand_depth=4096 is a size of the sparse engine, .* use 0"),
+        (DENSE | {"operand_banks": 8}, "operand_banks=8 is a size of the sparse engine, .* use 0"),
+        (DENSE | {"master_width": 16}, "master_width=16 trains, .* use master_width=0, or pes of"),
+        ({"edge_depth": 0}, "edge_depth=0 is too small; use at least"),
         ({"pes": True}, "pes=True is not a positive integer"),
         ({"pes": 2.0}, r"pes=2\.0 is not a positive integer"),
         ({"operand_width": 3}, r"operand_width=3 is outside 4\.\.16"),
@@ -38,6 +45,10 @@ DEMO = AcceleratorConfig.from_toml("demo")
             {"pes": 1, "operand_banks": 2, "memory_bytes": 64},
             "operand_banks=2 is less than the 8 vectors .* in one cycle; use 8",
         ),
+        ({"update_lanes": -1}, "update_lanes=-1 is not a positive integer"),
+        ({"update_lanes": 3}, "update_lanes=3 is no power .* lanes=8; use one of 1, 2, 4, 8, or 0"),
+        ({"update_lanes": 16}, "update_lanes=16 is no power of two that divides lanes=8; use one"),
+        ({"update_lanes": 2, "master_width": 0}, "use update_lanes=0, or master_width=16"),
         ({"operand_banks": 8, "operand_depth": 4090}, "operand_depth=4090 is .*banks=8; use 4088"),
     ],
 )
@@ -75,11 +86,14 @@ def test_digest_is_stable_and_changes_with_every_field():
         "sum_width": 40,
         "operand_banks": 4,
         "master_width": 16,
+        "epilogue_lanes": 2,
         "without_draws": 1,
     }
     for field in fields(config):
         value = legal.get(field.name, 2 * getattr(config, field.name))
-        digests.add(replace(config, **{field.name: value}).digest)
+        if field.name != "update_lanes":
+            digests.add(replace(config, **{field.name: value}).digest)
+    digests.add(replace(config, master_width=16, update_lanes=2).digest)
     assert len(digests) == 1 + len(fields(config))
 
 

@@ -18,7 +18,7 @@ MEMORY = re.compile(r"no_rw_check 1\n\s+memory width (\d+) size (\d+)")
 TABLE = re.compile(r"(?<!no_rw_check 1)\n\s+memory width (\d+) size (1024)\b")
 
 
-@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest", "banked"])
+@pytest.mark.parametrize("name", ["odd", "wide", "tall", "short", "smallest", "banked", "sliced"])
 def test_memories_are_those_of_the_generated_gateware(name):
     rtlil = pytest.importorskip("amaranth.back.rtlil")
     from gcnloom_hw.top import Top
@@ -80,6 +80,16 @@ def test_banks_trade_block_ram_for_look_up_tables():
     found = {"EBR": 64 - 160, "DSP": 0, "LUT": 16_600 - 2_600}
     few, many = resources(copies), resources(banks)
     assert {name: many[name] - few[name] for name in found} == pytest.approx(found, rel=0.05)
+
+
+def test_slices_save_what_synthesis_of_the_update_unit_alone_found():
+    whole = AcceleratorConfig(pes=1, lanes=16, rows=16, columns=16, master_width=16)
+    one, four = (resources(replace(whole, update_lanes=lanes)) for lanes in (1, 4))
+    found = {"EBR": 16 - 12, "DSP": 20 - 5, "LUT": 17_765 - 10_738}
+    difference = {name: four[name] - one[name] for name in found}
+    assert difference["LUT"] == pytest.approx(found["LUT"], rel=0.05)
+    assert {**difference, "LUT": found["LUT"]} == found
+    assert resources(whole)["DSP"] - one["DSP"] == 15 * 5
 
 
 def test_the_144_multipliers_fit_the_largest_part():

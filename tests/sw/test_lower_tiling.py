@@ -15,6 +15,8 @@ ODD = AcceleratorConfig.from_toml("odd")
 def configurations():
     for name in named_configs():
         config = AcceleratorConfig.from_toml(name)
+        if not config.sparse:
+            continue
         yield config
         yield replace(config, accumulator_depth=4 * config.accumulator_depth)
 

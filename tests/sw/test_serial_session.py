@@ -84,6 +84,18 @@ def test_the_window_is_kept_and_used():
     assert 500 - 77 < max(bursts) <= 500 + 6  # six flags between seven bodies
 
 
+def test_no_more_requests_are_unanswered_than_their_numbers_tell_apart():
+    device = board(payload_bytes=8, window_bytes=60_000)
+    line = Line(device)
+    session = Session(line, BAUD)
+    bursts = []
+    line.there = lambda data: bursts.append(data.count(b"\x7e") - 1) or data
+    data = random.Random(6).randbytes(1000 * WORD)
+    write(session, 0, data)
+    assert read(session, 0, 1000) == data
+    assert max(bursts) == 127
+
+
 @pytest.mark.parametrize("way", ["there", "back"])
 @pytest.mark.parametrize("place", [0, 1, 20, 200, -1])
 def test_one_lost_byte_costs_one_repetition(way, place):
@@ -135,6 +147,7 @@ def test_a_start_outlives_an_unplugged_cable_and_a_fall_back():
     assert session.tally.reopened == 1
     assert session.exchange([read_registers(0, 1)])
     assert session.rate == BAUD
+    assert device.hears(BAUD)
 
 
 def test_a_start_of_which_the_device_knows_nothing_any_more_is_not_guessed_about():

@@ -10,8 +10,11 @@ from gcnloom.device import Device
 from gcnloom.errors import ConfigError, DeviceError
 from gcnloom.transport import configuration
 from gcnloom.transport.serial import open_channel, open_serial
+from gcnloom.transport.serial.session import UnsureError
 from gcnloom_sim.link_channel import KINDS, MemoryChannel
+from gcnloom_sim.link_device import LinkDevice
 from gcnloom_sim.model import Model
+from gcnloom_spec.link import Outcome
 from gcnloom_spec.registers import REGISTERS, Control, Status
 from tests.sw.serial_link import (
     BAUD,
@@ -178,3 +181,36 @@ def test_a_board_of_another_configuration_is_an_error():
 def test_a_board_has_the_memory_that_it_has(option):
     with pytest.raises(ConfigError, match=f"try without {next(iter(option))}"):
         open_serial(location="/dev/null", **option)
+
+
+@pytest.mark.parametrize("words", [700, 1000])
+def test_a_board_with_little_memory_is_a_window_on_the_hosts(expected, words):
+    """Programs run in segments, whose statistics go on from one to the next."""
+    device = LinkDevice(CONFIG, words)
+    assert train(opened(device)) == expected
+    assert device.registers.runs > 20
+
+
+@pytest.mark.parametrize("began", [True, False])
+def test_registers_tell_whether_a_forgotten_start_was_done(began):
+    """The session is forgotten with the start in it; a run that is there is gone on with."""
+    device = board()
+    transport = opened(device, hope=2)
+    change = device._write_registers
+
+    def forgetful(address, count, payload):
+        if address == REGISTERS["control"].address and payload[0] & Control.RUN:
+            if began:
+                change(address, count, payload)
+            device._session = 0
+        else:
+            return change(address, count, payload)
+        return Outcome.DONE, b""
+
+    device._write_registers = forgetful
+    if began:
+        assert transport.run(0, 0, 0, 5).step == 5
+    else:
+        with pytest.raises(UnsureError, match="not known whether"):
+            transport.run(0, 0, 0, 5)
+    assert device.registers.runs == began

@@ -51,7 +51,7 @@ def reference():
     return train(datasets.load(SMALL, seed=0), "model:demo", epochs=3)
 
 
-@pytest.mark.parametrize("config", ["demo", "odd", "tall", "smallest", "banked"])
+@pytest.mark.parametrize("config", ["demo", "odd", "tall", "smallest", "banked", "sliced"])
 def test_all_configurations_of_the_same_operands_train_to_the_same_bits(config, reference):
     trained = train(datasets.load(SMALL, seed=0), f"rtl:{config}", epochs=3)
     assert trained.bits() == reference.bits()

@@ -9,7 +9,7 @@ from tests.system.random_runs import MEMORIES, agree, opened
 
 pytestmark = pytest.mark.sim
 
-CONFIGS = ("smallest", "odd", "short", "wide", "tall", "demo", "banked", "sliced")
+CONFIGS = ("smallest", "odd", "short", "wide", "tall", "demo", "banked", "sliced", "least")
 PROGRAMS = 60
 
 

@@ -10,7 +10,7 @@ from tests.system.random_runs import MEMORIES, agree
 
 pytestmark = pytest.mark.sim
 
-CONFIGS = ("smallest", "odd", "wide", "tall", "banked")
+CONFIGS = ("smallest", "odd", "wide", "tall", "banked", "sliced")
 PROGRAMS = 50
 STEPS = 97
 """Records of these steps have room."""

@@ -11,6 +11,7 @@ from gcnloom_fpga import pack
 from gcnloom_fpga.families.all import FAMILIES
 from gcnloom_fpga.families.family import NETLIST, Family, counted
 from gcnloom_fpga.flow.progress import Narrator, yosys_watch
+from gcnloom_fpga.multipliers import limit_multipliers
 from gcnloom_fpga.part import Part
 from gcnloom_fpga.synth import COLLISIONS, COPIES
 from gcnloom_fpga.tools import cached, run
@@ -34,6 +35,8 @@ class Synthesised:
     tool : Tool
     passes : str
         Synthesis command that worked.
+    cells : Mapping[str, int]
+        Cells by type.
     used : Mapping[str, int]
         Resource to how many.
     improved : Mapping[str, int]
@@ -43,53 +46,73 @@ class Synthesised:
     folder: Path
     tool: Tool
     passes: str
+    cells: Mapping[str, int]
     used: Mapping[str, int]
     improved: Mapping[str, int]
 
 
-def synthesise(text: str, part: Part, narrator: Narrator) -> Synthesised:
-    """Synthesise RTLIL for a part; kept by digest."""
+def synthesise(
+    text: str, part: Part, narrator: Narrator, *, top: str = TOP, most: int | None = None
+) -> Synthesised:
+    """Synthesise RTLIL for a part; kept by digest.
+
+    Parameters
+    ----------
+    text : str
+    part : Part
+    narrator : Narrator
+    top : str
+        Module of the RTLIL.
+    most : int, optional
+        Multipliers to use at most, instead of all that the part has. Products beyond go to
+        look-up tables.
+    """
     family = FAMILIES[part.family]
     tool = YOSYS.find(oldest=family.oldest_yosys)
-    passes = family.passes(part, TOP)
+    passes = family.passes(part, top)
     narrator.step(f"synthesis for {part.name} (yosys {tool.version}, {tool.origin})")
+    most = part.available["DSP"] if most is None else most
+    # Without any, the family's passes know no multipliers.
+    limit = (
+        limit_multipliers(tool, text, top, part.family, most=most) if part.available["DSP"] else ""
+    )
+    prepared = "; ".join(filter(None, (COLLISIONS, COPIES, limit)))
 
     def produce(folder: Path) -> None:
         (folder / DESIGN).write_text(text, encoding="utf-8")
-        worked = next(
-            (command for command in passes if _attempt(tool, command, folder, narrator)), None
+        for command in passes:
+            error = _attempt(tool, f"{prepared}; {command}", folder, narrator)
+            if error is None:
+                _improve(folder, family, command, top)
+                return
+        raise ToolError(
+            f"{error or f'{tool.command} left no netlist; see the log in {folder}'}; "
+            f"try another version of yosys than {tool.version}"
         )
-        if worked is None:
-            raise ToolError(
-                f"{tool.command} left no netlist; see the log in {folder}, "
-                f"or try another version than {tool.version}"
-            )
-        _improve(folder, family, worked)
 
     improving = Path(pack.__file__).read_text(encoding="utf-8")
-    folder = cached((text, tool.version, COLLISIONS, COPIES, *passes, improving), produce)
+    folder = cached((text, tool.version, prepared, *passes, improving), produce)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return Synthesised(
         folder=folder, tool=tool, passes=summary["passes"], improved=summary["improved"],
-        used=counted(family.netlist_cells, summary["cells"]),
+        cells=summary["cells"], used=counted(family.netlist_cells, summary["cells"]),
     )  # fmt: skip
 
 
-def _attempt(tool: Tool, passes: str, folder: Path, narrator: Narrator) -> bool:
-    """Synthesise; tell whether there is a netlist, which the exit code alone does not."""
-    script = f"read_rtlil {DESIGN}; {COLLISIONS}; {COPIES}; {passes}; write_json {UNIMPROVED}"
+def _attempt(tool: Tool, passes: str, folder: Path, narrator: Narrator) -> str | None:
+    """Synthesise; return nothing if there is a netlist, which the exit code alone does not say."""
+    script = f"read_rtlil {DESIGN}; {passes}; write_json {UNIMPROVED}"
     try:
         run(tool, ("-p", script), folder=folder, watch=yosys_watch(narrator.detail))
     except ToolError as error:
-        (folder / "failed.txt").write_text(str(error), encoding="utf-8")
-        return False
-    return (folder / UNIMPROVED).exists()
+        return str(error)
+    return None if (folder / UNIMPROVED).exists() else ""
 
 
-def _improve(folder: Path, family: Family, passes: str) -> None:
+def _improve(folder: Path, family: Family, passes: str, top: str) -> None:
     """Improve the netlist; write it and what is in it."""
     design = json.loads((folder / UNIMPROVED).read_text(encoding="utf-8"))
-    module = design["modules"][TOP]
+    module = design["modules"][top]
     improved = family.improved(module)
     cells = Counter(cell["type"] for cell in module["cells"].values())
     (folder / NETLIST).write_text(json.dumps(design), encoding="utf-8")

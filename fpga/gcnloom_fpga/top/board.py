@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """BoardTop: a shell on a board's pins, with its clock and reset."""
 
-from amaranth import ClockDomain, ClockSignal, Elaboratable, Module, ResetSignal
+from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Module, ResetSignal
 from amaranth.back import rtlil
 from amaranth.hdl import IOBufferInstance, IOPort
 from amaranth.lib import wiring
@@ -11,6 +11,7 @@ from gcnloom_fpga.clocks.plan import ClockPlan
 from gcnloom_fpga.top.pll import Pll
 from gcnloom_fpga.top.reset import SteadyReset
 from gcnloom_fpga.top.sdram import SdramPads
+from gcnloom_hw.primitives.ice40 import Ice40
 
 __all__ = ["TOP", "BoardTop"]
 
@@ -41,6 +42,9 @@ class BoardTop(Elaboratable):
         if board.led:
             self.ports["led"] = IOPort(1, name="led")
             self.pins["led"] = board.led.pin
+        for number, pin in enumerate(board.tied):
+            self.ports[f"tied_{number}"] = IOPort(1, name=f"tied_{number}")
+            self.pins[f"tied_{number}"] = pin
         self._pll = Pll(board.part, plan, self.ports["clk"])
         self._sdram = None
         if board.sdram:
@@ -57,7 +61,10 @@ class BoardTop(Elaboratable):
 
     def netlist(self) -> str:
         """RTLIL of the whole, for yosys."""
-        return str(rtlil.convert(self, name=TOP, ports=list(self.ports.values()), emit_src=False))
+        # Amaranth's own platform is not at work here; this says whose cells may be taken.
+        platform = Ice40() if self.board.part.family == "ice40" else None
+        ports = list(self.ports.values())
+        return str(rtlil.convert(self, name=TOP, ports=ports, platform=platform, emit_src=False))
 
     def elaborate(self, platform):
         """Build the top; what depends on the vendor follows from the board's part."""
@@ -76,6 +83,8 @@ class BoardTop(Elaboratable):
         if self.board.led:
             light = ~shell.running if self.board.led.inverted else shell.running
             m.submodules.led = IOBufferInstance(self.ports["led"], o=light)
+        for number, level in enumerate(self.board.tied.values()):
+            m.submodules += IOBufferInstance(self.ports[f"tied_{number}"], o=Const(level))
         if self._sdram:
             m.submodules.sdram = self._sdram
         return m

@@ -7,11 +7,14 @@ from gcnloom_fpga.top.board import BoardTop
 from gcnloom_fpga.top.pads import DELAY
 from gcnloom_fpga.top.sdram import sdram_phase
 from gcnloom_hw.dram.config import SdramConfig
-from gcnloom_hw.memory.kinds import BlockRam, MemoryKind, Sdram
+from gcnloom_hw.memory.kinds import BlockRam, MemoryKind, Sdram, Spram
+from gcnloom_hw.primitives.ice40 import SPRAM_WORDS, SPRAMS
 from gcnloom_hw.shell import SerialShell
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["board_clock", "board_memory", "board_top"]
+
+SPRAM_BYTES = 2 * SPRAMS * SPRAM_WORDS
 
 
 def board_clock(board: Board, hertz: float) -> ClockPlan:
@@ -22,13 +25,16 @@ def board_clock(board: Board, hertz: float) -> ClockPlan:
 
 def board_memory(board: Board, config: AcceleratorConfig, hertz: float) -> MemoryKind:
     """Device memory of the kind that the board has."""
+    if board.spram:
+        return Spram(words=SPRAM_BYTES // config.memory_bytes)
     if not board.sdram:
         return BlockRam(words=board.memory_bytes // config.memory_bytes)
     part = board.sdram.part
     sdram = SdramConfig(
         part=part, clocks=part.clocks(hertz), memory_bytes=config.memory_bytes, input_delay=DELAY
     )
-    return Sdram(words=part.capacity // config.memory_bytes, config=sdram)
+    masked = "dqm" in board.sdram.pins
+    return Sdram(words=part.capacity // config.memory_bytes, config=sdram, masked=masked)
 
 
 def board_top(board: Board, config: AcceleratorConfig, hertz: float) -> BoardTop:

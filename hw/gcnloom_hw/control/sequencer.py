@@ -10,7 +10,7 @@ from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue
-from gcnloom_spec.commands import UNITS
+from gcnloom_spec.commands import UNITS, units_of
 from gcnloom_spec.config import AcceleratorConfig, Packing
 from gcnloom_spec.isa import COMMAND_BYTES, HEADER, WORDS, Opcode, Unit
 
@@ -148,8 +148,9 @@ class Sequencer(wiring.Component):
         with m.Switch(item[: HEADER["opcode"]]):
             with m.Case(Opcode.REPEAT):
                 m.d.comb += ends.eq(1)
+            present = units_of(self.config)
             for code, unit in UNITS.items():
-                if unit != Unit.UPDATE or self.config.master_width:
+                if unit in present:
                     with m.Case(code):
                         m.d.comb += known.eq(1 << unit)
         decoded_command = data.StructLayout(

@@ -10,7 +10,14 @@ from gcnloom_hw.update.scales import scale_entry
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import ISA_VERSION, TENSOR_BITS, WORDS, Opcode
 from gcnloom_spec.items import RECORD
-from gcnloom_spec.registers import COUNTER_BASE, COUNTERS, IDENTITY, REGISTERS, Access
+from gcnloom_spec.registers import (
+    COMPACT_COUNTERS,
+    COUNTER_BASE,
+    COUNTERS,
+    IDENTITY,
+    REGISTERS,
+    Access,
+)
 
 __all__ = ["Status"]
 
@@ -143,6 +150,8 @@ class Status(wiring.Component):
     def _judge(self, m):
         """Keep the smallest judged loss and how many came after it; returns its registers."""
         self._best = {name: Signal(32, name=name) for name in ("best_low", "best_high")}
+        if self.config.compact:
+            return self._best
         best = Cat(self._best.values())
         judged, better = Signal(), Signal()
         loss = Signal.like(self.val_loss, reset_less=True)
@@ -155,12 +164,19 @@ class Status(wiring.Component):
             m.d.sync += [best.eq(loss), self.worse.eq(0)]
         return self._best
 
+    def _absent(self):
+        """Name the registers that read as zero."""
+        return ("worse", *self._best) if self.config.compact else ()
+
     @staticmethod
     def _extended(value):
         return Cat(value, value[-1].replicate(32 - len(value)))
 
     def _count(self, m):
         """Count; what comes one by one in little logic."""
+        if self.config.compact:
+            self._count_little(m)
+            return
         m.submodules.counters = counters = Counters(len(COUNTERS))
         place, counts = Signal(8), Signal()
         m.d.comb += [
@@ -180,6 +196,15 @@ class Status(wiring.Component):
             with m.If(place == COUNTER_BASE + index):
                 m.d.sync += self.read_data.eq(total)
 
+    def _count_little(self, m):
+        """Count what compact accelerators count."""
+        place = Signal(8)
+        m.d.sync += place.eq(self.address)
+        for name in COMPACT_COUNTERS:
+            total = self._sum(m, name, getattr(self, f"count_{name}"))
+            with m.If(place == COUNTER_BASE + list(COUNTERS).index(name)):
+                m.d.sync += self.read_data.eq(total)
+
     def _sum(self, m, name, value):
         """Count what may come several at a time."""
         # A start clears them, and what need not be reset is nearer to everything.
@@ -197,7 +222,7 @@ class Status(wiring.Component):
         with m.If(self.write):
             with m.Switch(self.address):
                 for name, register in REGISTERS.items():
-                    if register.access is not Access.READ:
+                    if register.access is not Access.READ and name not in self._absent():
                         with m.Case(register.address):
                             if name == "control":
                                 m.d.sync += [

@@ -30,7 +30,8 @@ class Tokens(wiring.Component):
 
     clear: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, settle: int = SETTLE) -> None:
+        self._settle = settle
         super().__init__(
             {
                 "clear": In(1),
@@ -46,7 +47,7 @@ class Tokens(wiring.Component):
         m.d.sync += clear.eq(self.clear)
         now = Signal(UNITS * UNITS)
         m.d.comb += now.eq(Cat(getattr(self, f"signals{unit}") for unit in range(UNITS)))
-        for stage in range(SETTLE - 1):
+        for stage in range(self._settle - 1):
             later = Signal(UNITS * UNITS, name=f"settling{stage}")
             m.d.sync += later.eq(now)
             now = later

@@ -33,6 +33,7 @@ class GroupedMemory(wiring.Component):
     write_address : In
         Number of the group.
     write_data : In(group * width)
+    read_enable : In(1)
     read_address : In
         Number of the word.
     read_data : Out(width)
@@ -49,6 +50,7 @@ class GroupedMemory(wiring.Component):
                 "write_enable": In(group),
                 "write_address": In(range(max(2, self._rows))),
                 "write_data": In(group * width),
+                "read_enable": In(1, init=1),
                 "read_address": In(range(max(2, depth))),
                 "read_data": Out(width),
             }
@@ -73,12 +75,14 @@ class GroupedMemory(wiring.Component):
                 bank.write_enable.eq(self.write_enable[index]),
                 bank.write_address.eq(self.write_address),
                 bank.write_data.eq(self.write_data.word_select(index, self._width)),
+                bank.read_enable.eq(self.read_enable),
                 bank.read_address.eq(self.read_address[low:]),
             ]
             words.append(bank.read_data)
         if low:
             chosen = Signal(low, reset_less=True)
-            m.d.sync += chosen.eq(self.read_address[:low])
+            with m.If(self.read_enable):
+                m.d.sync += chosen.eq(self.read_address[:low])
             m.d.comb += self.read_data.eq(Array(words)[chosen])
         else:
             m.d.comb += self.read_data.eq(words[0])

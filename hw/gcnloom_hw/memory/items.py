@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of items that loads move: how they are packed, and what of them is written on chip."""
 
-from amaranth import Array, Cat, Mux
+from amaranth import Array, Cat, Const, Mux
 
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
@@ -9,22 +9,28 @@ from gcnloom_spec.items import edge_word
 from gcnloom_spec.packing import Packing
 
 __all__ = [
-    "KINDS",
     "PLAIN",
     "grouped",
     "groups_of",
     "item_bits",
     "kind_of",
+    "kinds_of",
     "packings_of",
     "sizes_of",
 ]
 
-KINDS = 4
-VECTOR, EDGES, ORDER, PLAIN = range(KINDS)
+VECTOR, EDGES, ORDER, PLAIN = range(4)
 
 
-def kind_of(target):
+def kinds_of(config: AcceleratorConfig) -> int:
+    """How many kinds there are; without a sparse engine all items are vectors."""
+    return 4 if config.sparse else 1
+
+
+def kind_of(config: AcceleratorConfig, target):
     """How the items of a target are packed."""
+    if not config.sparse:
+        return Const(VECTOR, 1)
     kinds = [VECTOR] * 8
     kinds[Target.EDGES] = EDGES
     kinds[Target.ORDER] = ORDER
@@ -34,18 +40,22 @@ def kind_of(target):
 
 def packings_of(config: AcceleratorConfig) -> tuple[Packing, ...]:
     """Packing of each kind of items."""
+    if not config.sparse:
+        return (config.vector,)
     return (config.vector, config.edge_beat, config.order, config.plain_beat)
 
 
 def groups_of(config: AcceleratorConfig) -> tuple[int, ...]:
     """Items of each kind that are written in a cycle."""
+    if not config.sparse:
+        return (config.vector_group,)
     return (config.vector_group, config.edge_group, config.order_group, config.edge_group)
 
 
 def sizes_of(config: AcceleratorConfig) -> tuple[int, ...]:
     """Bits of each kind of items that are written."""
     vector, beat = config.lanes * config.operand_width, config.pes * config.edge_bits
-    return (vector, beat, config.order_bits, beat)
+    return (vector, beat, config.order_bits, beat) if config.sparse else (vector,)
 
 
 def grouped(packing: Packing, group: int) -> Packing:

@@ -8,8 +8,10 @@ from amaranth.lib import wiring
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.controller import SdramController
 from gcnloom_hw.memory.block_ram import BlockRamMemory
+from gcnloom_hw.memory.spram import SpramMemory
+from gcnloom_hw.memory.whole import WholeWords
 
-__all__ = ["BlockRam", "External", "MemoryKind", "Sdram"]
+__all__ = ["BlockRam", "External", "MemoryKind", "Sdram", "Spram"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,21 @@ class BlockRam(MemoryKind):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spram(MemoryKind):
+    """The single-port RAMs of an iCE40UP5K."""
+
+    def component(self, memory_bytes: int) -> wiring.Component:
+        """Return a :class:`~gcnloom_hw.memory.spram.SpramMemory`."""
+        memory = SpramMemory(memory_bytes=memory_bytes)
+        if self.words > memory.words:
+            raise ValueError(
+                f"words={self.words} of {memory_bytes} bytes are more than an iCE40UP5K has; "
+                f"use {memory.words}"
+            )
+        return memory
+
+
+@dataclass(frozen=True, kw_only=True)
 class External(MemoryKind):
     """A memory outside of the shell, whose streams are ports of it."""
 
@@ -53,9 +70,13 @@ class Sdram(MemoryKind):
     Parameters
     ----------
     config : SdramConfig
+    masked : bool
+        Whether the board has lines for its byte masks; without, a word of which only some bytes
+        are written is read first.
     """
 
     config: SdramConfig
+    masked: bool = True
 
     def __post_init__(self) -> None:
         part = self.config.part
@@ -68,10 +89,11 @@ class Sdram(MemoryKind):
             )
 
     def component(self, memory_bytes: int) -> wiring.Component:
-        """Return a :class:`~gcnloom_hw.dram.controller.SdramController`."""
+        """Return a controller, perhaps behind :class:`~gcnloom_hw.memory.whole.WholeWords`."""
         if memory_bytes != self.config.memory_bytes:
             raise ValueError(
                 f"the SDRAM is for words of {self.config.memory_bytes} bytes, the accelerator's "
                 f"have {memory_bytes}; make SdramConfig with memory_bytes={memory_bytes}"
             )
-        return SdramController(self.config)
+        controller = SdramController(self.config)
+        return controller if self.masked else WholeWords(controller, memory_bytes=memory_bytes)

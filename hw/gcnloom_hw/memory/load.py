@@ -7,12 +7,12 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.items import (
-    KINDS,
     PLAIN,
     grouped,
     groups_of,
     item_bits,
     kind_of,
+    kinds_of,
     packings_of,
     sizes_of,
 )
@@ -33,7 +33,7 @@ class Load(wiring.Component):
 
     Addresses of the next command go out while words of the previous still arrive. One word is
     asked for a cycle, one group of items written a cycle; signals fire with a command's last
-    write.
+    write. In a compact accelerator a command begins when the one before has ended.
 
     Parameters
     ----------
@@ -44,10 +44,14 @@ class Load(wiring.Component):
     commands : In(stream.Signature(load command))
     requests : Out(stream.Signature(read_request()))
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
-    operand_writes, left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
-    mask_aggregate_writes, mask_transform_writes : Out(stream.Signature(Shapes.mask_write))
+    left_writes, right_writes : Out(stream.Signature(Shapes.vector_write))
+    mask_transform_writes : Out(stream.Signature(Shapes.mask_write))
+        Only if there is a mask memory.
+    operand_writes : Out(stream.Signature(Shapes.vector_write))
+    mask_aggregate_writes : Out(stream.Signature(Shapes.mask_write))
     edge_writes : Out(stream.Signature(Shapes.edge_write))
     order_writes : Out(stream.Signature(Shapes.order_write))
+        These four only if there is a sparse engine; else what is loaded for it is dropped.
     signals : Out(len(Unit))
     asked : Out(len(Target))
         The target for which a word was asked in this cycle, one-hot.
@@ -59,18 +63,23 @@ class Load(wiring.Component):
         self.shapes = shapes = Shapes(config)
         vector = Out(stream.Signature(shapes.vector_write))
         mask = Out(stream.Signature(shapes.mask_write))
+        sparse = {}
+        if config.sparse:
+            sparse = {
+                "operand_writes": vector,
+                "mask_aggregate_writes": mask,
+                "edge_writes": Out(stream.Signature(shapes.edge_write)),
+                "order_writes": Out(stream.Signature(shapes.order_write)),
+            }
         super().__init__(
             {
                 "commands": In(stream.Signature(shapes.commands[Opcode.LOAD])),
                 "requests": Out(stream.Signature(read_request())),
                 "words": In(stream.Signature(unpacked_word(config.memory_bytes))),
-                "operand_writes": vector,
                 "left_writes": vector,
                 "right_writes": vector,
-                "mask_aggregate_writes": mask,
-                "mask_transform_writes": mask,
-                "edge_writes": Out(stream.Signature(shapes.edge_write)),
-                "order_writes": Out(stream.Signature(shapes.order_write)),
+                **({"mask_transform_writes": mask} if config.mask_depth else {}),
+                **sparse,
                 "signals": Out(len(Unit)),
                 "asked": Out(len(Target)),
                 "active": Out(1),
@@ -83,7 +92,7 @@ class Load(wiring.Component):
         m = Module()
         transfer = data.StructLayout(
             {
-                "kinds": KINDS,
+                "kinds": kinds_of(self.config),
                 "target": 3,
                 "bank": 4,
                 "weight": self.config.operand_width,
@@ -94,12 +103,15 @@ class Load(wiring.Component):
             }
         )
         # One more transfer than these is the one whose words are unpacked.
-        m.submodules.transfers = transfers = Queue(transfer, depth=TRANSFERS - 1)
+        m.submodules.transfers = transfers = Queue(
+            transfer, depth=0 if self.config.compact else TRANSFERS - 1
+        )
         # Both ways into other units are cut, or a memory's turn would decide a word's arrival.
-        m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=2)
+        cut = 0 if self.config.compact else 2
+        m.submodules.arrived = arrived = Queue(self.words.payload.shape(), depth=cut)
         write = self._write_layout()
         m.submodules.leaving = leaving = Queue(
-            write, depth=2, registered=write.size - write["data"].width
+            write, depth=cut, registered=write.size - write["data"].width
         )
         wiring.connect(m, outer=wiring.flipped(self.words), inner=arrived.i)
         asking = self._ask(m, transfers)
@@ -113,7 +125,7 @@ class Load(wiring.Component):
     def _ask(self, m, transfers):
         """Issue one request for each word of a command."""
         command = self.commands.p
-        kind = kind_of(command.target)
+        kind = kind_of(self.config, command.target)
         packings = packings_of(self.config)
         most = max(packing.words_per_item for packing in packings)
         asking = Signal()
@@ -133,7 +145,7 @@ class Load(wiring.Component):
             transfers.i.p.target.eq(Mux(kind == PLAIN, Target.EDGES, command.target)),
             transfers.i.p.weight.eq(command.weight),
             # One-hot, so that a word finds its unpacker by one bit.
-            transfers.i.p.kinds.eq(Const(1, KINDS) << kind),
+            transfers.i.p.kinds.eq(Const(1, kinds_of(self.config)) << kind),
             self.commands.ready.eq(~asking & transfers.i.ready),
             item_done.eq(word == words),
             self.requests.valid.eq(asking),
@@ -195,7 +207,7 @@ class Load(wiring.Component):
         # In registers, and a group ahead what is the last, for all of this decides every cycle.
         transfer = Signal(transfers.o.payload.shape(), reset_less=True)
         unpacking, final, accepted, last = Signal(), Signal(), Signal(), Signal()
-        mine = Signal(KINDS)
+        mine = Signal(kinds_of(self.config))
         m.d.comb += [
             leaving.p.target.eq(transfer.target),
             leaving.p.bank.eq(transfer.bank),
@@ -224,10 +236,10 @@ class Load(wiring.Component):
 
         config = self.config
         names = ("vectors", "beats", "entries", "plain_beats")
-        for index, (name, packing) in enumerate(zip(names, packings_of(self.config), strict=True)):
+        for index, packing in enumerate(packings_of(self.config)):
             group = groups_of(self.config)[index]
             unpacker = Unpacker(grouped(packing, group), config.memory_bytes)
-            m.submodules[name] = unpacker
+            m.submodules[names[index]] = unpacker
             m.d.comb += [
                 unpacker.flush.eq(last),
                 unpacker.words.payload.eq(words.payload),
@@ -253,14 +265,21 @@ class Load(wiring.Component):
         )
         data = leaving.p.data
         ports = {
-            Target.OPERAND: (self.operand_writes, data),
             Target.LEFT: (self.left_writes, data),
             Target.RIGHT: (self.right_writes, data),
-            Target.MASK_AGGREGATE: (self.mask_aggregate_writes, positive),
-            Target.MASK_TRANSFORM: (self.mask_transform_writes, positive),
-            Target.EDGES: (self.edge_writes, data),
-            Target.ORDER: (self.order_writes, data),
         }
+        if self.config.mask_depth:
+            ports[Target.MASK_TRANSFORM] = (self.mask_transform_writes, positive)
+        if self.config.sparse:
+            ports |= {
+                Target.OPERAND: (self.operand_writes, data),
+                Target.MASK_AGGREGATE: (self.mask_aggregate_writes, positive),
+                Target.EDGES: (self.edge_writes, data),
+                Target.ORDER: (self.order_writes, data),
+            }
+        else:
+            # What is for a memory that is not there is dropped.
+            m.d.comb += leaving.ready.eq(1)
         for target, (port, bits) in ports.items():
             if "bank" in port.payload.shape().members:
                 m.d.comb += port.p.bank.eq(leaving.p.bank)

@@ -31,6 +31,8 @@ class ReadArbiter(wiring.Component):
     memory_bytes : int
     clients : int
     outstanding : int
+    buffer : int
+        Requests of each client, and granted addresses, that wait in a queue.
 
     Attributes
     ----------
@@ -44,9 +46,10 @@ class ReadArbiter(wiring.Component):
     answers: stream.Interface
 
     def __init__(
-        self, memory_bytes: int, *, clients: int = 2, outstanding: int = OUTSTANDING
-    ) -> None:
-        self._outstanding = outstanding
+        self, memory_bytes: int, *, clients: int = 2, outstanding: int = OUTSTANDING,
+        buffer: int = 2,
+    ) -> None:  # fmt: skip
+        self._outstanding, self._buffer = outstanding, buffer
         self._clients = range(clients)
         word = unpacked_word(memory_bytes)
         super().__init__(
@@ -63,7 +66,7 @@ class ReadArbiter(wiring.Component):
         owner = data.StructLayout({"client": range(len(self._clients)), "last": 1})
         m.submodules.owners = owners = Queue(owner, depth=self._outstanding)
         # The address leaves through a queue, so that a memory's ready ends here.
-        m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=2)
+        m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=self._buffer)
         wiring.connect(m, inner=pending.o, outer=wiring.flipped(self.addresses))
 
         room = Signal()
@@ -71,7 +74,7 @@ class ReadArbiter(wiring.Component):
         waiting = []
         for client in self._clients:
             requests = getattr(self, f"requests{client}")
-            queue = Queue(read_request(), depth=2)
+            queue = Queue(read_request(), depth=self._buffer)
             m.submodules[f"waiting{client}"] = queue
             wiring.connect(m, outer=wiring.flipped(requests), inner=queue.i)
             waiting.append(queue.o)

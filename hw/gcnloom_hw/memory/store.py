@@ -36,7 +36,8 @@ class Store(wiring.Component):
     ----------
     commands : In(stream.Signature(store command))
     aggregate, transform : In(stream.Signature(Shapes.sums))
-        Vectors to store: raw sums, or operands sign-extended to sums.
+        Vectors to store: raw sums, or operands sign-extended to sums. The first only if there is a
+        sparse engine.
     writes : Out(stream.Signature(write_request(config.memory_bytes)))
     signals : Out(len(Unit))
     wrote, active, stalled, idle : Out(1)
@@ -45,11 +46,11 @@ class Store(wiring.Component):
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         shapes = Shapes(config)
+        self._sources = ("aggregate", "transform") if config.sparse else ("transform",)
         super().__init__(
             {
                 "commands": In(stream.Signature(shapes.commands[Opcode.STORE])),
-                "aggregate": In(stream.Signature(shapes.sums)),
-                "transform": In(stream.Signature(shapes.sums)),
+                **{name: In(stream.Signature(shapes.sums)) for name in self._sources},
                 "writes": Out(stream.Signature(write_request(config.memory_bytes))),
                 "signals": Out(len(Unit)),
                 "wrote": Out(1),
@@ -70,7 +71,7 @@ class Store(wiring.Component):
         m.submodules.sums = sums = Packer(config.sums, config.memory_bytes)
 
         m.submodules.take = take = Take(config)
-        for name in ("aggregate", "transform"):
+        for name in self._sources:
             wiring.connect(m, outer=wiring.flipped(getattr(self, name)), inner=getattr(take, name))
         self._pack(m, take.vectors, vectors, sums, raw)
 

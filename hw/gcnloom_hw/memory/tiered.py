@@ -121,4 +121,8 @@ class TieredMemory(wiring.Component):
         ]
 
     def _is_near(self, address):
-        return address < self._near_words
+        """Compare the few bits that can tell, which takes no carry chain."""
+        aligned = (self._near_words & -self._near_words).bit_length() - 1
+        high = self._near_words.bit_length()
+        few = address[aligned:high] < self._near_words >> aligned
+        return few & ~address[high:].any()

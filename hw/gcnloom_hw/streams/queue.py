@@ -17,7 +17,7 @@ SLICE = 32
 class Queue(wiring.Component):
     """First in, first out.
 
-    Accepts while fewer than `depth` items wait. Latency 1; one item a cycle from depth 2 on.
+    Accepts while fewer than `depth` items wait. Latency 1; one item a cycle.
     `valid` and `ready` come from flip-flops, the payload from the memory: taking an item moves a
     pointer and enables no register as wide as the payload, which would be far from all its bits.
 
@@ -26,6 +26,8 @@ class Queue(wiring.Component):
     shape : ShapeLike
         Payload of both streams.
     depth : int
+        0: the streams are one, without latency. 1: a register; `ready` passes through, so that an
+        item can follow another at once.
     registered : int
         So many bits of the payload, the highest, come from flip-flops too.
 
@@ -47,6 +49,8 @@ class Queue(wiring.Component):
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
+        if self._depth < 2:
+            return self._register() if self._depth else self._wires()
         m = Module()
         depth = self._depth
         level = Signal(range(depth + 1))
@@ -75,6 +79,22 @@ class Queue(wiring.Component):
             m.d.sync += [level.eq(level + 1), valid.eq(1), ready.eq(level != depth - 1)]
         with m.Elif(pop & ~push):
             m.d.sync += [level.eq(level - 1), ready.eq(1), valid.eq(level != 1)]
+        return m
+
+    def _wires(self):
+        m = Module()
+        wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
+        return m
+
+    def _register(self):
+        m = Module()
+        payload = Signal(Shape.cast(self._shape).width, reset_less=True)
+        m.d.comb += [
+            self.i.ready.eq(~self.o.valid | self.o.ready),
+            Value.cast(self.o.payload).eq(payload),
+        ]
+        with m.If(self.i.ready):
+            m.d.sync += [self.o.valid.eq(self.i.valid), payload.eq(Value.cast(self.i.payload))]
         return m
 
     def _store(self, m, bits, push, pop, ready, *, ahead=0):

@@ -32,7 +32,7 @@ class Accumulator(wiring.Component):
 
     A row's `tag` comes `lead` cycles before its `sums`. The row is added to the one at
     `tag.address` (to zero with `clear`), stored with `write`, and its bank `tag.bank` leaves
-    with `emit`; `last` leaves with or without it. Output :attr:`latency` cycles after `sums`.
+    with `emit`; `last` leaves with or without it. Output `latency` cycles after `sums`.
     Tags that read an address come :attr:`settle` cycles or more after the tag that writes it.
     Sums wrap modulo ``2 ** sum_width``.
 
@@ -51,6 +51,7 @@ class Accumulator(wiring.Component):
     """
 
     latency = 2
+    short_latency = 1
     settle = 4
 
     tag: data.View
@@ -60,6 +61,8 @@ class Accumulator(wiring.Component):
     def __init__(self, config: AcceleratorConfig, *, lead: int) -> None:
         self.config = config
         self._lead = lead
+        if config.compact:
+            self.latency = self.short_latency
         self._row = data.ArrayLayout(signed(config.sum_width), config.columns)
         super().__init__(
             {
@@ -72,10 +75,12 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         tags = delay_line(m, self.tag, self._lead + self.latency, name="tag", reset_less=False)
-        *_, reading, fetched, _adding, added, leaving = tags
+        tags = tags[-4:] if self.config.compact else tags[-5:]
+        reading, fetched, _adding, added = tags[:4]
+        leaving = tags[-1]
         earlier = Signal(self._row, reset_less=True)
         total = Signal(self._row, reset_less=True)
-        bank = Signal(self.o.p.sums.shape(), reset_less=True)
+        bank = Signal(self.o.p.sums.shape(), reset_less=not self.config.compact)
 
         m.submodules.memory = memory = Scratchpad(
             width=self.config.columns * self.config.sum_width, depth=self.config.sum_depth
@@ -92,10 +97,11 @@ class Accumulator(wiring.Component):
         ]
 
         banks = data.ArrayLayout(self.o.p.sums.shape(), self.config.right_banks)
+        chosen = m.d.comb if self.config.compact else m.d.sync
         with m.Switch(added.bank):
             for b in range(self.config.right_banks):
                 with m.Case(b):
-                    m.d.sync += bank.eq(data.View(banks, Value.cast(total))[b])
+                    chosen += bank.eq(data.View(banks, Value.cast(total))[b])
         m.d.comb += [
             self.o.valid.eq(leaving.emit | leaving.last),
             self.o.p.sums.eq(bank),

@@ -14,7 +14,8 @@ __all__ = ["SystolicArray", "array_latency"]
 
 def array_latency(config: AcceleratorConfig) -> int:
     """Cycles from a step to what it leaves in the bottom row."""
-    return ArrayRow.latency + (config.rows - 1) + (config.columns - 1)
+    row = ArrayRow.short_latency if config.compact else ArrayRow.latency
+    return row + (config.rows - 1) + (config.columns - 1)
 
 
 class SystolicArray(wiring.Component):

@@ -59,7 +59,8 @@ class Sequencer(wiring.Component):
 
     A step's operands are read at `left_address` and `right_address` in the cycle of its issue;
     its `tag` and `blank` follow one cycle later, its `controls` and `slice` two cycles later.
-    Commands are executed in order; each has a `count` of at least 1.
+    Commands are executed in order; each has a `count` of at least 1. In a compact accelerator
+    none is output-stationary.
 
     Parameters
     ----------
@@ -151,14 +152,15 @@ class Sequencer(wiring.Component):
         with m.FSM(name="phase"):
             with m.State("Wait for command"):
                 command = self.commands.p
+                outer = (command.mode == Mode.OUTPUT_STATIONARY) & (not self.config.compact)
                 m.d.comb += self.commands.ready.eq(1)
                 m.d.sync += [
                     work.eq(command),
                     by_weight.eq(command.mode == Mode.WEIGHT_STATIONARY),
-                    by_output.eq(command.mode == Mode.OUTPUT_STATIONARY),
+                    by_output.eq(outer),
                     clears.eq(command.first & (command.mode == Mode.WEIGHT_STATIONARY)),
-                    emits.eq(command.last & (command.mode != Mode.OUTPUT_STATIONARY)),
-                    lifts.eq(command.last & (command.mode == Mode.OUTPUT_STATIONARY)),
+                    emits.eq(command.last & ~outer),
+                    lifts.eq(command.last & outer),
                     remaining.eq(command.count),
                     final_row.eq(command.count == 1),
                     fresh.eq(command.first),
@@ -168,7 +170,7 @@ class Sequencer(wiring.Component):
                     over.eq(0),
                 ]
                 with m.If(self.commands.valid):
-                    with m.If(command.mode == Mode.OUTPUT_STATIONARY):
+                    with m.If(outer):
                         m.next = "Stream rows"
                     with m.Else():
                         m.next = "Prepare"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dense engine: operand memories, systolic array and sum memory under one sequencer."""
 
-from amaranth import Module, Signal, Value
+from amaranth import EnableInserter, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,6 +27,9 @@ class TransformEngine(wiring.Component):
     command's. The last vector is at `sums` ``cycles(...) - 1 +`` :attr:`latency` cycles after the
     command was taken. A command that emits nothing produces one vector with `last` alone, once
     its sums are stored. Throughput one row a cycle. Sums wrap modulo ``2 ** sum_width``.
+
+    In a compact accelerator everything but its memories' writes stops while a vector waits to
+    leave, and there are no output-stationary products.
 
     Parameters
     ----------
@@ -62,8 +65,11 @@ class TransformEngine(wiring.Component):
         self.config = config
         # From issue to the array's sums: reading operands, then the array.
         self._lead = OperandMemory.latency + array_latency(config)
-        self._pipeline = self._lead + Accumulator.latency
-        self.latency = self._pipeline + Queue.latency
+        if config.compact:
+            self.latency = self._pipeline = self._lead + Accumulator.short_latency
+        else:
+            self._pipeline = self._lead + Accumulator.latency
+            self.latency = self._pipeline + Queue.latency
         shapes = Shapes(config)
         super().__init__(
             {
@@ -85,25 +91,27 @@ class TransformEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.sequencer = sequencer = Sequencer(config)
+        moves = Signal(init=1)
+        stopping = EnableInserter(moves) if config.compact else _unchanged
+        sequencer, array = Sequencer(config), SystolicArray(config)
+        # The tag is registered once, so it is one cycle nearer to the sums than the issue.
+        accumulator = Accumulator(config, lead=self._lead - 1)
+        m.submodules.sequencer = stopping(sequencer)
+        m.submodules.array = stopping(array)
+        m.submodules.accumulator = stopping(accumulator)
         m.submodules.left = left = OperandMemory(
             config, banks=config.left_banks, depth=config.left_depth
         )
         m.submodules.right = right = OperandMemory(
             config, banks=config.right_banks, depth=config.right_depth
         )
-        m.submodules.array = array = SystolicArray(config)
-        # The tag is registered once, so it is one cycle nearer to the sums than the issue.
-        m.submodules.accumulator = accumulator = Accumulator(config, lead=self._lead - 1)
-        m.submodules.queue = queue = CreditedQueue(
-            self.sums.payload.shape(), depth=self._pipeline + 4, registered=FLAGS
-        )
+        if config.compact:
+            self._stop(m, moves, sequencer, accumulator, left, right)
+        else:
+            self._buffer(m, sequencer, accumulator)
 
-        wiring.connect(m, outer=wiring.flipped(self.commands), inner=sequencer.commands)
         wiring.connect(m, outer=wiring.flipped(self.left_writes), inner=left.writes)
         wiring.connect(m, outer=wiring.flipped(self.right_writes), inner=right.writes)
-        wiring.connect(m, accumulator=accumulator.o, queue=queue.i)
-        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.sums))
 
         slices = data.ArrayLayout(array.lefts.shape(), config.left_slices)
         m.d.comb += [
@@ -115,16 +123,44 @@ class TransformEngine(wiring.Component):
             array.controls.eq(sequencer.controls),
             accumulator.tag.eq(sequencer.tag),
             accumulator.sums.eq(array.sums),
+        ]
+        self._watch(m)
+        return m
+
+    def _buffer(self, m, sequencer, accumulator):
+        """Put a queue behind the pipeline, and issue only what it has room for."""
+        m.submodules.queue = queue = CreditedQueue(
+            self.sums.payload.shape(), depth=self._pipeline + 4, registered=FLAGS
+        )
+        wiring.connect(m, outer=wiring.flipped(self.commands), inner=sequencer.commands)
+        wiring.connect(m, accumulator=accumulator.o, queue=queue.i)
+        wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.sums))
+        m.d.comb += [
             sequencer.room.eq(queue.available),
             queue.take.eq(sequencer.take),
             self.rows.eq(sequencer.rows),
             self.active.eq(sequencer.active),
             self.stalled.eq(sequencer.stalled),
         ]
-        self._watch(m, queue)
-        return m
 
-    def _watch(self, m, queue):
+    def _stop(self, m, moves, sequencer, accumulator, left, right):
+        """Stop sequencer and pipeline while a vector waits to leave."""
+        m.d.comb += [
+            moves.eq(~self.sums.valid | self.sums.ready),
+            left.enable.eq(moves),
+            right.enable.eq(moves),
+            sequencer.room.eq(1),
+            sequencer.commands.valid.eq(self.commands.valid),
+            sequencer.commands.payload.eq(self.commands.payload),
+            self.commands.ready.eq(sequencer.commands.ready & moves),
+            self.sums.valid.eq(accumulator.o.valid),
+            self.sums.payload.eq(accumulator.o.payload),
+            self.rows.eq(sequencer.rows & moves),
+            self.active.eq(sequencer.active & moves),
+            self.stalled.eq(sequencer.active & ~moves),
+        ]
+
+    def _watch(self, m):
         """Count the commands in flight: each one waits for, or holds, a place in the queue."""
         in_flight = Signal(range(self._pipeline + 8))
         taken, finished = Signal(), Signal()
@@ -134,3 +170,7 @@ class TransformEngine(wiring.Component):
             self.idle.eq(in_flight == 0),
         ]
         m.d.sync += in_flight.eq(in_flight + taken - finished)
+
+
+def _unchanged(part):
+    return part

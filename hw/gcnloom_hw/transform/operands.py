@@ -16,8 +16,8 @@ class OperandMemory(wiring.Component):
     """Rows of `banks` vectors: written a group of one bank at a time, read a row at a time.
 
     The row at `read_address` is at `row` :attr:`latency` cycles later, or zeros if `blank` is
-    high in the cycle between. A write is seen by reads that start two or more cycles after it
-    was handed over.
+    high in the cycle between. A write is seen by
+    reads that start two or more cycles after it was handed over.
 
     Parameters
     ----------
@@ -33,6 +33,8 @@ class OperandMemory(wiring.Component):
         Always ready.
     read_address : In(range(depth))
     blank : In(1)
+    enable : In(1)
+        A row moves on; only in a compact accelerator, which stops reading so.
     row : Out(data.ArrayLayout(signed(operand_width), banks * lanes))
     """
 
@@ -52,6 +54,7 @@ class OperandMemory(wiring.Component):
                 "writes": In(stream.Signature(Shapes(config).vector_write)),
                 "read_address": In(range(max(2, depth))),
                 "blank": In(1),
+                **({"enable": In(1)} if config.compact else {}),
                 "row": Out(data.ArrayLayout(signed(config.operand_width), banks * config.lanes)),
             }
         )
@@ -61,9 +64,10 @@ class OperandMemory(wiring.Component):
         # Registered once, because the vector travels to every bank.
         write = Signal(self.writes.payload.shape(), reset_less=True)
         write_valid = Signal()
-        group = self.config.vector_group
+        group, compact = self.config.vector_group, self.config.compact
         m.d.comb += self.writes.ready.eq(1)
-        m.d.sync += [write.eq(self.writes.payload), write_valid.eq(self.writes.valid)]
+        arrives = m.d.comb if compact else m.d.sync
+        arrives += [write.eq(self.writes.payload), write_valid.eq(self.writes.valid)]
 
         # Block RAM is slow to answer: nothing but a register (with its clear) follows it.
         width = self.config.lanes * self.config.operand_width
@@ -72,6 +76,8 @@ class OperandMemory(wiring.Component):
             m.submodules[f"bank{b}"] = bank = GroupedMemory(
                 width=width, depth=self._depth, group=group
             )
+            if compact:
+                m.d.comb += bank.read_enable.eq(self.enable)
             mine = Signal(name=f"mine{b}")
             m.d.comb += [
                 mine.eq(write_valid & (write.bank == b)),
@@ -81,6 +87,7 @@ class OperandMemory(wiring.Component):
                 bank.read_address.eq(self.read_address),
             ]
             part = Value.cast(row)[b * width : (b + 1) * width]
-            m.d.sync += part.eq(Mux(self.blank, 0, bank.read_data))
+            with m.If(self.enable if compact else 1):
+                m.d.sync += part.eq(Mux(self.blank, 0, bank.read_data))
         m.d.comb += self.row.eq(row)
         return m

@@ -12,7 +12,8 @@ __all__ = ["ROW_CONTROL", "ArrayRow"]
 
 ROW_CONTROL = data.StructLayout({"capture": 1, "enable": 1, "above": 1, "own": 1})
 """What a row does with a step: `capture` the right operand as weight; if `enable`,
-accumulator = product + (`above`: upper accumulator) + (`own`: itself); never both."""
+accumulator = product + (`above`: upper accumulator) + (`own`: itself); never both. In a compact
+accelerator it is always the product and the upper accumulator."""
 
 
 class ArrayRow(wiring.Component):
@@ -20,7 +21,7 @@ class ArrayRow(wiring.Component):
 
     A step enters the leftmost element with its left operand and control; element `c` takes the
     right operand and the upper accumulator that arrive `c` cycles later. Its new accumulator is
-    at `accumulators` :attr:`latency` + `c` cycles after the step entered, its right operand at
+    at `accumulators` `latency` + `c` cycles after the step entered, its right operand at
     `rights_below` 1 + `c` cycles after. Accumulators wrap modulo ``2 ** sum_width``.
 
     Parameters
@@ -37,6 +38,7 @@ class ArrayRow(wiring.Component):
     """
 
     latency = 5
+    short_latency = 3
 
     left: Signal
     control: data.View
@@ -47,6 +49,8 @@ class ArrayRow(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
+        if config.compact:
+            self.latency = self.short_latency
         operands = data.ArrayLayout(signed(config.operand_width), config.columns)
         sums = data.ArrayLayout(signed(config.sum_width), config.columns)
         super().__init__(
@@ -74,14 +78,15 @@ class ArrayRow(wiring.Component):
         return m
 
     def _element(self, m, c, *, factor, capture, control):
-        operand = signed(self.config.operand_width)
-        wide = signed(2 * self.config.operand_width)
+        config = self.config
+        operand = signed(config.operand_width)
+        wide = signed(2 * config.operand_width)
         right = Signal(operand, name=f"right{c}", reset_less=True)
         weight = Signal(operand, name=f"weight{c}", reset_less=True)
         product = Signal(wide, name=f"product{c}", reset_less=True)
         addend = Signal(wide, name=f"addend{c}", reset_less=True)
-        augend = Signal(signed(self.config.sum_width), name=f"augend{c}")
-        total = Signal(signed(self.config.sum_width), name=f"total{c}", reset_less=True)
+        augend = Signal(signed(config.sum_width), name=f"augend{c}")
+        total = Signal(signed(config.sum_width), name=f"total{c}", reset_less=True)
 
         m.d.sync += [
             right.eq(self.rights[c]),
@@ -93,7 +98,12 @@ class ArrayRow(wiring.Component):
             m.d.sync += weight.eq(right)
         # AND-OR is one four-input table per bit in front of the carry chain; a hold is the
         # register's clock enable, so it costs the chain nothing.
-        m.d.comb += augend.eq(Mux(control.above, self.above[c], 0) | Mux(control.own, total, 0))
-        with m.If(control.enable):
-            m.d.sync += total.eq(augend + addend)
+        above = Mux(control.above, self.above[c], 0)
+        m.d.comb += augend.eq(above | Mux(control.own, total, 0))
+        if config.compact:
+            # All of it in one multiplier of the part, which cannot hold a product.
+            m.d.sync += total.eq(self.above[c] + factor * weight)
+        else:
+            with m.If(control.enable):
+                m.d.sync += total.eq(augend + addend)
         m.d.comb += [self.rights_below[c].eq(right), self.accumulators[c].eq(total)]

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of logits and their labels from device memory."""
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import unpacked_word
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_hw.update.softmax import logits_vector
 from gcnloom_hw.update.walk import PANEL_BITS, Walk
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
@@ -18,11 +19,12 @@ __all__ = ["FetchRows"]
 
 
 class FetchRows(wiring.Component):
-    """Ask for rows panel by panel, hand each panel on as it comes.
+    """Ask for rows panel by panel, hand each panel on as it comes, slice by slice.
 
     Asks for a word a cycle, first for one of labels where a row's label is its first, and for a
-    panel only when it could reserve room for it. Answers are always taken; a panel is at `vectors`
-    the cycle after its last word came. Panels that share a word are each asked for.
+    panel only when it could reserve room for it. An answer is taken when the last slice in it is
+    handed on, one a cycle, and at once where a panel is one slice; a slice is at `vectors` the
+    cycle after its last word was taken. Panels that share a word are each asked for.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ class FetchRows(wiring.Component):
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
     available : In(1)
     take : Out(1)
-        Room for a vector; reserved in this cycle.
+        Room for the slices of a vector; reserved in this cycle.
     vectors : Out(stream.Signature(logits_vector(config), always_ready=True))
     """
 
@@ -123,54 +125,66 @@ class FetchRows(wiring.Component):
             ]
 
     def _arrive(self, m):
-        """Keep the word of labels; pick each panel and its row's label out of their words."""
+        """Keep the word of labels; pick each slice and its row's label out of their words."""
         walk = self._walk(m, "arriving")
         rows = Signal(LOCAL_BITS, reset_less=True)
         label = Signal(range(self.config.label.items_per_word))
         held = Signal(8 * self.config.memory_bytes, reset_less=True)
-        panel_came = Signal()
+        there, came = Signal(), Signal()
+        present = count_slices(m, self.config.update_slices, came)
+        panel_ends = present[-1]
+        word_ends, slice_ends, item = self._gather(m, walk, present, there)
         m.d.comb += [
-            self.words.ready.eq(1),
-            walk.advance.eq(self.words.valid & ~self.words.p.last),
-            panel_came.eq(walk.advance & walk.last_word),
+            there.eq(self.words.valid & ~self.words.p.last),
+            self.words.ready.eq(self.words.p.last | word_ends),
+            walk.advance.eq(there & word_ends),
+            came.eq(there & slice_ends),
         ]
         with m.If(self.words.valid & self.words.p.last):
             m.d.sync += held.eq(self.words.p.data)
-        with m.If(panel_came & walk.last_panel):
+        with m.If(came & panel_ends & walk.last_panel):
             m.d.sync += [label.eq(label + 1), rows.eq(rows - 1)]
         with m.If(self.start):
             m.d.sync += [label.eq(0), rows.eq(self.count)]
 
         vector = self.vectors.p
-        item = self._gather(m, walk)
         fields = held.word_select(label, 8 * self.config.label.item_bytes)
         width = LABEL.fields["label"]
         m.d.comb += [
-            self.vectors.valid.eq(delay_line(m, panel_came, 1, name="came", reset_less=False)[-1]),
+            self.vectors.valid.eq(delay_line(m, came, 1, name="came", reset_less=False)[-1]),
             vector.sums.as_value().eq(
                 Cat(
                     item.word_select(lane, 8 * self.config.sum_bytes)[: self.config.sum_width]
-                    for lane in range(self.config.lanes)
+                    for lane in range(self.config.update_width)
                 )
             ),
         ]
         tags = {
             "label": fields[:width],
             "split": fields[width:],
-            "first": walk.first_panel,
-            "last": walk.last_panel,
+            "first": walk.first_panel & present[0],
+            "last": walk.last_panel & panel_ends,
             "final": rows == 1,
         }
         for name, value in tags.items():
             m.d.comb += vector[name].eq(delay_line(m, value, 1, name=name)[-1])
 
-    def _gather(self, m, walk):
-        """Return the panel whose last word came a cycle ago."""
-        packing, word = self.config.sums, self.words.p.data
-        item = Signal(8 * packing.item_bytes, reset_less=True)
-        if packing.words_per_item == 1:
-            m.d.sync += item.eq(word.word_select(walk.item, len(item)))
-        else:
-            with m.If(walk.advance):
+    def _gather(self, m, walk, present, there):
+        """Return whether the word, the slice ends here; and the slice that ended a cycle ago."""
+        config, packing, word = self.config, self.config.sums, self.words.p.data
+        octets = packing.item_bytes
+        if config.update_slices > 1:
+            octets = config.update_width * config.sum_bytes
+        item = Signal(8 * octets, reset_less=True)
+        if octets > config.memory_bytes:
+            with m.If(there):
                 m.d.sync += item.eq(Cat(item[len(word) :], word))
-        return item
+            words = octets // config.memory_bytes
+            return Const(1), count_slices(m, words, there, name="word_of_slice")[-1], item
+        # A slice is a power of two of bytes; where an item is padded, the padding is left out.
+        if packing.words_per_item == 1:
+            word = word.word_select(walk.item, 8 * packing.item_bytes)
+        places = cut(word, len(word) // (8 * octets))
+        chosen = [present[place :: len(places)].any() for place in range(len(places))]
+        m.d.sync += item.eq(choose(places, chosen))
+        return present[-1] | chosen[-1], Const(1), item

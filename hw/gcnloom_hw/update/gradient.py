@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gradients of a vector of logits: probability less one for the label, requantised."""
+"""The gradients of a slice of logits: probability less one for the label, requantised."""
 
 from functools import reduce
 from operator import or_
@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.requantise import Requantise
+from gcnloom_hw.layout import Shapes
 from gcnloom_hw.update.exponential import EXPONENTIAL_BITS
 from gcnloom_hw.update.normalise import PLACE_BITS, RECIPROCAL_BITS
 from gcnloom_spec.config import AcceleratorConfig
@@ -25,7 +26,7 @@ GRADIENT_BITS = PROBABILITY_FRACTION + 2
 class Gradient(wiring.Component):
     """Multiply by the reciprocal, subtract the label, requantise to nearest.
 
-    Accepts one vector a cycle; operands leave :attr:`latency` cycles later, the figures of their
+    Accepts one slice a cycle; operands leave :attr:`latency` cycles later, the figures of their
     statistics one cycle after.
 
     Parameters
@@ -34,18 +35,18 @@ class Gradient(wiring.Component):
 
     Attributes
     ----------
-    exponentials : In(ArrayLayout(16, lanes))
-    labels : In(lanes)
+    exponentials : In(ArrayLayout(16, update_width))
+    labels : In(update_width)
         The lane that is the row's label, one-hot, or none.
     place, reciprocal : In
         Of the row, see :class:`~gcnloom_hw.update.normalise.Normalise`.
     keep : In(1)
         Without it all are zero.
     shift : In(6)
-        Constant while vectors are inside.
-    operands : Out(ArrayLayout(signed(operand_width), lanes))
+        Constant while slices are inside.
+    operands : Out(Shapes.slice)
     envelope : Out(17)
-    saturations : Out(range(lanes + 1))
+    saturations : Out(range(update_width + 1))
     """
 
     exact_latency = 3
@@ -53,7 +54,7 @@ class Gradient(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        lanes = config.lanes
+        lanes = config.update_width
         super().__init__(
             {
                 "exponentials": In(data.ArrayLayout(EXPONENTIAL_BITS, lanes)),
@@ -62,7 +63,7 @@ class Gradient(wiring.Component):
                 "reciprocal": In(RECIPROCAL_BITS),
                 "keep": In(1),
                 "shift": In(EMISSION["shift"]),
-                "operands": Out(data.ArrayLayout(signed(config.operand_width), lanes)),
+                "operands": Out(Shapes(config).slice),
                 "envelope": Out(GRADIENT_BITS),
                 "saturations": Out(range(lanes + 1)),
             }
@@ -70,7 +71,7 @@ class Gradient(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.config.lanes
+        lanes = self.config.update_width
         place = delay_line(m, self.place, 1, name="place")[-1]
         labels = delay_line(m, self.labels, self.exact_latency - 1, name="labels")[-1]
         keep = delay_line(m, self.keep, self.exact_latency - 1, name="keep")[-1]

@@ -76,11 +76,16 @@ class Mark(wiring.Component):
         left = self._ahead(m, self.classes, "classes")
         label = self._ahead(m, self.label, "label")
         m.d.sync += [
-            self.counts.eq(Cat(left > lane for lane in lanes)),
+            self.counts.eq(Cat(self._behind(left, lane) for lane in lanes)),
             self.is_label.eq(Cat(label == lane for lane in lanes)),
-            self.before.eq(Cat(label > lane for lane in lanes)),
+            self.before.eq(Cat(self._behind(label, lane) for lane in lanes)),
         ]
         return m
+
+    def _behind(self, ahead, lane):
+        """Whether a class comes after a lane: ``ahead > lane``, without a comparator a lane."""
+        bits = sum_levels(self._lanes)
+        return ~ahead[-1] & (ahead[bits:-1].any() | (ahead[:bits] > lane))
 
     def _ahead(self, m, row, name):
         """How far ahead of the vector's first lane a class is; less than none stays so."""
@@ -89,7 +94,7 @@ class Mark(wiring.Component):
         following = Signal(ahead.shape(), name=f"{name}_following", reset_less=True)
         m.d.comb += ahead.eq(Mux(self.first, row, following))
         with m.If(self.valid):
-            m.d.sync += following.eq(Mux(ahead < 0, -1, ahead - self._lanes))
+            m.d.sync += following.eq(Mux(ahead[-1], -1, ahead - self._lanes))
         return ahead
 
 
@@ -106,8 +111,8 @@ class Peak(wiring.Component):
     ----------
     valid, first, last : In(1)
         A vector; the first, the last of its row.
-    sums : In(Shapes.sums)
-    counts : In(lanes)
+    sums : In(Shapes.slice_sums)
+    counts : In(update_width)
         The lanes that are looked at; in each row one at least.
     done : Out(1)
     peak : Out(signed(sum_width))
@@ -115,14 +120,14 @@ class Peak(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        self.latency = sum_levels(config.lanes) + 2
+        self.latency = sum_levels(config.update_width) + 2
         super().__init__(
             {
                 "valid": In(1),
                 "first": In(1),
                 "last": In(1),
-                "sums": In(Shapes(config).sums),
-                "counts": In(config.lanes),
+                "sums": In(Shapes(config).slice_sums),
+                "counts": In(config.update_width),
                 "done": Out(1),
                 "peak": Out(signed(config.sum_width)),
             }

@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import read_request
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.store import extended, write_request
 from gcnloom_hw.streams.gearbox import unpacked_word
+from gcnloom_hw.streams.slices import Regroup
 from gcnloom_hw.update.fetch import FetchRows
 from gcnloom_hw.update.softmax import Softmax
 from gcnloom_hw.update.totals import Totals
@@ -31,10 +32,11 @@ def loss_command() -> data.StructLayout:
 class LossEngine(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Loss` commands, one at a time.
 
-    Asks for a word and writes one a cycle. A row so takes as many cycles as its panels have
-    words, and one more for each word of labels, while answers come within about 40 cycles. From a
-    command's last answer to its end it is ``32 + 2 * panels`` cycles, two for each doubling of
-    lanes and one for each word of a record; then the next one is accepted. `count` and `classes`
+    Asks for a word, works on a slice of a panel in each pass, and writes a word a cycle. A row so
+    takes as many cycles as its panels have words or slices, whichever are more, and one more for
+    each word of labels, while answers come within about 40 cycles. From a command's last answer to
+    its end it is ``32 + 2 * panels`` cycles, two for each doubling of lanes and one for each word
+    of a record, where a panel is one slice; then the next one is accepted. `count` and `classes`
     are at least 1, `panels` 1 to 32.
 
     Parameters
@@ -48,12 +50,12 @@ class LossEngine(wiring.Component):
         Constant while a command is inside.
     requests : Out(stream.Signature(read_request()))
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
-        Always taken.
+        Always taken where a panel is one slice; else held up for the slices that lie in them.
     writes : Out(stream.Signature(write_request(config.memory_bytes)))
     signals : Out(len(Unit))
         When memory has accepted a command's last word.
     measured_valid, measured_last, measured_tensor, measured_envelope, measured_saturations : Out
-        Figures of each vector of gradients; of the last of a command.
+        Figures of each slice of gradients; of the last of a command.
     train_loss : Out(40)
         Of the training nodes, when the last command ended.
     judge : Out(1)
@@ -82,7 +84,7 @@ class LossEngine(wiring.Component):
                 "measured_last": Out(1),
                 "measured_tensor": Out(TENSOR_BITS),
                 "measured_envelope": Out(config.sum_width),
-                "measured_saturations": Out(range(config.lanes + 1)),
+                "measured_saturations": Out(range(config.update_width + 1)),
                 "train_loss": Out(RECORD.fields["train_loss"]),
                 "judge": Out(1),
                 "val_loss": Out(RECORD.fields["val_loss"]),
@@ -154,6 +156,7 @@ class LossEngine(wiring.Component):
     def _write(self, m, start, command, gradients, record, finished):
         """Write or drop the gradients, then the record."""
         packing = self.config.vector
+        vectors = self._regroup(m, gradients)
         m.submodules.writing = walk = Walk(packing)
         rows = Signal(LOCAL_BITS, reset_less=True)
         recording, passed = Signal(), Signal()
@@ -163,23 +166,35 @@ class LossEngine(wiring.Component):
             walk.panels.eq(command.panels),
             walk.pitch.eq(command.gradient_pitch),
             walk.advance.eq(passed),
-            gradients.ready.eq(self.writes.ready | ~command.gradient),
-            passed.eq(gradients.valid & gradients.ready),
+            vectors.ready.eq(self.writes.ready | ~command.gradient),
+            passed.eq(vectors.valid & vectors.ready),
             self.active.eq(passed),
-            self.writes.valid.eq(recording | (gradients.valid & command.gradient)),
+            self.writes.valid.eq(recording | (vectors.valid & command.gradient)),
         ]
         with m.If(passed & walk.last_panel):
             m.d.sync += [rows.eq(rows - 1), recording.eq(rows == 1)]
         with m.If(start):
             m.d.sync += rows.eq(self.commands.p.command.count)
 
-        vector = Cat(_extended(lane, 8 * self.config.operand_bytes) for lane in gradients.payload)
         m.d.comb += [
             self.writes.p.address.eq(walk.address),
-            self.writes.p.data.eq(_everywhere(packing, vector)),
+            self.writes.p.data.eq(_everywhere(packing, vectors.p.parts[0])),
             self.writes.p.mask.eq(_mask(packing, walk.item)),
         ]
         self._record(m, command, record, recording, finished)
+
+    def _regroup(self, m, gradients):
+        """Put vectors together, as they lie in memory."""
+        octets, config = 8 * self.config.operand_bytes, self.config
+        m.submodules.vectors = vectors = Regroup(
+            bits=octets * config.update_width, ways=1, tag=0, slices=config.update_slices
+        )
+        m.d.comb += [
+            vectors.i.valid.eq(gradients.valid),
+            vectors.i.p.parts[0].eq(extended(gradients.payload, octets)),
+            gradients.ready.eq(vectors.i.ready),
+        ]
+        return vectors.o
 
     def _record(self, m, command, record, recording, finished):
         """Write the record of this step, word by word; what precedes it has been written."""
@@ -201,11 +216,6 @@ class LossEngine(wiring.Component):
                 with m.If(word == words - 1):
                     m.d.comb += finished.eq(1)
                     m.d.sync += [word.eq(0), recording.eq(0)]
-
-
-def _extended(lane, bits):
-    """Return a lane, sign-extended."""
-    return Cat(lane, lane[-1].replicate(bits - len(lane)))
 
 
 def _everywhere(packing, item):

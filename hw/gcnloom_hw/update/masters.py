@@ -8,28 +8,35 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.memory.port import ADDRESS_BITS, read_request
 from gcnloom_hw.streams.gearbox import Unpacker, unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 
-__all__ = ["WORDS_AHEAD", "Masters", "masters_item"]
+__all__ = ["Masters", "masters_slice", "words_ahead"]
 
 WORDS_AHEAD = 32
-"""Words asked for before they are needed; half as many where one holds several items."""
 TRANSFERS = 4
 """Transfers whose words have been asked for."""
 
 
-def masters_item(config: AcceleratorConfig) -> data.StructLayout:
-    """Shape of the weights and momenta of a vector."""
-    lanes = data.ArrayLayout(signed(config.master_width), config.lanes)
+def words_ahead(config: AcceleratorConfig) -> int:
+    """Words asked for before they are needed; fewer where the lanes take longer over one."""
+    several = config.masters.items_per_word > 1 or config.update_slices > 1
+    return WORDS_AHEAD // 2 if several else WORDS_AHEAD
+
+
+def masters_slice(config: AcceleratorConfig) -> data.StructLayout:
+    """Shape of the weights and momenta of a slice of a vector."""
+    lanes = data.ArrayLayout(signed(config.master_width), config.update_width)
     return data.StructLayout({"weights": lanes, "momenta": lanes})
 
 
 class Masters(wiring.Component):
-    """Ask for the words of transfers, and give the items in them in order.
+    """Ask for the words of transfers, and give the items in them in order, slice by slice.
 
     Words of the next transfer are asked for while items of the previous still leave. Asks only
-    with room for the answer. One word is asked for a cycle, one item leaves a cycle where memory
-    keeps up; between the items of two transfers are up to two cycles.
+    with room for the answer. One word is asked for a cycle, one slice leaves a cycle where memory
+    keeps up, but that an item of several slices has to be there as a whole before the first of
+    them leaves. Between the items of two transfers are up to two cycles.
 
     Parameters
     ----------
@@ -41,7 +48,7 @@ class Masters(wiring.Component):
         First word of some items, and how many they are, at least one.
     requests : Out(stream.Signature(read_request()))
     words : In(stream.Signature(unpacked_word(config.memory_bytes)))
-    items : Out(stream.Signature(masters_item(config)))
+    slices : Out(stream.Signature(masters_slice(config)))
     """
 
     transfer = data.StructLayout({"address": ADDRESS_BITS, "count": LOCAL_BITS})
@@ -49,7 +56,7 @@ class Masters(wiring.Component):
     transfers: stream.Interface
     requests: stream.Interface
     words: stream.Interface
-    items: stream.Interface
+    slices: stream.Interface
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
@@ -58,20 +65,19 @@ class Masters(wiring.Component):
                 "transfers": In(stream.Signature(self.transfer)),
                 "requests": Out(stream.Signature(read_request())),
                 "words": In(stream.Signature(unpacked_word(config.memory_bytes))),
-                "items": Out(stream.Signature(masters_item(config))),
+                "slices": Out(stream.Signature(masters_slice(config))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        packing = self.config.masters
-        depth = WORDS_AHEAD if packing.items_per_word == 1 else WORDS_AHEAD // 2
+        depth = words_ahead(self.config)
         m.submodules.counts = counts = Queue(LOCAL_BITS, depth=TRANSFERS)
         m.submodules.ahead = ahead = CreditedQueue(self.words.payload.shape(), depth=depth)
-        # Taking an item ends here, far from a word's worth of registers.
-        m.submodules.leaving = leaving = Queue(self.items.payload.shape(), depth=2)
+        # Taking a slice ends here, far from a word's worth of registers.
+        m.submodules.leaving = leaving = Queue(self.slices.payload.shape(), depth=2)
         wiring.connect(m, outer=wiring.flipped(self.words), inner=ahead.i)
-        wiring.connect(m, inner=leaving.o, outer=wiring.flipped(self.items))
+        wiring.connect(m, inner=leaving.o, outer=wiring.flipped(self.slices))
         self._ask(m, counts.i, ahead)
         self._unpack(m, counts.o, ahead.o, leaving.i)
         return m
@@ -116,19 +122,24 @@ class Masters(wiring.Component):
         wiring.connect(m, queue=words, unpack=unpack.words)
         unpacking, final = Signal(), Signal()
         left = Signal(LOCAL_BITS, reset_less=True)
-        given = Signal()
+        given, moved = Signal(), Signal()
+        present = count_slices(m, self.config.update_slices, moved)
+        item_last = present[-1]
         m.d.comb += [
             leaving.valid.eq(unpack.items.valid & unpacking),
-            unpack.items.ready.eq(leaving.ready & unpacking),
-            given.eq(leaving.valid & leaving.ready),
+            unpack.items.ready.eq(leaving.ready & unpacking & item_last),
+            moved.eq(leaving.valid & leaving.ready),
+            given.eq(moved & item_last),
             unpack.flush.eq(given & final),
             counts.ready.eq(~unpacking),
         ]
         octets = 8 * self.config.master_bytes
-        for index in range(self.config.lanes):
-            for place, name in enumerate(("weights", "momenta")):
-                part = unpack.items.payload.word_select(index + place * self.config.lanes, octets)
-                m.d.comb += leaving.p[name][index].eq(part.as_signed())
+        for place, name in enumerate(("weights", "momenta")):
+            size = octets * self.config.lanes
+            lanes = unpack.items.payload[place * size : (place + 1) * size]
+            part = choose(cut(lanes, self.config.update_slices), present)
+            for index, lane in enumerate(leaving.p[name]):
+                m.d.comb += lane.eq(part.word_select(index, octets).as_signed())
         with m.If(~unpacking):
             m.d.sync += [
                 unpacking.eq(counts.valid),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of steps: what is read and drawn ahead, and when a vector is stepped."""
+"""The order of steps: what is read and drawn ahead, and when a slice of a vector is stepped."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -9,8 +9,9 @@ from gcnloom_hw.arithmetic.requantise import FINE_BITS, shifted
 from gcnloom_hw.epilogue.random_bytes import REQUEST
 from gcnloom_hw.layout import layout
 from gcnloom_hw.streams.queue import Queue
+from gcnloom_hw.streams.slices import count_slices
 from gcnloom_hw.update.masters import Masters
-from gcnloom_hw.update.results import Results, operands_item
+from gcnloom_hw.update.results import Results, operands_slice
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import WORDS, Opcode
 from gcnloom_spec.registers import MOST_SHIFT
@@ -28,7 +29,7 @@ KEPT = (
 
 
 class StepOrder(wiring.Component):
-    """Take steps one after the other and issue a vector a cycle for each.
+    """Take steps one after the other and issue a slice of a vector a cycle for each.
 
     A step's words and random bytes are asked for when it is accepted, while those before it may
     still run. Four cycles without an issue lie between two steps.
@@ -47,10 +48,10 @@ class StepOrder(wiring.Component):
     begin : Out(1)
         The active step's gradients can be taken from now on.
     sums_valid, sums_last, masters_valid, randoms_valid, available : In(1)
-        Gradients wait; they are the step's last; weights and momenta wait; random bytes wait; the
-        pipeline has room.
+        Gradients of a slice wait; they are the step's last; weights and momenta wait; random bytes
+        wait; the pipeline has room.
     issue : Out(1)
-        The vector is stepped in this cycle.
+        The slice is stepped in this cycle.
     issue_randoms : Out(1)
         So are its random bytes used.
     active : Out(StepOrder.active_step)
@@ -78,7 +79,7 @@ class StepOrder(wiring.Component):
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
-        slot = operands_item(config).members["slot"]
+        slot = operands_slice(config).members["slot"]
         self.active_step = data.StructLayout({**self.waiting_step.members, "slot": slot})
         super().__init__(
             {
@@ -117,8 +118,9 @@ class StepOrder(wiring.Component):
         slots = self.config.vector.items_per_word
         passes = (slots - 1).bit_length()
         elapsed = Signal(32, reset_less=True)
-        with m.If(self.issue):
-            m.d.sync += active.slot.eq(active.slot + 1)
+        vector_last = count_slices(m, self.config.update_slices, self.issue)[-1]
+        with m.If(self.issue & vector_last):
+            m.d.sync += active.slot.eq((active.slot + 1)[:passes])
 
         with m.FSM(name="order") as fsm:
             with m.State("Wait for step"):

@@ -1,35 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write stepped weights, momenta and operands to device memory."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import extended, write_request
 from gcnloom_hw.streams.gearbox import Packer
 from gcnloom_hw.streams.queue import Queue
+from gcnloom_hw.streams.slices import Regroup
 from gcnloom_hw.update.coalesce import Coalesce, placed_item
-from gcnloom_hw.update.masters import masters_item
+from gcnloom_hw.update.masters import masters_slice
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
-__all__ = ["Results", "operands_item", "stepped_item"]
+__all__ = ["Results", "operands_slice", "stepped_slice"]
 
 TARGETS = 4
 """Commands whose results may be on their way."""
 
 
-def stepped_item(config: AcceleratorConfig) -> data.StructLayout:
-    """Shape of new weights and momenta; `last` ends a command."""
-    return data.StructLayout({"masters": masters_item(config), "last": 1})
+def stepped_slice(config: AcceleratorConfig) -> data.StructLayout:
+    """Shape of new weights and momenta of a slice; the `last` ends a command."""
+    return data.StructLayout({"masters": masters_slice(config), "last": 1})
 
 
-def operands_item(config: AcceleratorConfig) -> data.StructLayout:
-    """Shape of a vector of new operands with its place in its word; `last` ends a command."""
+def operands_slice(config: AcceleratorConfig) -> data.StructLayout:
+    """Shape of a slice of new operands, with its vector's place in its word.
+
+    The `last` ends a command.
+    """
     return data.StructLayout(
         {
-            "operands": data.ArrayLayout(signed(config.operand_width), config.lanes),
+            "operands": Shapes(config).slice,
             "slot": placed_item(config.vector).members["slot"],
             "last": 1,
         }
@@ -39,7 +44,8 @@ def operands_item(config: AcceleratorConfig) -> data.StructLayout:
 class Results(wiring.Component):
     """Write both results of each command, one word a cycle in all.
 
-    Consecutive vectors of one word of operands are one write. Operands go first: they have fewer
+    Vectors are put together out of their slices. Consecutive vectors of one word of operands are
+    one write. Operands go first: they have fewer
     words, and would otherwise be left over at a command's end. Signals fire when memory has
     accepted the last word of both. Between two commands is a cycle without a write.
 
@@ -51,8 +57,8 @@ class Results(wiring.Component):
     ----------
     targets : In(stream.Signature(Results.target))
         Where a command's results go, in the order of the results.
-    masters : In(stream.Signature(stepped_item(config)))
-    operands : In(stream.Signature(operands_item(config)))
+    masters : In(stream.Signature(stepped_slice(config)))
+    operands : In(stream.Signature(operands_slice(config)))
     writes : Out(stream.Signature(write_request(config.memory_bytes)))
     signals : Out(len(Unit))
     idle : Out(1)
@@ -73,8 +79,8 @@ class Results(wiring.Component):
         super().__init__(
             {
                 "targets": In(stream.Signature(self.target)),
-                "masters": In(stream.Signature(stepped_item(config))),
-                "operands": In(stream.Signature(operands_item(config))),
+                "masters": In(stream.Signature(stepped_slice(config))),
+                "operands": In(stream.Signature(operands_slice(config))),
                 "writes": Out(stream.Signature(write_request(config.memory_bytes))),
                 "signals": Out(len(Unit)),
                 "idle": Out(1),
@@ -141,27 +147,46 @@ class Results(wiring.Component):
         """Weights and momenta as they lie in memory."""
         config = self.config
         m.submodules.pack = pack = Packer(config.masters, config.memory_bytes)
+        m.submodules.steps = steps = Regroup(
+            bits=8 * config.master_bytes * config.update_width,
+            ways=2,
+            tag=1,
+            slices=config.update_slices,
+        )
         masters = self.masters.p.masters
         m.d.comb += [
-            pack.items.valid.eq(self.masters.valid),
-            pack.items.p.data.eq(
-                extended((*masters.weights, *masters.momenta), 8 * config.master_bytes)
-            ),
-            pack.items.p.last.eq(self.masters.p.last),
-            self.masters.ready.eq(pack.items.ready),
+            steps.i.valid.eq(self.masters.valid),
+            steps.i.p.tag.eq(self.masters.p.last),
+            self.masters.ready.eq(steps.i.ready),
+            pack.items.valid.eq(steps.o.valid),
+            pack.items.p.data.eq(steps.o.p.parts.as_value()),
+            pack.items.p.last.eq(steps.o.p.tag),
+            steps.o.ready.eq(pack.items.ready),
         ]
+        for part, lanes in zip(steps.i.p.parts, (masters.weights, masters.momenta), strict=True):
+            m.d.comb += part.eq(extended(lanes, 8 * config.master_bytes))
         return pack.words
 
     def _coalesce(self, m):
         """Operands as they lie in memory."""
         config = self.config
         m.submodules.coalesce = coalesce = Coalesce(config.vector, config.memory_bytes)
+        tag = data.StructLayout({"slot": len(self.operands.p.slot), "last": 1})
+        m.submodules.vectors = vectors = Regroup(
+            bits=8 * config.operand_bytes * config.update_width, ways=1, tag=tag,
+            slices=config.update_slices,
+        )  # fmt: skip
         item, operands = coalesce.items.p, self.operands.p
         m.d.comb += [
-            coalesce.items.valid.eq(self.operands.valid),
-            item.data.eq(extended(operands.operands, 8 * config.operand_bytes)),
-            item.slot.eq(operands.slot),
-            item.last.eq(operands.last),
-            self.operands.ready.eq(coalesce.items.ready),
+            vectors.i.valid.eq(self.operands.valid),
+            vectors.i.p.parts[0].eq(extended(operands.operands, 8 * config.operand_bytes)),
+            vectors.i.p.tag.slot.eq(operands.slot),
+            vectors.i.p.tag.last.eq(operands.last),
+            self.operands.ready.eq(vectors.i.ready),
+            coalesce.items.valid.eq(vectors.o.valid),
+            item.data.eq(vectors.o.p.parts[0]),
+            item.slot.eq(vectors.o.p.tag.slot),
+            item.last.eq(vectors.o.p.tag.last),
+            vectors.o.ready.eq(coalesce.items.ready),
         ]
         return coalesce.words

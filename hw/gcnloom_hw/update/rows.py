@@ -1,35 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows that wait for what can be told of them only when all of their vectors have come."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.memory.scratchpad import Scratchpad
-from gcnloom_hw.update.walk import PANEL_BITS
+from gcnloom_spec.packing import power_of_two
 
 __all__ = ["ROW_VECTORS", "RowBuffer"]
 
-ROW_VECTORS = 64
+MOST_PANELS = 32
+ROW_VECTORS = 2 * MOST_PANELS
 """Vectors that wait: a row of 32 and the next, so that one comes while the other leaves."""
 
 
 class RowBuffer(wiring.Component):
     """Give vectors in the order they came, each with the figure that its row got meanwhile.
 
-    Whoever sends a vector reserves its place, with `take` while `available`, any time before. A
+    Whoever sends vectors reserves their places, with `take` while `available`, any time before. A
     vector may be issued while `ready` is high; with its row's figure it is there :attr:`latency`
     cycles later. One vector a cycle.
 
     Parameters
     ----------
     vector, figure : ShapeLike
+    slices : int
+        So many vectors each are the slices of one, and :data:`ROW_VECTORS` of these wait.
+    reserved : int
+        Places that are reserved at a time.
 
     Attributes
     ----------
-    panels : In(6)
-        Vectors of a row, at most 32; constant while any are inside.
+    count : In(range(32 * slices + 1))
+        Vectors of a row; constant while any are inside.
     take : In(1)
     available : Out(1)
     vectors : In(stream.Signature(vector, always_ready=True))
@@ -47,10 +52,12 @@ class RowBuffer(wiring.Component):
     vectors: stream.Interface
     figures: stream.Interface
 
-    def __init__(self, *, vector, figure) -> None:
+    def __init__(self, *, vector, figure, slices: int = 1, reserved: int = 1) -> None:
+        self._places = slices * ROW_VECTORS
+        self._reserved = reserved
         super().__init__(
             {
-                "panels": In(PANEL_BITS),
+                "count": In(range(slices * MOST_PANELS + 1)),
                 "take": In(1),
                 "available": Out(1),
                 "vectors": In(stream.Signature(vector, always_ready=True)),
@@ -66,29 +73,33 @@ class RowBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        panel = Signal(PANEL_BITS)
+        number = Signal(range(self._places // 2))
         m.d.comb += [
-            self.first.eq(panel == 0),
-            self.last.eq(panel == (self.panels - 1)[:PANEL_BITS]),
+            self.first.eq(number == 0),
+            self.last.eq(number == (self.count - 1)[: len(number)]),
         ]
         with m.If(self.issue):
-            m.d.sync += panel.eq(panel + 1)
+            m.d.sync += number.eq(number + 1)
             with m.If(self.last):
-                m.d.sync += panel.eq(0)
+                m.d.sync += number.eq(0)
 
         # Vectors can only be as many as places, and no row is without one.
         row_left = Signal()
         m.d.comb += row_left.eq(self.issue & self.last)
-        self._store(m, "vector", self.vectors, self.issue, self.vector)
-        self._store(m, "figure", self.figures, row_left, self.figure)
-        places = Signal(range(ROW_VECTORS + 1), init=ROW_VECTORS)
+        depth = power_of_two(self._places)
+        self._store(m, "vector", self.vectors, self.issue, self.vector, depth)
+        self._store(m, "figure", self.figures, row_left, self.figure, ROW_VECTORS)
+        places, following = (
+            Signal(range(self._places + 1), name=name, init=self._places)
+            for name in ("places", "following")
+        )
         known = Signal(range(ROW_VECTORS + 1))
         available = Signal(init=1)
-        m.d.comb += self.available.eq(available)
-        with m.If(self.take & ~self.issue):
-            m.d.sync += [places.eq(places - 1), available.eq(places != 1)]
-        with m.Elif(self.issue & ~self.take):
-            m.d.sync += [places.eq(places + 1), available.eq(1)]
+        m.d.comb += [
+            self.available.eq(available),
+            following.eq(places + self.issue - Mux(self.take, self._reserved, 0)),
+        ]
+        m.d.sync += [places.eq(following), available.eq(following >= self._reserved)]
         with m.If(self.figures.valid & ~row_left):
             m.d.sync += [known.eq(known + 1), self.ready.eq(1)]
         with m.Elif(row_left & ~self.figures.valid):
@@ -96,12 +107,10 @@ class RowBuffer(wiring.Component):
         return m
 
     @staticmethod
-    def _store(m, name, writes, passed, output):
+    def _store(m, name, writes, passed, output, depth):
         """Add a memory whose reading moves on when its word has been used."""
-        m.submodules[name] = memory = Scratchpad(
-            width=len(writes.payload.as_value()), depth=ROW_VECTORS
-        )
-        write, read = (Signal(range(ROW_VECTORS), name=f"{name}_{way}") for way in ("in", "out"))
+        m.submodules[name] = memory = Scratchpad(width=len(writes.payload.as_value()), depth=depth)
+        write, read = (Signal(range(depth), name=f"{name}_{way}") for way in ("in", "out"))
         m.d.comb += [
             memory.write_enable.eq(writes.valid),
             memory.write_address.eq(write),

@@ -33,12 +33,12 @@ peak; that a class before it is."""
 
 
 def logits_vector(config: AcceleratorConfig) -> data.StructLayout:
-    """Layout of a panel of a row; `label` and `split` count with the first.
+    """Layout of a slice of a panel of a row; `label` and `split` count with the first of the row.
 
     `final` marks those of the last row.
     """
     return data.StructLayout(
-        {"sums": Shapes(config).sums, **LABEL.fields, "first": 1, "last": 1, "final": 1}
+        {"sums": Shapes(config).slice_sums, **LABEL.fields, "first": 1, "last": 1, "final": 1}
     )
 
 
@@ -46,9 +46,10 @@ class Softmax(wiring.Component):
     """Execute what :class:`gcnloom_spec.commands.Loss` says between its reads and its writes.
 
     Three passes over each row, of which each keeps its vectors until it knows what the next has to
-    know: largest logit, sum of exponentials, gradients. Rows overlap: takes one vector a cycle
-    and gives one a cycle, in order. Vectors are sent only when room was reserved for them. The
-    first gradients of a row are there about 40 cycles after its last vector; its loss is earlier.
+    know: largest logit, sum of exponentials, gradients. Rows overlap: takes a slice of a vector a
+    cycle and works on one in each pass, in order. Vectors are sent only when room was reserved for
+    them. The first gradients of a row are there about 40 cycles after its last slice; its loss is
+    earlier.
 
     Parameters
     ----------
@@ -59,15 +60,15 @@ class Softmax(wiring.Component):
     classes, panels, multiplier, logits_shift, gradient_shift, gradient : In
         Constant while vectors are inside; `panels` at most 32. Without `gradient` all are zero.
     take : In(1)
-        Reserve room for a vector; only while `available`.
+        Reserve room for the slices of a vector; only while `available`.
     available : Out(1)
     vectors : In(stream.Signature(logits_vector(config), always_ready=True))
-    gradients : Out(stream.Signature(Shapes.vector))
+    gradients : Out(stream.Signature(Shapes.slice))
     rows : Out(stream.Signature(ROW_RESULT, always_ready=True))
     measured_valid, measured_last : Out(1)
-        Figures of a vector; of the last of the final row.
+        Figures of a slice; of the last of the final row.
     measured_envelope : Out(17)
-    measured_saturations : Out(range(lanes + 1))
+    measured_saturations : Out(range(update_width + 1))
     """
 
     vectors: stream.Interface
@@ -88,34 +89,38 @@ class Softmax(wiring.Component):
                 "take": In(1),
                 "available": Out(1),
                 "vectors": In(stream.Signature(logits_vector(config), always_ready=True)),
-                "gradients": Out(stream.Signature(shapes.vector)),
+                "gradients": Out(stream.Signature(shapes.slice)),
                 "rows": Out(stream.Signature(ROW_RESULT, always_ready=True)),
                 "measured_valid": Out(1),
                 "measured_last": Out(1),
                 "measured_envelope": Out(GRADIENT_BITS),
-                "measured_saturations": Out(range(config.lanes + 1)),
+                "measured_saturations": Out(range(config.update_width + 1)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.config.lanes
+        lanes = self.config.update_width
+        slices = self.config.update_slices
         row = {"split": SPLIT_BITS, "final": 1}
         marks = {"is_label": lanes, "before": lanes, "counts": lanes}
         powers = {"exponentials": data.ArrayLayout(EXPONENTIAL_BITS, lanes), "is_label": lanes}
         m.submodules.logits = logits = RowBuffer(
-            vector=data.StructLayout({"sums": Shapes(self.config).sums, **marks}),
+            vector=data.StructLayout({"sums": Shapes(self.config).slice_sums, **marks}),
             figure=data.StructLayout({"peak": signed(self.config.sum_width), **row}),
+            slices=slices,
+            reserved=slices,
         )
         m.submodules.powers = exponents = RowBuffer(
             vector=data.StructLayout(powers),
             figure=data.StructLayout(
                 {"place": PLACE_BITS, "reciprocal": RECIPROCAL_BITS, "keep": 1, "final": 1}
             ),
+            slices=slices,
         )
         m.d.comb += [
-            logits.panels.eq(self.panels),
-            exponents.panels.eq(self.panels),
+            logits.count.eq(self.panels * slices),
+            exponents.count.eq(self.panels * slices),
             logits.take.eq(self.take),
             self.available.eq(logits.available),
         ]
@@ -126,7 +131,7 @@ class Softmax(wiring.Component):
 
     def _find_peaks(self, m, logits):
         """First pass: which lanes count, and the largest logit of the row."""
-        m.submodules.mark = mark = Mark(lanes=self.config.lanes)
+        m.submodules.mark = mark = Mark(lanes=self.config.update_width)
         m.submodules.peak = peak = Peak(self.config)
         vector = self.vectors.p
         m.d.comb += [
@@ -160,7 +165,7 @@ class Softmax(wiring.Component):
 
     def _add_exponentials(self, m, logits, exponents):
         """Second pass: exponentials, their sum, and the loss."""
-        lanes = self.config.lanes
+        lanes = self.config.update_width
         m.submodules.sum = total = Sum(lanes=lanes)
         m.submodules.normalise = normalise = Normalise()
         powers = self._raise(m, logits, total)
@@ -219,7 +224,7 @@ class Softmax(wiring.Component):
     def _raise(self, m, logits, total):
         """One exponential a lane; two lanes share the ports of a table."""
         table, lanes = exponentials(), []
-        for index in range(self.config.lanes):
+        for index in range(self.config.update_width):
             lane = Exponential(sum_width=self.config.sum_width)
             m.submodules[f"lane{index}"] = lane
             if index % 2 == 0:
@@ -265,9 +270,7 @@ class Softmax(wiring.Component):
         """Third pass: gradients."""
         m.submodules.gradient_lanes = gradient = Gradient(self.config)
         latency = exponents.latency + gradient.latency
-        m.submodules.results = results = CreditedQueue(
-            Shapes(self.config).vector, depth=latency + 4
-        )
+        m.submodules.results = results = CreditedQueue(Shapes(self.config).slice, depth=latency + 4)
         issue = Signal()
         m.d.comb += [
             issue.eq(exponents.ready & results.available),

@@ -9,17 +9,17 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
-from gcnloom_hw.epilogue.random_bytes import RandomBytes
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.memory.store import write_request
 from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.update.draws import draws
 from gcnloom_hw.update.lane import CONTROLS, StepLane
 from gcnloom_hw.update.masters import Masters
 from gcnloom_hw.update.order import StepOrder
-from gcnloom_hw.update.results import Results, operands_item, stepped_item
+from gcnloom_hw.update.results import Results, operands_slice, stepped_slice
 from gcnloom_hw.update.ring import Ring
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import TENSOR_BITS, Unit
@@ -30,9 +30,10 @@ __all__ = ["StepEngine"]
 class StepEngine(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Step` commands.
 
-    Weights and momenta of up to two commands are read ahead of the gradients. Steps a vector a
-    cycle where memory gives and takes its words in that time; between two commands are four
-    cycles. Figures of a vector appear a cycle after the lanes are done, those of two commands
+    Weights and momenta of up to two commands are read ahead of the gradients. Steps a slice of a
+    vector a cycle where memory gives and takes its words in that time; where a vector has several,
+    its words take cycles of their own, and random bytes two a slice. Between two commands are four
+    cycles. Figures of a slice appear a cycle after the lanes are done, those of two commands
     four cycles or more from each other. The first result leaves :attr:`latency` cycles after its
     gradient is taken, at the earliest. Signals fire with a command's last write.
 
@@ -54,18 +55,18 @@ class StepEngine(wiring.Component):
     seed, step : In(32)
         Constant while commands are inside, and for two cycles before.
     measured_valid, measured_last : Out(1)
-        Figures of a vector of new weights; of a command's last.
+        Figures of a slice of new weights; of a command's last.
     measured_tensor : Out(7)
     measured_envelope : Out(sum_width)
-    measured_saturations : Out(range(lanes + 1))
+    measured_saturations : Out(range(update_width + 1))
         Operands that were clipped.
     masters_valid, masters_last : Out(1)
     masters_tensor : Out(7)
         Tensor of the gradient.
-    masters_saturations : Out(range(2 * lanes + 1))
+    masters_saturations : Out(range(2 * update_width + 1))
         Weights and momenta that were clipped.
     active, stalled, idle : Out(1)
-        A vector was taken; a command waits for one; no command is inside.
+        A slice was taken; a command waits for one; no command is inside.
     """
 
     pipeline = StepLane.latency
@@ -100,11 +101,11 @@ class StepEngine(wiring.Component):
                 "measured_last": Out(1),
                 "measured_tensor": Out(TENSOR_BITS),
                 "measured_envelope": Out(config.sum_width),
-                "measured_saturations": Out(range(config.lanes + 1)),
+                "measured_saturations": Out(range(config.update_width + 1)),
                 "masters_valid": Out(1),
                 "masters_last": Out(1),
                 "masters_tensor": Out(TENSOR_BITS),
-                "masters_saturations": Out(range(2 * config.lanes + 1)),
+                "masters_saturations": Out(range(2 * config.update_width + 1)),
                 "active": Out(1),
                 "stalled": Out(1),
                 "idle": Out(1),
@@ -117,12 +118,12 @@ class StepEngine(wiring.Component):
         m.submodules.order = order = StepOrder(config)
         m.submodules.masters = masters = Masters(config)
         m.submodules.results = results = Results(config)
-        m.submodules.take = take = Take(config)
+        m.submodules.take = take = Take(config, slices=config.update_slices)
         m.submodules.stepped = stepped = CreditedQueue(
-            stepped_item(config), depth=StepLane.stepped + 4
+            stepped_slice(config), depth=StepLane.stepped + 4
         )
         m.submodules.operands = operands = CreditedQueue(
-            operands_item(config), depth=StepLane.latency + 4
+            operands_slice(config), depth=StepLane.latency + 4
         )
         for name in ("requests", "words"):
             wiring.connect(
@@ -144,10 +145,10 @@ class StepEngine(wiring.Component):
             take.count.eq(order.active.count),
             order.sums_valid.eq(take.vectors.valid),
             order.sums_last.eq(take.vectors.p.last),
-            order.masters_valid.eq(masters.items.valid),
+            order.masters_valid.eq(masters.slices.valid),
             order.available.eq(stepped.available & operands.available),
             take.vectors.ready.eq(order.issue),
-            masters.items.ready.eq(order.issue),
+            masters.slices.ready.eq(order.issue),
             stepped.take.eq(order.issue),
             operands.take.eq(order.issue),
             self.signals.eq(results.signals),
@@ -155,7 +156,7 @@ class StepEngine(wiring.Component):
             self.stalled.eq(order.busy & ~order.issue),
             self.idle.eq(order.idle & results.idle),
         ]
-        lanes = self._step(m, order, take.vectors.p.sums, masters.items.p, randoms)
+        lanes = self._step(m, order, take.vectors.p.sums, masters.slices.p, randoms)
         valid, tags = self._follow(m, order, take.vectors.p.last)
         self._hand_on(m, valid, tags, lanes, stepped.i, operands.i)
         self._count(m, valid, tags, lanes)
@@ -163,7 +164,7 @@ class StepEngine(wiring.Component):
 
     def _draw(self, m, order):
         """Random bytes run ahead of the gradients."""
-        m.submodules.random_bytes = random_bytes = RandomBytes(self.config)
+        m.submodules.random_bytes = random_bytes = draws(self.config)
         wiring.connect(m, order=order.draws, draws=random_bytes.requests)
         m.d.comb += [
             random_bytes.key.eq(Cat(self.seed, self.step)),
@@ -181,7 +182,7 @@ class StepEngine(wiring.Component):
             for name, (_, age) in CONTROLS.items()
         }
         lanes = []
-        for index in range(self.config.lanes):
+        for index in range(self.config.update_width):
             m.submodules[f"lane{index}"] = lane = StepLane(self.config)
             m.d.comb += [
                 lane.sum.eq(sums[index]),
@@ -195,7 +196,7 @@ class StepEngine(wiring.Component):
         return lanes
 
     def _follow(self, m, order, last):
-        """Whether a vector is at each age, and from :attr:`StepLane.stepped` on its tag."""
+        """Whether a slice is at each age, and from :attr:`StepLane.stepped` on its tag."""
         valid = delay_line(m, order.issue, self.pipeline + 1, name="valid", reset_less=False)
         active = order.active
         tag = data.StructLayout(

@@ -200,8 +200,9 @@ class UpdateUnit(wiring.Component):
 
         Returns whether they are being zeroed, and whether they are busy at all.
         """
-        m.submodules.statistics = statistics = Statistics(self.config)
-        m.submodules.masters = masters = Statistics(self.config, most=2 * self.config.lanes)
+        update_width = self.config.update_width
+        m.submodules.statistics = statistics = Statistics(self.config, most=update_width)
+        m.submodules.masters = masters = Statistics(self.config, most=2 * update_width)
         for name in ("valid", "last", "tensor", "envelope", "saturations"):
             figures = [getattr(engine, f"measured_{name}") for engine in (loss, step)]
             chosen = Mux(step.measured_valid, figures[1], figures[0])

@@ -28,9 +28,10 @@ REPEATS = 40
 """Commands of the kind in each program."""
 EDGES_AT, STORED_AT, CASE_WORDS = 1024, 2048, 4096
 """Where edges and results lie, and how many memory words there are."""
+RANDOM = ", random bits"
 ENDINGS: dict[str, dict[str, int]] = {
     "": {},
-    ", random bits": {"stochastic": 1, "dropout": 1},
+    RANDOM: {"stochastic": 1, "dropout": 1},
     ", to left": {"destination": Destination.LEFT},
     ", stored": {"store": 1},
     ", stored raw": {"store": 1, "raw": 1},
@@ -137,7 +138,7 @@ def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator
         edges = min(count, config.edge_depth)
         command = Aggregate(edge_base=0, count=edges, operand_base=0)
         yield Case(name="AGGREGATE", count=edges, commands=(command,))
-        for ending, fields in ENDINGS.items():
+        for ending, fields in _endings(config):
             yield _drain(config, count, ending, fields, parts=1)
         yield _drain(config, count, " of split rows", {}, parts=2)
         if count > HAZARD_DISTANCE:
@@ -145,6 +146,13 @@ def cases(config: AcceleratorConfig, counts: Sequence[int] = COUNTS) -> Iterator
         yield from _transforms(config, count)
         if config.master_width:
             yield from _updates(config, count)
+
+
+def _endings(config: AcceleratorConfig) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield what may become of sums, by name."""
+    for name, fields in ENDINGS.items():
+        if name != RANDOM or not config.without_draws:
+            yield name, fields
 
 
 def _loads(config: AcceleratorConfig, count: int) -> Iterator[Case]:
@@ -201,7 +209,7 @@ def _transforms(config: AcceleratorConfig, count: int) -> Iterator[Case]:
         if mode != Mode.PASS:
             silent = replace(command, last=0)
             yield Case(name=f"{name}, not last", count=count, commands=(silent,))
-        for ending, fields in ENDINGS.items():
+        for ending, fields in _endings(config):
             commands = _emitted(command, Source.TRANSFORM, vectors, fields)
             yield Case(name=f"{name}{ending}", count=count, commands=commands)
 

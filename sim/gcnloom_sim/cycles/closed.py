@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Closed forms: cycles from one command to the next of its kind."""
 
+from gcnloom_hw.update.draws import draw_cycles
 from gcnloom_sim.cycles.timing import (
     ARRIVED,
     BETWEEN_STEPS,
@@ -24,7 +25,7 @@ from gcnloom_spec.commands import (
     Store,
     Transform,
 )
-from gcnloom_spec.config import Packing
+from gcnloom_spec.config import AcceleratorConfig, Packing
 
 __all__ = ["interval"]
 
@@ -57,9 +58,21 @@ def interval(command: Command, timing: Timing) -> int:
             # What emits to the step is fetched as the step is.
             read = masters + fetched(2) + 1
             written = masters + operands.words(command.count) + BETWEEN_WRITES
-            return max(command.count + BETWEEN_STEPS, read, written)
+            return max(_stepped(command, config), read, written)
         case Scale():
             return max(HELD + timing.scale(command) + 1, fetched(1))
+
+
+def _stepped(command: Step, config: AcceleratorConfig) -> int:
+    """Cycles that the lanes take from one step to the next."""
+    vectors, slices = command.count, command.count * config.update_slices
+    if config.update_slices == 1:
+        return vectors + BETWEEN_STEPS
+    # The words of a vector are gathered before its slices, those of a step's first between steps.
+    words = config.masters.words_per_item
+    paced = slices + vectors * (words - 1) + BETWEEN_STEPS + 1 - words
+    drawn = slices * draw_cycles(config) + 1 if command.stochastic else 0
+    return max(paced, drawn)
 
 
 def _load(command: Load, timing: Timing) -> int:
@@ -83,7 +96,9 @@ def _fetch_stall(packing: Packing, timing: Timing) -> int:
 
 def _loss(command: Loss, timing: Timing) -> int:
     config = timing.config
-    asked = command.count * command.panels * config.sums.words_per_item
+    vectors, slices = command.count * command.panels, command.panels * config.update_slices
+    asked = vectors * max(config.sums.words_per_item, config.update_slices)
     asked += config.label.words(command.count) + timing.command_packing.words(1)
-    passes = timing.to_powers + timing.to_gradients + 2 * (command.panels - 1) + RESULTS + QUEUE
+    passes = timing.to_powers + timing.to_gradients + 2 * (slices - 1) + RESULTS + QUEUE
+    passes += timing.regrouping
     return asked + QUEUE + QUEUE + LATENCY + passes + config.record.words_per_item + 1

@@ -12,22 +12,29 @@ from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import LOSS, Port
 from gcnloom_sim.cycles.timing import QUEUE, RESULTS, Timing
 from gcnloom_spec.commands import Loss
-from gcnloom_spec.config import Packing
+from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["LossUnit"]
 
 
 @dataclass(frozen=True)
 class _Word:
-    """A word to be asked for: whether a vector begins with it, whether a row ends with it."""
+    """A word to be asked for: whether a vector begins with it, whether a row ends with it.
+
+    It is held for as many cycles as it has slices of the vector.
+    """
 
     address: int
     first: bool = False
     row: bool = False
+    slices: int = 1
 
 
-def _words(command: Loss, sums: Packing, label: Packing) -> Iterator[_Word]:
+def _words(command: Loss, config: AcceleratorConfig) -> Iterator[_Word]:
     """Yield words in the order of asking; those of labels before the first row they are for."""
+    sums, label = config.sums, config.label
+    # Of the slices of a vector, so many lie in each of its words, and in the last what is left.
+    full = max(1, config.memory_bytes // (config.update_width * config.sum_bytes))
     for row in range(command.count):
         page, inside = divmod(row, label.items_per_word)
         if not inside:
@@ -36,7 +43,9 @@ def _words(command: Loss, sums: Packing, label: Packing) -> Iterator[_Word]:
         for panel in range(command.panels):
             for word in range(sums.words_per_item):
                 ends = panel == command.panels - 1 and word == sums.words_per_item - 1
-                yield _Word(item + panel * command.pitch + word, first=not word, row=ends)
+                address = item + panel * command.pitch + word
+                slices = max(1, min(full, config.update_slices - word * full))
+                yield _Word(address, first=not word, row=ends, slices=slices)
 
 
 class LossUnit:
@@ -67,7 +76,9 @@ class LossUnit:
         self._inside = self._rows = 0
         self._leaving: deque[float] = deque()
         self._raised, self._divided = NEVER, deque([NEVER] * ROW_VECTORS, maxlen=ROW_VECTORS)
-        self._left = deque([NEVER] * (RESULTS + 4), maxlen=RESULTS + 4)
+        room = max(1, (RESULTS + 4) // self._config.update_slices)
+        self._left = deque([NEVER] * room, maxlen=room)
+        self._held = 0
         self._start = 0.0
         self.busy = False
         self.active = self.stalled = 0.0
@@ -76,7 +87,7 @@ class LossUnit:
         """Accept a command."""
         self.busy, self.command, self._start = True, command, start
         self._rows = 0
-        self._words = _words(command, self._config.sums, self._config.label)
+        self._words = _words(command, self._config)
         self._next = next(self._words)
 
     def events(self, now: int) -> Iterator[int]:
@@ -84,6 +95,14 @@ class LossUnit:
         if self._next is not None:
             later = [self._start] if self._start > now else []
             yield max(ceil(min([*later, *self._leaving], default=now)), now) + 1
+
+    def takes(self) -> bool:
+        """Whether the word that has come is taken in this cycle, the last of its slices."""
+        self._held += 1
+        if self._held < self._coming[0].slices:
+            return False
+        self._held = 0
+        return True
 
     def step(self, now: int, *, arrives: bool, room: bool) -> tuple[bool, float | None]:
         """Take a word, ask for one; return whether it asks, and the command's end once known."""
@@ -106,16 +125,20 @@ class LossUnit:
 
     def _row(self, came: int) -> float | None:
         """Time the row whose last word came; return the command's end after the last one."""
-        panels = self.command.panels
-        for panel in range(panels):
-            room = self._divided[panel] + 1
-            self._raised = max(came + self._timing.to_powers + panel, self._raised + 1, room)
+        panels, slices = self.command.panels, self._config.update_slices
+        # Times are those of the last slice of a vector.
+        first = came + self._timing.to_powers
+        for panel in range(1, panels + 1):
+            room = self._divided[panel - 1] + 1
+            self._raised = max(first + panel * slices - 1, self._raised + slices, room)
             self._leaving.append(self._raised)
         ready = self._raised + self._timing.to_gradients
-        for panel in range(panels):
-            divided = max(ready + panel, self._divided[-1] + 1, self._left[0] + 1)
+        for panel in range(1, panels + 1):
+            divided = ready + panel * slices - 1
+            divided = max(divided, self._divided[-1] + slices, self._left[0] + 1)
             self._divided.append(divided)
-            self._left.append(max(divided + RESULTS + QUEUE, self._left[-1] + 1))
+            there = divided + RESULTS + QUEUE + self._timing.regrouping
+            self._left.append(max(there, self._left[-1] + 1))
             if self.command.gradient:
                 self._left[-1] = self._write(self._gradient(panel), 1, self._left[-1])
         self._rows += 1

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 from math import ceil
 
-from gcnloom_hw.update.masters import WORDS_AHEAD
+from gcnloom_hw.update.masters import words_ahead
+from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import STEP, Port
 from gcnloom_sim.cycles.timing import QUEUE, Timing
 from gcnloom_spec.commands import Step
@@ -29,9 +30,14 @@ class MastersReader:
 
     def __init__(self, timing: Timing, port: Port) -> None:
         self._packing, self._port = timing.config.masters, port
-        packing = self._packing
-        depth = WORDS_AHEAD if packing.items_per_word == 1 else WORDS_AHEAD // 2
-        self._depth = depth + UNPACKED * packing.words_per_item // packing.items_per_word
+        packing, slices = self._packing, timing.config.update_slices
+        # The slices of an item leave one by one, and only then its successor is gathered.
+        self._gathering = packing.words_per_item if slices > 1 else 0
+        self._gathered = NEVER
+        unpacked = UNPACKED if slices == 1 else 1
+        self._depth = (
+            words_ahead(timing.config) + unpacked * packing.words_per_item // packing.items_per_word
+        )
         # Words of all steps, counted.
         self._expected = self._asked = self._came = self._used = 0
         self._address = self._begun = self._now = 0
@@ -59,13 +65,14 @@ class MastersReader:
     def there(self) -> float:
         """When the next item can be used; if it has not come, then if nobody else reads."""
         if self._here:
-            return self._here[0][1] + UNPACK
+            return max(self._here[0][1] + UNPACK, self._gathered)
         missing = self._coming[0] - self._came
         asking = self._port.latency if self._coming[0] > self._asked else 0
-        return self._now + missing + asking + UNPACK
+        return max(self._now + missing + asking + UNPACK, self._gathered)
 
     def leave(self, time: float) -> None:
-        """Use the next item."""
+        """Use the next item, the last of its slices at `time`."""
+        self._gathered = time + self._gathering
         word = self._here.popleft()[0] if self._here else self._coming.popleft()
         self._leaving.append((time, word))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 
 from gcnloom_hw.epilogue.statistics import Statistics
+from gcnloom_hw.update.draws import draw_cycles, draw_latency
 from gcnloom_hw.update.lane import StepLane
 from gcnloom_hw.update.order import WAITING
 from gcnloom_sim.cycles.flow import NEVER
@@ -60,11 +61,13 @@ class StepUnit:
     def __init__(self, timing: Timing, port: Port) -> None:
         self._timing, self._config, self._port = timing, timing.config, port
         self._pending: deque[_Pending] = deque()
+        self._slices = timing.config.update_slices
         self._promised = dict.fromkeys(Source, 0)
-        self._stepped = deque([NEVER] * (StepLane.stepped + 4), maxlen=StepLane.stepped + 4)
+        room = max(1, (StepLane.stepped + 4) // self._slices)
+        self._stepped = deque([NEVER] * room, maxlen=room)
         self._last = self._drawn = NEVER
         # When masters can next be written, and when operands were.
-        self._free = self._operands = NEVER
+        self._free = self._operands = self._regrouped = NEVER
         self.masters = MastersReader(timing, port)
         self.ended: list[tuple[Step, float]] = []
         self.counted = NEVER
@@ -91,8 +94,9 @@ class StepUnit:
         drawn = NEVER
         if command.stochastic:
             asked = max(now + QUEUE, self._drawn)
-            self._drawn = asked + command.count
-            drawn = asked + 1 + self._timing.random_latency
+            self._drawn = asked + command.count * self._slices * draw_cycles(self._config)
+            self._drawn += self._slices > 1
+            drawn = asked + 1 + draw_latency(self._config)
         self.masters.read(command, now)
         begun = inf if self._pending else max(now + QUEUE, self._last + 1)
         self._pending.append(_Pending(command, now, drawn, command.count, begun))
@@ -125,21 +129,27 @@ class StepUnit:
         return taken[0], taken[-1]
 
     def _take(self, step: _Pending, came: float) -> float:
-        """Take a gradient and step it; return when it was taken."""
-        step.taken = max(came, step.begun + BEGIN_TO_TAKE, step.taken + 1, step.issued[0] + 1)
-        issued = max(
-            step.taken + QUEUE,
+        """Take a gradient and step it slice by slice; return when it was taken."""
+        more = self._slices - 1
+        # Slices wait where whole gradients would; of these, one is there until its last is.
+        room = step.issued[0 if not more else -1] + (not more)
+        first = max(came, step.begun + BEGIN_TO_TAKE, step.taken + 1, room)
+        issued = more + max(
+            first + QUEUE,
             step.begun + BETWEEN_STEPS,
-            step.drawn,
             step.issued[-1] + 1,
             self._stepped[0] + 1,
             self.masters.there,
         )
+        if step.command.stochastic:
+            issued = max(issued, step.drawn + more * draw_cycles(self._config))
+            step.drawn += self._slices * draw_cycles(self._config)
+        step.taken = max(first + more, issued - TAKEN + 1 if more else first)
         self.masters.leave(issued)
         self._write(step, issued)
         step.issued.append(issued)
         step.remaining -= 1
-        self.active += 1
+        self.active += self._slices
         return step.taken
 
     def _write(self, step: _Pending, issued: float) -> None:
@@ -150,15 +160,19 @@ class StepUnit:
         if not done:
             turn = self._port.turn(STEP)
             self._free = max(self._free, issued + StepLane.stepped + QUEUE + turn)
-        there = issued + StepLane.stepped + QUEUE + (masters.words_per_item == 1)
+        filled = issued + StepLane.stepped + QUEUE
+        if self._slices > 1:
+            filled = max(filled, self._regrouped + self._slices - 1)
+        there = filled + self._timing.regrouping + (masters.words_per_item == 1)
         if last or (done + 1) % masters.items_per_word == 0:
             words = masters.words_per_item
             item = command.address + done // masters.items_per_word * words
             self._free = self._put(item, words, max(self._free, there)) + 1
-        self._stepped.append(max(there, self._free - 1))
+        self._regrouped = self._free - 1
+        self._stepped.append(filled if self._slices > 1 else max(there, self._free - 1))
         place = command.offset + done
         if last or (place + 1) % vectors.items_per_word == 0:
-            there = issued + StepLane.latency + QUEUE + COALESCED
+            there = issued + StepLane.latency + QUEUE + self._timing.regrouping + COALESCED
             item = command.operands + place // vectors.items_per_word
             self._operands = max(self._put(item, 1, there), self._operands)
             # Operands go first: what masters were to be written then is a cycle later.
@@ -173,7 +187,7 @@ class StepUnit:
         """End the oldest step with the vector that was stepped last."""
         self._pending.popleft()
         self._last = step.issued[-1]
-        self.stalled += self._last - step.begun - step.command.count
+        self.stalled += self._last - step.begun - step.command.count * self._slices
         end = max(self._free - 1, self._operands)
         self._free = end + 1 + BETWEEN_WRITES
         self.counted = self._last + StepLane.latency + 1 + Statistics.latency

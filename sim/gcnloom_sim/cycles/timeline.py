@@ -137,7 +137,8 @@ class Timeline:
         asking = [waiting < REQUESTS for waiting in port.waiting]
         answer, free = port.answer(now), self.load.free
         arrives = answer == LOAD and self.load.room
-        moved = port.step(now, take=arrives or answer in (FETCH, LOSS, STEP))
+        taken = arrives or answer in (FETCH, STEP) or (answer == LOSS and self.update.takes())
+        moved = port.step(now, take=taken) or answer == LOSS
 
         accepted, stirred = self._execute(free)
         moved |= stirred
@@ -158,7 +159,7 @@ class Timeline:
             now, accept=accepted, arrives=arrives, room=asking[LOAD]
         )
         port.waiting[LOAD] += wants
-        updated, updating = self.update.step(now, answer=answer, room=asking)
+        updated, updating = self.update.step(now, answer=answer if taken else None, room=asking)
         for update, end in updated:
             self._done(update, end)
         if ended is not None:

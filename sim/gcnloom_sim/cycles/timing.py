@@ -171,6 +171,11 @@ class Timing:
     def _transform_pipeline(self) -> int:
         return OperandMemory.latency + array_latency(self.config) + Accumulator.latency
 
+    @property
+    def regrouping(self) -> int:
+        """Cycles from the last slice of a vector to the vector."""
+        return 1 if self.config.update_slices > 1 else 0
+
     @cached_property
     def to_powers(self) -> int:
         """Cycles from a row's last word to its second pass, in a loss."""
@@ -184,7 +189,7 @@ class Timing:
 
     @cached_property
     def _levels(self) -> int:
-        return sum_levels(self.config.lanes)
+        return sum_levels(self.config.update_width)
 
     @cached_property
     def epilogue_depth(self) -> int:

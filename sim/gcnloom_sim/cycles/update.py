@@ -77,6 +77,10 @@ class UpdateUnit:
         self._offered = accepted + HELD + (0 if isinstance(command, Scale) else LOOK_UP)
         return accepted
 
+    def takes(self) -> bool:
+        """Whether the word of a loss that has come is taken in this cycle."""
+        return self._loss.takes()
+
     def step(
         self, now: int, *, answer: int | None, room: Sequence[bool]
     ) -> tuple[list[tuple[Update, float]], bool]:

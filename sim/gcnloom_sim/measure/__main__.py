@@ -15,6 +15,7 @@ from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
 from gcnloom_sim.measure.link import efficiencies, survive
+from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
 from gcnloom_sim.measure.window import streamed
@@ -67,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
             added.add_argument("--seed", type=int, default=0)
+        if name == "programs":
+            added.add_argument("--devices", nargs="+", default=["model:smallest", "rtl:smallest"])
+            added.add_argument("--programs", type=int, default=20)
         if name == "window":
             added.add_argument("--parts", type=int, nargs="+", default=[2, 4, 8])
         if name == "link":
@@ -85,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
     add("executors", _executors, "the same training on several executors")
     add("link", _link, "efficiency of a serial link, or what becomes of faults on it")
+    add("programs", _programs, "the same random programs on several executors")
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
 
@@ -145,6 +150,15 @@ def _executors(options: argparse.Namespace) -> Table:
         )
         for row in executions(options.data, options.devices, settings, _say)
     )
+
+
+def _programs(options: argparse.Namespace) -> Table:
+    header = ("device", "programs", "memory, statistics and scales", "cycles", "seconds")
+    return header, (
+        (row.device, options.programs, f"`{row.sha256[:16]}`", f"{row.cycles:,}",
+         f"{row.seconds:.1f}")
+        for row in random_runs(options.devices, options.programs, _say)
+    )  # fmt: skip
 
 
 def _window(options: argparse.Namespace) -> Table:

@@ -33,8 +33,8 @@ on the average: so many that some frames get through."""
 DATA = "sbm:24,2"
 SETTINGS = Options(hidden=3, epochs=3, validate_every=2, seed=1)
 MOST_WORDS = 100
-MOST_FAULTS = 5000
-"""That a link has to live through."""
+MOST_FAULTS = 10_000
+"""Of which half come before a link is trained over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,21 +150,24 @@ class _Trial:
                 self._add(transport.tally)
 
     def _use(self, transport: SerialTransport, faulty: FaultyChannel, most: int) -> None:
+        """Compare what memory holds until half of the faults were, then train."""
         size = self._config.memory_bytes
+        memory = bytearray(WORDS * size)
+        while 2 * faulty.faults.total() < most:
+            start, end = self._place()
+            data = memory[start * size : end * size] = self._random.bytes((end - start) * size)
+            transport.write(start, data)
+            start, end = self._place()
+            read = transport.read(start, end - start)
+            self._wrong += read != memory[start * size : end * size]
+            self._transfers += 1
         self._wrong += self._train(transport) != self._expected
         self._trainings += 1
-        memory = np.frombuffer(transport.read(0, WORDS), dtype=np.uint8).copy()
-        while faulty.faults.total() < most:
-            start, words = (int(self._random.integers(1, end)) for end in (WORDS, MOST_WORDS))
-            words = min(words, WORDS - start)
-            data = self._random.bytes(words * size)
-            transport.write(start, data)
-            memory[start * size : (start + words) * size] = np.frombuffer(data, dtype=np.uint8)
-            start, words = (int(self._random.integers(1, end)) for end in (WORDS, MOST_WORDS))
-            words = min(words, WORDS - start)
-            read = transport.read(start, words)
-            self._wrong += read != memory[start * size : (start + words) * size].tobytes()
-            self._transfers += 1
+
+    def _place(self) -> tuple[int, int]:
+        """Draw the first word of some, and the one after the last."""
+        start = int(self._random.integers(WORDS))
+        return start, min(WORDS, start + int(self._random.integers(1, MOST_WORDS)))
 
     def _train(self, transport: Transport) -> str:
         device = Device(transport)

@@ -17,13 +17,13 @@ from gcnloom.programs.repeating import Sequencer
 from gcnloom.tensors.items import pack_elements
 from gcnloom.transport import NOTHING_JUDGED, Ended, Identity, Judged, Watch
 from gcnloom.transport.interrupt import held_back
-from gcnloom_sim.model.checks import check_range
+from gcnloom_sim.model.checks import check_known, check_range
 from gcnloom_sim.model.dense import DenseEngine
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.flow import Tokens, Waiting
 from gcnloom_sim.model.memories import Memories
 from gcnloom_sim.model.sparse import SparseEngine
-from gcnloom_sim.model.traffic import loss_traffic, step_traffic
+from gcnloom_sim.model.traffic import counted, loss_traffic, step_traffic
 from gcnloom_sim.model.update import Update
 from gcnloom_spec.commands import (
     Aggregate,
@@ -40,7 +40,6 @@ from gcnloom_spec.commands import (
 )
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES, ISA_VERSION, Destination, Mode, Source, Target
-from gcnloom_spec.registers import COUNTERS
 
 __all__ = ["Model", "open_model"]
 
@@ -102,7 +101,7 @@ class Model:
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the last run; those that depend on time are zero."""
-        return {name: self._counters[name] for name in COUNTERS}
+        return counted(self._counters, self.config)
 
     def statistics(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return envelopes and saturations of the last run, by tensor id."""
@@ -143,6 +142,7 @@ class Model:
             self._counters["program_words"] += self._words(sequencer.count)
             *body, last = fetch(start + sequencer.offset, sequencer.count)
             self._counters["commands"] += isinstance(last, Repeat)
+            check_known(last, self.config)
             if not isinstance(last, Repeat):
                 body, last = [*body, last], Repeat()
             self._execute_all(cast("list[Command]", body))
@@ -150,7 +150,7 @@ class Model:
             self._epilogue.key = self._epilogue.key[0], sequencer.step
             if last.advance:
                 watch(sequencer.step)
-        return Ended(step=sequencer.step, judged=self._update.judged)
+        return Ended(step=sequencer.step, judged=self._update.answer)
 
     def _words(self, commands: int) -> int:
         return -(-commands * COMMAND_BYTES // self.config.memory_bytes)
@@ -173,8 +173,7 @@ class Model:
     def _execute(self, index: int, command: Command) -> None:
         if isinstance(command, Repeat):
             raise ProgramError("a repeat that is not a program's last; try one program each")
-        if isinstance(command, Loss | Step | Scale) and not self.config.master_width:
-            raise ProgramError("the device has no update unit; try a master_width of 16")
+        check_known(command, self.config)
         self._tokens.wait(command)
         self._counters["commands"] += 1
         match command:

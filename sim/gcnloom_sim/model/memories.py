@@ -44,8 +44,11 @@ class Memories:
         self.left = np.zeros((config.left_depth, config.left_banks * lanes), dtype=np.int64)
         self.right = np.zeros((config.right_depth, config.columns), dtype=np.int64)
         self.masks = {
-            target: np.zeros((config.mask_depth, lanes), dtype=np.bool_)
-            for target in (Target.MASK_AGGREGATE, Target.MASK_TRANSFORM)
+            target: np.zeros((depth, lanes), dtype=np.bool_)
+            for target, depth in (
+                (Target.MASK_AGGREGATE, config.mask_depth if config.sparse else 0),
+                (Target.MASK_TRANSFORM, config.mask_depth),
+            )
         }
         self.edges = np.zeros((config.edge_depth, config.pes), dtype=np.uint64)
         self.order = np.zeros(config.order_depth, dtype=np.uint64)
@@ -86,7 +89,7 @@ class Memories:
 
     def _load_vectors(self, command: Load, target: Target, vectors: NDArray[np.int64]) -> None:
         if target in self.masks:
-            part = check_range("mask", command.base, command.count, self.config.mask_depth)
+            part = check_range("mask", command.base, command.count, len(self.masks[target]))
             self.masks[target][part] = vectors > 0
         else:
             self._write(VECTOR_MEMORIES[target], command.base, command.bank, vectors)

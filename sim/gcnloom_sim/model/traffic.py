@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory words that losses and weight steps move, by the names of the counters."""
+"""Memory words that losses and weight steps move, and what a device counts."""
+
+from collections.abc import Mapping
 
 from gcnloom_spec.commands import Loss, Step
 from gcnloom_spec.config import AcceleratorConfig
+from gcnloom_spec.registers import COMPACT_COUNTERS, COUNTERS
 
-__all__ = ["loss_traffic", "step_traffic"]
+__all__ = ["counted", "loss_traffic", "step_traffic"]
 
 
 def loss_traffic(command: Loss, config: AcceleratorConfig) -> dict[str, int]:
@@ -21,3 +24,9 @@ def step_traffic(command: Step, config: AcceleratorConfig) -> dict[str, int]:
     last = (command.offset + command.count - 1) // config.vector.items_per_word
     operands = last - command.offset // config.vector.items_per_word + 1
     return {"step_words": masters, "update_words": masters + operands}
+
+
+def counted(counters: Mapping[str, int], config: AcceleratorConfig) -> dict[str, int]:
+    """Every counter by name; zero for what the device does not count."""
+    names = COMPACT_COUNTERS if config.compact else COUNTERS
+    return dict.fromkeys(COUNTERS, 0) | {name: counters[name] for name in names}

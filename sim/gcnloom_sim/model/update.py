@@ -45,6 +45,11 @@ class Update:
         self.train_loss = 0
         self._totals = dict.fromkeys(RECORD.fields, 0)
 
+    @property
+    def answer(self) -> Judged:
+        """What the device's registers say of judged losses."""
+        return Judged(best=0, worse=0) if self.config.compact else self.judged
+
     def loss(self, command: Loss, epilogue: Epilogue, now: int) -> None:
         """Execute a :class:`Loss` in step `now`."""
         config, lanes = self.config, self.config.lanes

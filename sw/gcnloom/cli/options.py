@@ -74,7 +74,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory", metavar="MODEL",
         help="how long the memory of a simulated device takes: ideal, BYTES a cycle, either with "
-        "/LATENCY, sdram16 or ddr3-16; default ideal",
+        "/LATENCY, sdram16 or ddr3-16; +128K behind it: so much in block RAM; default ideal",
     )  # fmt: skip
     parser.add_argument(
         "--memory-megabytes", type=int, metavar="N",

@@ -58,10 +58,10 @@ class Arrangement:
         ]
         spans = np.array(moved, dtype=np.int64).reshape(-1, 2)
         which = self._regions_of(spans[:, 0])
-        words = np.bincount(which, spans[:, 1] - spans[:, 0], minlength=len(self._before))
+        count = len(self._before)
+        words = np.bincount(which, spans[:, 1] - spans[:, 0], minlength=count).astype(np.float64)
         sizes: NDArray[np.int64] = np.array([len(each) for each in self._before])
-        heat: NDArray[np.float64] = words / sizes
-        return heat
+        return words / sizes
 
     def _regions_of(self, addresses: NDArray[np.int64]) -> NDArray[np.int64]:
         firsts = np.array([each.start for each in self._before], dtype=np.int64)

@@ -13,6 +13,7 @@ from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.graphs.partition import node_order
 from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
+from gcnloom.lower.engines import check_sparse
 from gcnloom.lower.network import LoweredNetwork, lower_network
 from gcnloom.tensors.memory import ADDRESSABLE, Allocator
 from gcnloom.tensors.quantised import quantised
@@ -72,9 +73,12 @@ def lower_graph(
 
     Raises
     ------
+    ConfigError
+        The device has no sparse engine.
     MemoryFullError
         Graph, tensors and the longest program do not fit; says what would.
     """
+    check_sparse(config)
     adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
     features, features_exponent = quantised("features", graph.features, config)
     field = ReceptiveField.of(adjacency, graph.train, network.layers)

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from gcnloom.errors import ConfigError, DataError
 from gcnloom.lower.builder import Builder, Output, Tensor
 from gcnloom.lower.dense import gemm, groups, padded_inner
+from gcnloom.lower.engines import check_sparse
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
 from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import tiling
@@ -49,6 +50,7 @@ def lower_spmm(
     sparse: csr_array, dense: Mantissas, config: AcceleratorConfig, allocator: Allocator
 ) -> Multiplication:
     """Lower ``sparse @ dense`` of integer mantissas to the sparse engine."""
+    check_sparse(config)
     _check(sparse, dense, config)
     plan = tiling(config, *sparse.shape, panels=1).by_rows()
     scheduled = schedule(

@@ -76,7 +76,9 @@ class Caller:
             Nothing greets, or something that speaks another version.
         """
         fastest = self.rate
-        if not any(self.greets(rate, self._token) for rate in (fastest, *[BASE_RATE] * 4, fastest)):
+        # One at another rate falls back to the base rate when it has heard enough of this one.
+        rates = (fastest, *[BASE_RATE] * 4, fastest, BASE_RATE, BASE_RATE)
+        if not any(self.greets(rate, self._token) for rate in rates):
             raise DeviceError(
                 f"nothing answers at {fastest} or {BASE_RATE} baud; try another port, its cable, "
                 "or programming the board again"

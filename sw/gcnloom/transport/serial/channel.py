@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A channel of bytes, and the serial port as one."""
 
+import math
 import time
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from gcnloom.transport.serial.ports import failure, module, named_again, usb_ide
 __all__ = ["Channel", "LostError", "SerialChannel"]
 
 GRAIN = 1e-3
-"""Seconds to which waits are rounded up: setting another one is dear."""
+"""Seconds; waits are rounded up to 1, 2, 4... of them, as to set another one is dear."""
 WRITE_SECONDS = 10.0
 
 
@@ -28,7 +29,7 @@ class Channel(Protocol):
         """Return what has come, waiting for the first byte no longer than that; or nothing."""
 
     def set_rate(self, rate: int) -> None:
-        """Use so many bauds from now on; what was sent has left by then."""
+        """Use so many bauds from now on; who asks for that has waited until all has left."""
 
     def reopen(self) -> None:
         """Open it again, without what was under way. Raises :class:`LostError` if it is gone."""
@@ -74,7 +75,7 @@ class SerialChannel:
 
     def read(self, seconds: float) -> bytes:
         """Return what has come."""
-        wait = max(GRAIN, -(-seconds // GRAIN) * GRAIN)
+        wait = GRAIN * 2 ** max(0, math.ceil(math.log2(max(seconds, GRAIN) / GRAIN)))
         try:
             if self._port.timeout != wait:
                 self._port.timeout = wait
@@ -90,7 +91,6 @@ class SerialChannel:
         """Use so many bauds from now on."""
         self._rate = rate
         try:
-            self._port.flush()
             self._port.baudrate = rate
         except (self._serial.SerialException, OSError) as error:
             raise self._lost(error) from error

@@ -12,7 +12,7 @@ from gcnloom.transport.serial.location import Location
 from gcnloom.transport.serial.ports import described, usb_ports
 from gcnloom.transport.serial.recording import Recorder
 from gcnloom.transport.serial.replay import Replay
-from gcnloom.transport.serial.session import Session
+from gcnloom.transport.serial.session import HOPE, Session
 from gcnloom.transport.serial.transport import SerialTransport
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import ISA_VERSION
@@ -79,9 +79,11 @@ def open_serial(
 
 def open_channel(
     channel: Channel, config: AcceleratorConfig | None = None, *, baud: int, slowness: float = 1.0,
-    draw: Callable[[int], int] = secrets.randbelow,
+    hope: float = HOPE, draw: Callable[[int], int] = secrets.randbelow,
 ) -> SerialTransport:  # fmt: skip
     """Open the device at the other end of a channel, which is closed if there is none.
+
+    `baud` and what follows are those of :class:`~gcnloom.transport.serial.session.Session`.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def open_channel(
         Nothing answers, or it was built for something else.
     """
     try:
-        session = Session(channel, baud, slowness=slowness, draw=draw)
+        session = Session(channel, baud, slowness=slowness, hope=hope, draw=draw)
         greeting = session.greeting
         if greeting.isa_version != ISA_VERSION:
             raise DeviceError(
