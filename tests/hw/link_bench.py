@@ -64,6 +64,7 @@ class Bench:
         self.memory, self.registers, self.received = {}, {}, bytearray()
         self.line = None
         self.now, self.arrivals = 0, []
+        self.held = False
 
     def run(self, process):
         async def bench(ctx):
@@ -152,6 +153,8 @@ class Bench:
             self.memory[request.address] = bytes(word)
             ctx.set(port.ready, 0)
             for _ in range(int(self.random.random() < self.stall) * self.random.randrange(20)):
+                yield
+            while self.held:
                 yield
 
     def bus(self, ctx):

@@ -12,6 +12,7 @@ from tests.hw.link_twin import (
     HELLO,
     RATE,
     READ_REGISTERS,
+    WRITE_MEMORY,
     WRITE_REGISTERS,
     body_of,
     framed,
@@ -63,6 +64,29 @@ def test_a_broken_body_changes_nothing_and_asks_again(kind):
         host.expected.append(answers[1])
         outcome, _ = await host.ask(WRITE_REGISTERS, count=1, payload=b"good")
         assert outcome == DONE
+
+    talk(process, buffer_bytes=128)
+
+
+def test_what_waits_survives_a_body_for_which_there_is_no_room():
+    async def process(bench, host):
+        await host.ask(HELLO)
+        bench.held = True
+        words = [bytes((n + 1,)) * 8 for n in range(4)]
+        bodies = [
+            host.body(WRITE_MEMORY, count=1, address=n, payload=word)
+            for n, word in enumerate(words)
+        ]
+        for body in bodies:
+            await bench.line.send(host.told(body))
+        # As much again as the ring holds, twice; then a body that is right and does not fit.
+        await bench.line.send(bytes(250) + framed(body_of(HELLO, 9, 9, payload=bytes(100))))
+        await bench.line.idle(5)
+        bench.held = False
+        answers = await bench.answered(6)
+        assert answers[-1][1:] == bytes((SESSION, host.sequence, AGAIN))
+        host.expected.append(answers[-1])
+        await host.check()
 
     talk(process, buffer_bytes=128)
 
