@@ -15,7 +15,7 @@ from gcnloom_fpga.flow.routing import Routed, route
 from gcnloom_fpga.flow.synthesis import synthesise
 from gcnloom_fpga.top.board import BoardTop
 from gcnloom_spec.config import AcceleratorConfig
-from gcnloom_spec.toolchain import ToolError
+from gcnloom_spec.toolchain import ToolError, built_config
 
 __all__ = ["PICTURE", "REPORT", "Build", "build"]
 
@@ -86,4 +86,6 @@ def build(plan: Build, narrator: Narrator) -> dict[str, Any]:
         (plan.output / PICTURE).write_text(picture, encoding="utf-8")
         result = report()
         shutil.copy(best.product, plan.output)
+        # A host that meets the board finds its configuration by the digest.
+        built_config(plan.config.digest).write_text(plan.config.to_toml(), encoding="utf-8")
     return result

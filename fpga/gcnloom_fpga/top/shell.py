@@ -15,6 +15,11 @@ from gcnloom_spec.config import AcceleratorConfig
 __all__ = ["board_clock", "board_memory", "board_top"]
 
 SPRAM_BYTES = 2 * SPRAMS * SPRAM_WORDS
+LINK_BYTES = {
+    family: {"buffer_bytes": 4096, "payload_bytes": 960} for family in ("ecp5", "gowin")
+}
+"""Where a block RAM holds 2 KB, the line is filled better than by the shell's own sizes; 960 is a
+multiple of every memory word up to 64 bytes."""
 
 
 def board_clock(board: Board, hertz: float) -> ClockPlan:
@@ -44,5 +49,6 @@ def board_top(board: Board, config: AcceleratorConfig, hertz: float) -> BoardTop
     """Everything of a board's FPGA, at the clock nearest to what is wanted."""
     plan = board_clock(board, hertz)
     memory = board_memory(board, config, plan.hertz)
-    shell = SerialShell(config, clock_hz=round(plan.hertz), memory=memory)
+    sizes = LINK_BYTES.get(board.part.family, {})
+    shell = SerialShell(config, clock_hz=round(plan.hertz), memory=memory, **sizes)
     return BoardTop(board, plan, shell)
