@@ -174,7 +174,7 @@ class Bench:
     def answers(self):
         return bodies_in(self.received)
 
-    async def answered(self, count, *, limit=4000):
+    async def answered(self, count, *, limit=1000):
         """Wait for so many answers; fail if they do not come."""
         for _ in range(limit):
             if len(self.received) and self.received[-1] == 0x7E and len(self.answers()) >= count:

@@ -64,8 +64,9 @@ def test_a_training_over_the_line_has_the_bits_of_the_model(line, expected):
 
 
 def test_a_training_survives_faults_on_the_line_with_the_same_bits(line, expected):
-    transport = opened(line)
-    line.faults(Faults(flip=300, drop=300, duplicate=300, insert=300, pause=300), seed=2)
+    # Impatient, as each loss is waited for: what is asked too soon again does no harm.
+    transport = opened(line, slowness=5)
+    line.faults(Faults(flip=100, drop=100, duplicate=100, insert=100, pause=100), seed=2)
     assert train(transport) == expected
     assert line.happened > 5
 
