@@ -16,6 +16,7 @@ from gcnloom_fpga.flow.synthesis import synthesise
 from gcnloom_fpga.part import part_named
 from gcnloom_fpga.tools import cached, run
 from gcnloom_hw.generate import NAME
+from gcnloom_hw.primitives.ice40 import Ice40
 from gcnloom_hw.top import Top
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.toolchain import Tool, ToolError
@@ -77,7 +78,8 @@ def verilog_netlist(
     """
     if family not in PARTS:
         raise ValueError(f"family {family!r} is unknown; use one of {', '.join(PARTS)}")
-    text = rtlil.convert(design, name=name, emit_src=False)
+    platform = Ice40(multipliers=most != 0) if family == "ice40" else None
+    text = rtlil.convert(design, name=name, platform=platform, emit_src=False)
     quiet = Narrator(io.StringIO(), quiet=True)
     done = synthesise(text, part_named(PARTS[family]), quiet, top=name, most=most)
     netlist = (done.folder / NETLIST).read_text(encoding="utf-8")

@@ -70,6 +70,8 @@ def _check_compact(config: "AcceleratorConfig") -> None:
         raise ValueError(
             f"pes={config.pes} is a size of the sparse engine, which compact=1 leaves out; use 0"
         )
+    if config.sum_width != 32:
+        raise ValueError(f"sum_width={config.sum_width} is not what compact=1 adds up; use 32")
     for name in ("mask_depth", "epilogue_lanes"):
         if getattr(config, name):
             raise ValueError(

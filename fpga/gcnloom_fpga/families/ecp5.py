@@ -30,7 +30,7 @@ class Ecp5(Family):
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = RESOURCES
     routed_cells: ClassVar[Mapping[str, Mapping[str, float]]] = CELLS
 
-    def passes(self, part: Part, top: str) -> tuple[str, ...]:
+    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
         """With abc9, without it, and step by step."""
         return synthesis_passes(top)
 

@@ -42,8 +42,8 @@ class Family:
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]]
     routed_cells: ClassVar[Mapping[str, Mapping[str, float]]]
 
-    def passes(self, part: Part, top: str) -> tuple[str, ...]:
-        """Synthesis commands of yosys, tried in this order."""
+    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
+        """Synthesis commands of yosys for a top in RTLIL, tried in this order."""
         raise NotImplementedError
 
     def improved(self, module: Mapping[str, Any]) -> dict[str, int]:

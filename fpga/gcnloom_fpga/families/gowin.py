@@ -38,7 +38,7 @@ class Gowin(Family):
         "EBR": {"BSRAM": 1}, "DSP": MULTIPLIERS,
     }  # fmt: skip
 
-    def passes(self, part: Part, top: str) -> tuple[str, ...]:
+    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
         """For the part's family, whose multipliers differ."""
         family = "gw1n" if part.name.startswith("GW1N") else "gw2a"
         return (f"synth_gowin -family {family} -top {top}",)

@@ -11,6 +11,8 @@ from gcnloom_spec.toolchain import ICEPACK, NEXTPNR_ICE40, Program
 
 __all__ = ["Ice40"]
 
+MULTIPLIER = "SB_MAC16"
+
 
 class Ice40(Family):
     """See :class:`~gcnloom_fpga.families.family.Family`."""
@@ -21,7 +23,7 @@ class Ice40(Family):
     product = "top.bin"
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "LUT": {"SB_LUT4": 1}, "FF": {"SB_DFF*": 1}, "EBR": {"SB_RAM40_4K*": 1},
-        "DSP": {"SB_MAC16": 1}, "SPRAM": {"SB_SPRAM256KA": 1},
+        "DSP": {MULTIPLIER: 1}, "SPRAM": {"SB_SPRAM256KA": 1},
     }  # fmt: skip
     # A logic cell is a look-up table, a flip-flop or both; flip-flops are counted before.
     routed_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
@@ -29,9 +31,10 @@ class Ice40(Family):
         "SPRAM": {"ICESTORM_SPRAM": 1},
     }  # fmt: skip
 
-    def passes(self, part: Part, top: str) -> tuple[str, ...]:
-        """With multipliers where the part has some."""
-        dsp = "-dsp " if part.available["DSP"] else ""
+    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
+        """With multipliers where the part has some, and the top has not chosen its own."""
+        # What looks for products makes others of the multipliers that are there.
+        dsp = "-dsp " if part.available["DSP"] and f"\\{MULTIPLIER} " not in text else ""
         return (f"synth_ice40 {dsp}-top {top}",)
 
     def pins(self, board: Board, pins: Mapping[str, str]) -> str:

@@ -69,7 +69,7 @@ def synthesise(
     """
     family = FAMILIES[part.family]
     tool = YOSYS.find(oldest=family.oldest_yosys)
-    passes = family.passes(part, top)
+    passes = family.passes(part, top, text)
     narrator.step(f"synthesis for {part.name} (yosys {tool.version}, {tool.origin})")
     most = part.available["DSP"] if most is None else most
     # Without any, the family's passes know no multipliers.

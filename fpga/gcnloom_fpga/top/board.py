@@ -62,7 +62,9 @@ class BoardTop(Elaboratable):
     def netlist(self) -> str:
         """RTLIL of the whole, for yosys."""
         # Amaranth's own platform is not at work here; this says whose cells may be taken.
-        platform = Ice40() if self.board.part.family == "ice40" else None
+        part = self.board.part
+        multipliers = bool(part.available["DSP"])
+        platform = Ice40(multipliers=multipliers) if part.family == "ice40" else None
         ports = list(self.ports.values())
         return str(rtlil.convert(self, name=TOP, ports=ports, platform=platform, emit_src=False))
 

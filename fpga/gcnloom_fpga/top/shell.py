@@ -15,9 +15,7 @@ from gcnloom_spec.config import AcceleratorConfig
 __all__ = ["board_clock", "board_memory", "board_top"]
 
 SPRAM_BYTES = 2 * SPRAMS * SPRAM_WORDS
-LINK_BYTES = {
-    family: {"buffer_bytes": 4096, "payload_bytes": 960} for family in ("ecp5", "gowin")
-}
+LINK_BYTES = {family: {"buffer_bytes": 4096, "payload_bytes": 960} for family in ("ecp5", "gowin")}
 """Where a block RAM holds 2 KB, the line is filled better than by the shell's own sizes; 960 is a
 multiple of every memory word up to 64 bytes."""
 

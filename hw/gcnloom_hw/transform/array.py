@@ -37,6 +37,8 @@ class SystolicArray(wiring.Component):
     rights : In(data.ArrayLayout(signed(operand_width), columns))
     controls : In(data.ArrayLayout(ROW_CONTROL, rows))
     sums : Out(data.ArrayLayout(signed(sum_width), columns))
+    moves : In(1)
+        Only in a compact accelerator, see :class:`~gcnloom_hw.transform.row.ArrayRow`.
     latency : int
     """
 
@@ -55,6 +57,7 @@ class SystolicArray(wiring.Component):
                 "rights": In(data.ArrayLayout(operand, config.columns)),
                 "controls": In(data.ArrayLayout(ROW_CONTROL, config.rows)),
                 "sums": Out(data.ArrayLayout(signed(config.sum_width), config.columns)),
+                **({"moves": In(1)} if config.compact else {}),
             }
         )
 
@@ -64,6 +67,8 @@ class SystolicArray(wiring.Component):
         grid = [ArrayRow(self.config) for _ in range(rows)]
         for place, row in enumerate(grid):
             m.submodules[f"row{place}"] = row
+            if self.config.compact:
+                m.d.comb += row.moves.eq(self.moves)
             logical = rows - 1 - place
             left = delay_line(m, self.lefts[logical], place, name=f"left{place}")
             control = delay_line(

@@ -106,7 +106,7 @@ class TransformEngine(wiring.Component):
             config, banks=config.right_banks, depth=config.right_depth
         )
         if config.compact:
-            self._stop(m, moves, sequencer, accumulator, left, right)
+            self._stop(m, moves, sequencer, array, accumulator, left, right)
         else:
             self._buffer(m, sequencer, accumulator)
 
@@ -143,10 +143,11 @@ class TransformEngine(wiring.Component):
             self.stalled.eq(sequencer.stalled),
         ]
 
-    def _stop(self, m, moves, sequencer, accumulator, left, right):
+    def _stop(self, m, moves, sequencer, array, accumulator, left, right):
         """Stop sequencer and pipeline while a vector waits to leave."""
         m.d.comb += [
             moves.eq(~self.sums.valid | self.sums.ready),
+            array.moves.eq(moves),
             left.enable.eq(moves),
             right.enable.eq(moves),
             sequencer.room.eq(1),

@@ -6,6 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
+from gcnloom_hw.primitives.ice40 import MultiplyAdd
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["ROW_CONTROL", "ArrayRow"]
@@ -35,6 +36,8 @@ class ArrayRow(wiring.Component):
         One operand for each element.
     above, accumulators : In, Out
         One sum for each element.
+    moves : In(1)
+        Only in a compact accelerator, all of which stops without; its multipliers have to be told.
     """
 
     latency = 5
@@ -61,6 +64,7 @@ class ArrayRow(wiring.Component):
                 "rights_below": Out(operands),
                 "above": In(sums),
                 "accumulators": Out(sums),
+                **({"moves": In(1)} if config.compact else {}),
             }
         )
 
@@ -89,8 +93,14 @@ class ArrayRow(wiring.Component):
         with m.If(capture):
             m.d.sync += weight.eq(right)
         if config.compact:
-            # All of it in one multiplier of the part, which cannot hold a product.
-            m.d.sync += total.eq(self.above[c] + factor * weight)
+            m.submodules[f"multiply_add{c}"] = cell = MultiplyAdd()
+            m.d.comb += [
+                cell.enable.eq(self.moves),
+                cell.a.eq(factor),
+                cell.b.eq(weight),
+                cell.above.eq(self.above[c]),
+                total.eq(cell.total),
+            ]
         else:
             product = Signal(wide, name=f"product{c}", reset_less=True)
             addend = Signal(wide, name=f"addend{c}", reset_less=True)
