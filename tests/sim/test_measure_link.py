@@ -11,9 +11,10 @@ from gcnloom_sim.measure.link import BULK, efficiencies, survive
 from gcnloom_spec.link import Request
 
 
-@pytest.mark.parametrize("row", [*efficiencies("odd", [256, 512, 1024])], ids=str)
-def test_little_of_the_line_is_not_payload(row):
+@pytest.mark.parametrize("payload", [256, 512, 1024])
+def test_little_of_the_line_is_not_payload(payload):
     """A frame has a flag and a check, its header, and two of 256 bytes twice."""
+    (row,) = efficiencies("odd", [payload])
     for efficiency, header in ((row.write, 9), (row.read, 4)):
         stuffing = 1 + 2 / 256
         expected = row.payload_bytes / (1 + stuffing * (header + 4 + row.payload_bytes))
