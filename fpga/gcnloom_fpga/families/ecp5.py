@@ -16,6 +16,8 @@ from gcnloom_spec.toolchain import ECPPACK, NEXTPNR, Program
 
 __all__ = ["Ecp5"]
 
+SPREAD, FULL = 0.12, 0.95
+"""Density of cells above what a design fills, and the largest there is."""
 CROWDED = 0.5
 """Share of block RAMs or multipliers in use from which nextpnr's placer scatters them."""
 
@@ -57,10 +59,12 @@ class Ecp5(Family):
             lines += [f'LOCATE COMP "{port}" SITE "{pin}";', f'IOBUF PORT "{port}" {values};']
         return "\n".join(lines) + "\n"
 
-    def route_arguments(self, part: Part) -> tuple[str, ...]:
+    def route_arguments(self, part: Part, filled: float) -> tuple[str, ...]:
         """Device, placement density, and the text that ecppack reads."""
+        # Where there is little room to spread cells, the placer finds none that is legal otherwise.
+        density = min(max(float(DENSITY), filled + SPREAD), FULL)
         return (
-            *part.options, "--placer-heap-beta", DENSITY, "--lpf", self.pins_file,
+            *part.options, "--placer-heap-beta", f"{density:.2f}", "--lpf", self.pins_file,
             "--textcfg", "top.config",
         )  # fmt: skip
 

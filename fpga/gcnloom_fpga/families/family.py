@@ -57,8 +57,8 @@ class Family:
         """Constraints: where ports go, and the oscillator's rate."""
         raise NotImplementedError
 
-    def route_arguments(self, part: Part) -> tuple[str, ...]:
-        """Arguments of nextpnr that are this family's own."""
+    def route_arguments(self, part: Part, filled: float) -> tuple[str, ...]:
+        """Arguments of nextpnr for a design that fills so much of the part's look-up tables."""
         raise NotImplementedError
 
     def pack_arguments(self, part: Part) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ class Gowin(Family):
             lines += [f'IO_LOC "{port}" {pin};', f'IO_PORT "{port}" {attributes};']
         return "\n".join(lines) + "\n"
 
-    def route_arguments(self, part: Part) -> tuple[str, ...]:
+    def route_arguments(self, part: Part, filled: float) -> tuple[str, ...]:
         """Device and constraints."""
         return (*part.options, "--vopt", f"cst={self.pins_file}")
 

@@ -44,7 +44,7 @@ class Ice40(Family):
         lines.append(f"set_frequency clk {board.oscillator.hertz / 1e6:g}")
         return "\n".join(lines) + "\n"
 
-    def route_arguments(self, part: Part) -> tuple[str, ...]:
+    def route_arguments(self, part: Part, filled: float) -> tuple[str, ...]:
         """Device, and the text that icepack reads."""
         return (*part.options, "--pcf", self.pins_file, "--asc", "top.asc")
 

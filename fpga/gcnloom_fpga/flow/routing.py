@@ -76,8 +76,9 @@ def route(
     family = FAMILIES[part.family]
     tool, packer = family.nextpnr.find(), family.packer.find()
     narrator.step(f"seed {seed} ({family.nextpnr.name} {tool.version}, {tool.origin})")
+    filled = synthesised.used["LUT"] / part.available["LUT"]
     arguments = (
-        *family.route_arguments(part), "--seed", str(seed), "--freq", f"{hertz / 1e6:.6g}",
+        *family.route_arguments(part, filled), "--seed", str(seed), "--freq", f"{hertz / 1e6:.6g}",
         # A missed target is told with its number, which a failure has not.
         "--timing-allow-fail", "--report", REPORT, "--write", ROUTED,
     )  # fmt: skip
