@@ -30,9 +30,9 @@ LUT_SHAPE = (16, 4, 4)
 """The same of a LUT memory."""
 BLOCK_PRICE, LUT_PRICE = 128, 4
 """What yosys takes one of either to cost."""
-LUT_BASE, LUT_SPARSE, LUT_DENSE = 17_149, 173, 244
+LUT_BASE, LUT_SPARSE, LUT_DENSE = 11_846, 203, 220
 """Look-up tables of any accelerator, and for each multiplier of the sparse and the dense engine."""
-LUT_UPDATE, LUT_UPDATE_LANE, DSP_UPDATE_LANE = 10_502, 2_309, 5
+LUT_UPDATE, LUT_UPDATE_LANE, DSP_UPDATE_LANE = 8_044, 2_310, 5
 """Those of an update unit with weights of 16 bits and for each of its lanes, and multipliers."""
 LUT_SLICED, LUT_SLICED_LANE = -950, 68
 """What changes where the unit works on slices: fewer generators of random bytes; and for each lane

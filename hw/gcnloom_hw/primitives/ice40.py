@@ -34,8 +34,8 @@ class MultiplyAdd(wiring.Component):
     """Add a product to a sum, in one multiplier of the part with its adder and output register.
 
     `total` is the sum one cycle later, modulo ``2 ** 32``. Left to itself yosys makes the same of a
-    product, a sum and a register; but in a chain of them it takes the register between two for
-    part of both, and what computes it gets lost.
+    product, a sum and a register, but where that register is wider than the sum, as along a chain
+    of them, it drops what extends the sign, and all that depends on it.
 
     Attributes
     ----------
