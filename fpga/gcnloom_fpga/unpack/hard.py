@@ -18,8 +18,7 @@ BIT = re.compile(r"B(\d+)\[(\d+)\]")
 UNCONNECTED = {"CE": 1}
 """Level of an input that no wire ends at; of the others it is 0."""
 OUTPUTS = ("O", "CO", "DATAOUT")
-CLOCK = {"clk": "lutff_global/clk"}
-"""Wires that icebox_vlog calls otherwise."""
+CLOCKS = ("CLK", "CLOCK")
 NUMBERED = re.compile(r"(.*)_(\d+)")
 Value = TypeVar("Value")
 
@@ -76,7 +75,11 @@ def _instance(
     connections = []
     for port, wires in _vectors(ports).items():
         default = "" if port in OUTPUTS else f"1'b{UNCONNECTED.get(port, 0)}"
-        found = [nets.get((x, y, CLOCK.get(wire, wire)), default) for x, y, wire in wires]
+        found = [nets.get(wire, default) for wire in wires]
+        if port in CLOCKS and default in found:
+            raise ToolError(
+                f"{kind} {name} of the bitstream has no clock at {wires}; try another fpga-icestorm"
+            )
         if port in OUTPUTS:
             found = [net or f"{name}_{port}_{bit}" for bit, net in enumerate(found)]
         connections.append(f".{port}({{{', '.join(reversed(found))}}})")

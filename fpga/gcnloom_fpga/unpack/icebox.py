@@ -35,6 +35,9 @@ class Configuration(Protocol):
     def tile(self, x: int, y: int) -> list[str]:
         """Return the bits of a tile."""
 
+    def pinloc_db(self, package: str) -> Iterable[tuple[str, int, int, int]]:
+        """Return pins of a package, each with column, row and number of its cell."""
+
     def read_file(self, name: str) -> None:
         """Read what iceunpack writes."""
 

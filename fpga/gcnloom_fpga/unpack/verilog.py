@@ -53,7 +53,8 @@ def unpacked(product: Path, part: Part, pins: Mapping[str, str]) -> Path:
         (folder / PINS).write_text(places, encoding="utf-8")
         run(unpack, (PRODUCT, TEXT), folder=folder)
         lines = _written(write, package, folder)
-        (folder / VERILOG).write_text("\n".join(_completed(folder / TEXT, lines)) + "\n")
+        completed = "\n".join(_completed(folder / TEXT, lines, package, pins))
+        (folder / VERILOG).write_text(completed + "\n", encoding="utf-8")
 
     sources = (Path(str(module.__file__)).read_text() for module in (hard,))
     digest = hashlib.sha256(content).hexdigest()
@@ -68,8 +69,10 @@ def _written(tool: Tool, package: str, folder: Path) -> list[str]:
     return log.read_text(encoding="utf-8").splitlines()
 
 
-def _completed(text: Path, lines: list[str]) -> Iterator[str]:
-    """Add the cells that icebox_vlog leaves out, at the end of its module."""
+def _completed(
+    text: Path, lines: list[str], package: str, pins: Mapping[str, str]
+) -> Iterator[str]:
+    """Add the cells that icebox_vlog leaves out, and a PLL's pin, at the end of its module."""
     bits, rams = configuration(text)
     nets = _nets(lines)
     header = next(index for index, line in enumerate(lines) if HEADER.fullmatch(line))
@@ -78,6 +81,11 @@ def _completed(text: Path, lines: list[str]) -> Iterator[str]:
         if line and not line.startswith("//") and not TRACED.match(line):
             yield line
     yield from hard_cells(bits, rams, nets)
+    pads = {pin: (x, y, f"io_{number}/PAD") for pin, x, y, number in bits.pinloc_db(package)}
+    for port, pin in pins.items():
+        net = nets.get(pads[pin], port)
+        if net != port:
+            yield f"assign {net} = {port};"
     yield "endmodule"
 
 
@@ -92,13 +100,15 @@ def _header(line: str) -> Iterator[str]:
 
 def _nets(lines: list[str]) -> dict[Place, str]:
     """Wire to the net that comments name it under."""
-    nets, net = {}, ""
+    nets: dict[Place, str] = {}
+    net = ""
     for line in lines:
         declared, wire = DECLARED.match(line), WIRE.match(line)
         if declared:
             net = declared[1]
         elif wire:
-            nets[int(wire[1]), int(wire[2]), wire[3]] = net
+            # A PLL's pin is listed twice, first as what goes into it.
+            nets.setdefault((int(wire[1]), int(wire[2]), wire[3]), net)
         elif not line:
             net = ""
     return nets
