@@ -22,7 +22,7 @@ from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.toolchain import Tool, ToolError
 
 __all__ = ["PARTS", "VerilogNetlist", "accelerator_ecp5", "accelerator_gowin", "accelerator_ice40",
-           "verilog_netlist"]  # fmt: skip
+           "cell_models", "verilog_netlist"]  # fmt: skip
 
 PARTS = {
     "ecp5": "LFE5U-85F-6BG381C", "ice40": "iCE40UP5K-SG48", "gowin": "GW2AR-LV18QN88C8/I7",
@@ -92,7 +92,7 @@ def verilog_netlist(
     folder = cached((netlist, done.tool.version, PLAIN), produce)
     return VerilogNetlist(
         verilog=folder / VERILOG,
-        models=_share(done.tool) / family / MODELS,
+        models=cell_models(done.tool, family),
         cells=done.cells,
         improved=done.improved,
     )
@@ -118,6 +118,11 @@ def _accelerator(
 ) -> VerilogNetlist:
     progress(f"synthesising {config.multipliers} multipliers for {PARTS[family]}")
     return verilog_netlist(Top(config), family)
+
+
+def cell_models(tool: Tool, family: str) -> Path:
+    """Return yosys' models of a family's cells."""
+    return _share(tool) / family / MODELS
 
 
 def _share(tool: Tool) -> Path:

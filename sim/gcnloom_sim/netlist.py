@@ -6,7 +6,7 @@ netlist is found by an entry point of the group :data:`GROUP`, as synthesis is a
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,9 @@ __all__ = ["GROUP", "MAKERS", "Netlist", "netlist_build", "open_ecp5", "open_gow
 GROUP = "gcnloom.netlist"
 """Entry-point group of callables ``(config, progress) -> Netlist``, by the family's name."""
 CELLS = Path(__file__).with_name("cells")
-OURS = {"ecp5": ("block_ram.v", "ecp5.v"), "ice40": (), "gowin": ("block_ram.v", "gowin.v")}
+OURS = {
+    "ecp5": ("block_ram.v", "ecp5.v"), "ice40": ("ice40.v",), "gowin": ("block_ram.v", "gowin.v"),
+}  # fmt: skip
 """Family to our own models, of cells that yosys' models leave empty."""
 MAKERS = {"ecp5": "Lattice ECP5", "ice40": "Lattice iCE40", "gowin": "Gowin"}
 QUIET = ("-Wno-MODDUP", "-Wno-SPECIFYIGN", "-Wno-INITIALDLY", "-Wno-MULTIDRIVEN", "-Wno-UNOPTFLAT")
@@ -57,8 +59,9 @@ def open_gowin(config: AcceleratorConfig, **options: Any) -> RtlTransport:
 
 
 def netlist_build(
-    netlist: Netlist, family: str, *, top: str, harness: Path, optimise: str = "-O1"
-) -> Build:
+    netlist: Netlist, family: str, *, top: str, harness: Path, optimise: str = "-O1",
+    beside: Sequence[Path] = (),
+) -> Build:  # fmt: skip
     """How to Verilate a netlist.
 
     Parameters
@@ -72,11 +75,13 @@ def netlist_build(
         C++ with the library's interface.
     optimise : str
         The C++ compiler's level; a netlist has so much text that more takes long.
+    beside : Sequence[Path]
+        Further Verilog.
     """
     # Of two models of a cell Verilator takes the first it reads.
-    sources = [*(CELLS / name for name in OURS[family]), netlist.verilog, netlist.models]
-    beside = sorted(netlist.models.parent.glob("*.vh"))
-    digests = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (*sources, *beside))
+    sources = [*(CELLS / name for name in OURS[family]), *beside, netlist.verilog, netlist.models]
+    included = sorted(netlist.models.parent.glob("*.vh"))
+    digests = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (*sources, *included))
     return Build(
         top=top, harness=harness, sources=lambda _: sources, key=tuple(digests), optimise=optimise,
         # yosys' models include files, those of ECP5 from a folder beside their own too.

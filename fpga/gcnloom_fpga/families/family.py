@@ -25,6 +25,8 @@ class Family:
     nextpnr, packer : Program
     oldest_yosys : str
         Version that knows the family well enough.
+    scripts : Mapping[str, str]
+        Files, by name, that the synthesis commands of :meth:`passes` run.
     pins_file : str
         Constraints, as :meth:`pins` writes them.
     product : str
@@ -37,6 +39,7 @@ class Family:
     nextpnr: ClassVar[Program]
     packer: ClassVar[Program]
     oldest_yosys: ClassVar[str] = "0.23"
+    scripts: ClassVar[Mapping[str, str]] = {}
     pins_file: ClassVar[str]
     product: ClassVar[str]
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]]

@@ -12,6 +12,28 @@ from gcnloom_spec.toolchain import ICEPACK, NEXTPNR_ICE40, Program
 __all__ = ["Ice40"]
 
 MULTIPLIER = "SB_MAC16"
+NARROWINGS = 32
+"""Runs of ``wreduce``, each of which gets one register further along a chain of sums."""
+MULTIPLIERS = "multipliers.ys"
+SIZES = (
+    "-D DSP_A_MAXWIDTH=16 -D DSP_B_MAXWIDTH=16 -D DSP_A_MINWIDTH=2 -D DSP_B_MINWIDTH=2 "
+    "-D DSP_Y_MINWIDTH=11"
+)
+INFERENCE = "\n".join(
+    (
+        # As the beginning of synth_ice40's step "coarse" is.
+        "opt_expr; opt_clean; opt -nodffe -nosdff; fsm; opt",
+        # ice40_dsp takes a register into a multiplier though it is wider than the sum before it;
+        # what extended the sum's sign then has no driver. After these no register is wider.
+        *(["wreduce; opt_clean"] * NARROWINGS),
+        # As synth_ice40 -dsp has it.
+        "techmap -map +/mul2dsp.v -map +/ice40/dsp_map.v -D DSP_NAME=$__MUL16X16 " + SIZES,
+        "select a:mul2dsp; setattr -unset mul2dsp; opt_expr -fine; wreduce; select -clear",
+        "ice40_dsp; chtype -set $mul t:$__soft_mul; opt_clean",
+        # Where it went wrong all the same, there is no netlist.
+        "check -assert\n",
+    )
+)
 
 
 class Ice40(Family):
@@ -19,6 +41,7 @@ class Ice40(Family):
 
     nextpnr: ClassVar[Program] = NEXTPNR_ICE40
     packer: ClassVar[Program] = ICEPACK
+    scripts: ClassVar[Mapping[str, str]] = {MULTIPLIERS: INFERENCE}
     pins_file = "top.pcf"
     product = "top.bin"
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {
@@ -33,9 +56,11 @@ class Ice40(Family):
 
     def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
         """With multipliers where the part has some, and the top has not chosen its own."""
+        synth = f"synth_ice40 -top {top}"
         # What looks for products makes others of the multipliers that are there.
-        dsp = "-dsp " if part.available["DSP"] and f"\\{MULTIPLIER} " not in text else ""
-        return (f"synth_ice40 {dsp}-top {top}",)
+        if not part.available["DSP"] or f"\\{MULTIPLIER} " in text:
+            return (synth,)
+        return (f"{synth} -run begin:coarse; script {MULTIPLIERS}; {synth} -run coarse:",)
 
     def pins(self, board: Board, pins: Mapping[str, str]) -> str:
         """Physical constraints."""

@@ -79,7 +79,8 @@ def synthesise(
     prepared = "; ".join(filter(None, (COLLISIONS, COPIES, limit)))
 
     def produce(folder: Path) -> None:
-        (folder / DESIGN).write_text(text, encoding="utf-8")
+        for name, content in {DESIGN: text, **family.scripts}.items():
+            (folder / name).write_text(content, encoding="utf-8")
         for command in passes:
             error = _attempt(tool, f"{prepared}; {command}", folder, narrator)
             if error is None:
@@ -91,7 +92,8 @@ def synthesise(
         )
 
     improving = Path(pack.__file__).read_text(encoding="utf-8")
-    folder = cached((text, tool.version, prepared, *passes, improving), produce)
+    scripts = family.scripts.values()
+    folder = cached((text, tool.version, prepared, *passes, *scripts, improving), produce)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return Synthesised(
         folder=folder, tool=tool, passes=summary["passes"], improved=summary["improved"],
