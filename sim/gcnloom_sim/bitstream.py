@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bitstream that was turned back into Verilog, Verilated, behind a pseudo-terminal."""
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gcnloom.errors import LoomError
 from gcnloom_sim.memory import memory_model
 from gcnloom_sim.netlist import CELLS, netlist_build
 from gcnloom_sim.shell import HARNESS, Shell
 from gcnloom_sim.verilate import TOP, shared_library
 
-__all__ = ["Bitstream", "open_bitstream"]
+__all__ = ["Bitstream", "main", "open_bitstream"]
 
 CHIP = CELLS / "chip.v"
 
@@ -51,3 +54,30 @@ def open_bitstream(
     build = replace(build, verilate=(*build.verilate, f"-GDARK={dark}"))
     path = shared_library(build, "bitstream", progress=progress)
     return Shell(path, words=0, word_bytes=4, memory=memory_model("ideal"), clock_hz=clock_hz)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve an iCE40 with its bitstream until the keyboard interrupts."""
+    parser = argparse.ArgumentParser(prog="python -m gcnloom_sim.bitstream", description=__doc__)
+    parser.add_argument("verilog", type=Path, help="as python -m gcnloom_fpga.unpack writes it")
+    parser.add_argument("models", type=Path, help="yosys' models of the cells")
+    parser.add_argument("--clock-hz", type=int, required=True, help="of the accelerator")
+    parser.add_argument("--dark", type=int, default=0, help="level of the LED while nothing runs")
+    given = parser.parse_args(arguments)
+    try:
+        shell = open_bitstream(
+            Bitstream(verilog=given.verilog, models=given.models), clock_hz=given.clock_hz,
+            dark=given.dark, progress=lambda phrase: print(phrase, file=sys.stderr),
+        )  # fmt: skip
+        print(f"serial://{shell.port}", flush=True)
+        while True:
+            shell.serve()
+    except (LoomError, OSError) as error:
+        print(f"gcnloom: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,7 @@ from gcnloom_sim.cycles import predict
 from gcnloom_sim.random_programs import random_program
 from gcnloom_spec.commands import Aggregate, Drain, Emission, Load, Transform
 from gcnloom_spec.isa import Mode, Target
+from gcnloom_spec.toolchain import YOSYS, ToolError
 from tests.system.random_runs import MEMORIES, agree
 
 pytestmark = pytest.mark.sim
@@ -26,7 +27,17 @@ COMMANDS = {
 }
 
 
-@pytest.fixture(scope="module", params=["model", "rtl"])
+def _with_yosys():
+    try:
+        YOSYS.find()
+    except ToolError:
+        return pytest.mark.skip(reason="yosys is not installed")
+    return pytest.mark.synth
+
+
+@pytest.fixture(
+    scope="module", params=["model", "rtl", pytest.param("netlist-ice40", marks=_with_yosys())]
+)
 def device(request):
     with open_device(f"{request.param}:ice", memory_megabytes=1) as opened:
         yield opened
