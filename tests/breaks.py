@@ -118,8 +118,8 @@ GATEWARE = [
     Mutation(f"{HW}/control/gate.py", "& ~self.available", "& 0", SMALLEST),
     Mutation(
         f"{HW}/control/sequencer.py",
-        "offer.ready.eq(dealt | self.fault)",
-        "offer.ready.eq(dealt)",
+        "with m.If(dealt | self.fault):",
+        "with m.If(dealt):",
         ("tests/system/test_transport_faults.py",),
     ),
     Mutation(

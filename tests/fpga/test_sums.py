@@ -40,7 +40,11 @@ class Rows(wiring.Component):
         for number in range(self.rows):
             row = ArrayRow(CONFIG)
             m.submodules[f"row{number}"] = EnableInserter(self.enable)(row)
-            m.d.comb += [row.left.eq(self.left[number]), row.control.capture.eq(self.capture)]
+            m.d.comb += [
+                row.left.eq(self.left[number]),
+                row.control.capture.eq(self.capture),
+                row.moves.eq(self.enable),
+            ]
             for c in range(CONFIG.columns):
                 m.d.comb += [row.above[c].eq(above[c]), row.rights[c].eq(rights[c])]
             above, rights = row.accumulators, row.rights_below

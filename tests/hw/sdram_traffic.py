@@ -50,7 +50,7 @@ class Traffic:
         simulator.add_clock(1e-6)
 
         async def bench(ctx):
-            await self.bench(ctx, memory, controller)
+            await self.bench(ctx, memory)
 
         simulator.add_testbench(bench)
         simulator.run()
@@ -60,11 +60,11 @@ class Traffic:
     def stalled(self):
         return self.stalls is not None and self.stalls.random() < 0.4
 
-    async def bench(self, ctx, memory, controller):
+    async def bench(self, ctx, memory):
         addresses, writes, answers = memory.addresses, memory.writes, memory.answers
         reads, stores = deque(self.reads), deque(self.writes)
         total = len(reads)
-        pins = [getattr(controller.pins, name) for name in PINS]
+        pins = [getattr(memory.pins, name) for name in PINS]
         late = deque([0] * self.config.input_delay)
         reading = writing = False
         for clock in range(self.limit):
@@ -95,7 +95,7 @@ class Traffic:
                 assert payload == word, f"answer {len(self.answered)}: {payload:x}, not {word:x}"
                 self.answered.append(clock)
             late.append(self.chip.clock(dict(zip(PINS, levels, strict=True))))
-            ctx.set(controller.pins.dq_i, late.popleft())
+            ctx.set(memory.pins.dq_i, late.popleft())
             if len(self.answered) == total and not stores and not self.chip.input:
                 break
         else:

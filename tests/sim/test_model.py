@@ -58,7 +58,8 @@ def test_random_programs_leave_the_same_bits_as_element_by_element_execution(nam
         assert envelopes.tolist() == [slow.envelopes[tensor] for tensor in range(STATISTICS)]
         assert saturations.tolist() == [slow.saturations[tensor] for tensor in range(STATISTICS)]
         counters = model.counters()
-        assert {name: counters[name] for name in slow.counters} == slow.counters
+        if not config.compact:  # Such a one counts cycles and commands only.
+            assert {name: counters[name] for name in slow.counters} == slow.counters
         assert counters["commands"] == len(program)
 
 

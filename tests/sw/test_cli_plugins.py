@@ -72,7 +72,7 @@ def test_a_package_that_is_missing_is_named(capsys, install):
 def test_the_project_registers_commands_that_there_are():
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     registered = project["entry-points"][plugins.GROUP]
-    assert registered.keys() == plugins.SIMULATION.keys()
+    assert registered.keys() == (plugins.SIMULATION | plugins.BOARDS).keys()
     pytest.importorskip("amaranth")
     for name, value in registered.items():
         assert callable(EntryPoint(name, value, plugins.GROUP).load())

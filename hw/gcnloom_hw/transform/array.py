@@ -57,7 +57,7 @@ class SystolicArray(wiring.Component):
                 "rights": In(data.ArrayLayout(operand, config.columns)),
                 "controls": In(data.ArrayLayout(ROW_CONTROL, config.rows)),
                 "sums": Out(data.ArrayLayout(signed(config.sum_width), config.columns)),
-                **({"moves": In(1)} if config.compact else {}),
+                **({"moves": In(1, init=1)} if config.compact else {}),
             }
         )
 

@@ -64,7 +64,7 @@ class ArrayRow(wiring.Component):
                 "rights_below": Out(operands),
                 "above": In(sums),
                 "accumulators": Out(sums),
-                **({"moves": In(1)} if config.compact else {}),
+                **({"moves": In(1, init=1)} if config.compact else {}),
             }
         )
 

@@ -18,6 +18,7 @@ from gcnloom_spec.commands import (
     Aggregate,
     Command,
     Drain,
+    Emission,
     Load,
     Loss,
     Scale,
@@ -28,6 +29,12 @@ from gcnloom_spec.commands import (
 from gcnloom_spec.config import AcceleratorConfig, Packing
 
 __all__ = ["interval"]
+
+
+def _issued(emission: Emission, vectors: int, config: AcceleratorConfig) -> int:
+    """Cycles in which an epilogue takes so many vectors: slices, and draws for each of them."""
+    draws = emission.stochastic + emission.dropout if emission.vectors else 0
+    return vectors * config.epilogue_slices * max(1, draws)
 
 
 def interval(command: Command, timing: Timing) -> int:
@@ -43,10 +50,12 @@ def interval(command: Command, timing: Timing) -> int:
         case Aggregate():
             return max(command.count, 1)
         case Drain():
-            return max(command.count, command.emission.vectors + PREPARE, 1 + PREPARE)
+            issued = _issued(command.emission, command.emission.vectors, config)
+            return max(command.count, issued + PREPARE, 1 + PREPARE)
         case Transform():
             issue = timing.transform(command)
-            return max(issue.cycles, issue.beats + PREPARE)
+            emission = command.emission if command.last else Emission(vectors=0)
+            return max(issue.cycles, _issued(emission, issue.beats, config) + PREPARE)
         case Store():
             packing = timing.stored(command.raw)
             packed = packing.words_per_item * command.count
