@@ -32,9 +32,10 @@ __all__ = ["interval"]
 
 
 def _issued(emission: Emission, vectors: int, config: AcceleratorConfig) -> int:
-    """Cycles in which an epilogue takes so many vectors: slices, and draws for each of them."""
+    """Cycles from one emission of so many vectors to the next: its slices, or their draws."""
     draws = emission.stochastic + emission.dropout if emission.vectors else 0
-    return vectors * config.epilogue_slices * max(1, draws)
+    slices = vectors * config.epilogue_slices
+    return max(slices + PREPARE, draws * slices + 1)
 
 
 def interval(command: Command, timing: Timing) -> int:
@@ -51,11 +52,11 @@ def interval(command: Command, timing: Timing) -> int:
             return max(command.count, 1)
         case Drain():
             issued = _issued(command.emission, command.emission.vectors, config)
-            return max(command.count, issued + PREPARE, 1 + PREPARE)
+            return max(command.count, issued, 1 + PREPARE)
         case Transform():
             issue = timing.transform(command)
             emission = command.emission if command.last else Emission(vectors=0)
-            return max(issue.cycles, _issued(emission, issue.beats, config) + PREPARE)
+            return max(issue.cycles, _issued(emission, issue.beats, config))
         case Store():
             packing = timing.stored(command.raw)
             packed = packing.words_per_item * command.count
