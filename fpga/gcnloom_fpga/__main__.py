@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gcnloom_fpga.flow.progress import Narrator
 from gcnloom_fpga.part import LFE5U_85F
 from gcnloom_fpga.paths import Path as SlowPath
 from gcnloom_fpga.paths import longest_paths
@@ -58,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     part = LFE5U_85F
     try:
         config = AcceleratorConfig.from_toml(options.config)
-        netlist = synthesise(Top(config))
+        narrator = Narrator(sys.stderr)
+        try:
+            netlist = synthesise(Top(config), part, narrator)
+        finally:
+            narrator.close()
         if options.stage == "place":
             design = place(netlist, part, seed=options.seed, freq=options.freq)
             print(_listing(longest_paths(design, most=options.most, slow=1000 / options.freq)))

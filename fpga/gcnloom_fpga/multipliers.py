@@ -53,7 +53,7 @@ class Product:
         return tuple(int(part) if part.isdigit() else part for part in parts)
 
 
-def beyond(products: Sequence[Product], *, most: int, largest: int) -> list[Product]:
+def beyond(products: Sequence[Product], *, most: float, largest: int) -> list[Product]:
     """Choose the products that go to look-up tables, so that the others take `most` multipliers.
 
     First those that cost the fewest tables for each multiplier saved; of equal ones those of the
@@ -76,8 +76,11 @@ def beyond(products: Sequence[Product], *, most: int, largest: int) -> list[Prod
     return chosen
 
 
-def limit_multipliers(tool: Tool, text: str, top: str, family: str, *, most: int) -> str:
-    """Commands for yosys, before ``synth_*``, that leave at most `most` multipliers to a design.
+def limit_multipliers(tool: Tool, text: str, top: str, family: str, *, most: float) -> str:
+    """Commands for yosys that leave a design at most `most` multipliers.
+
+    They belong between the steps "begin" and "coarse" of ``synth_*``: before, newer versions miss
+    a module of the type that is left alone.
 
     Parameters
     ----------
@@ -89,7 +92,7 @@ def limit_multipliers(tool: Tool, text: str, top: str, family: str, *, most: int
         Its top module.
     family : str
         Of :data:`LARGEST_OPERAND`.
-    most : int
+    most : float
 
     Returns
     -------

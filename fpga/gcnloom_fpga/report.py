@@ -22,7 +22,8 @@ def report(
     *, config: AcceleratorConfig, part: Part, netlist: Netlist, routed: Routed | None, command: str
 ) -> dict[str, Any]:
     """Gather a build's results; those of placement and routing if there are any."""
-    used = routed.used if routed else netlist.used
+    synthesised = netlist.synthesised
+    used = routed.used if routed else synthesised.used
     document: dict[str, Any] = {
         "command": command,
         "part": part.name,
@@ -36,9 +37,9 @@ def report(
             }
             for name, available in part.available.items()
         },
-        "packed": dict(netlist.packed),
+        "packed": dict(synthesised.improved),
         "shell": dict(netlist.shell),
-        "tools": {"yosys": _tool(netlist.tool), "synthesis": netlist.passes},
+        "tools": {"yosys": _tool(synthesised.tool), "synthesis": synthesised.passes},
     }
     if routed:
         document["fmax_mhz"] = round(routed.fmax, 2)

@@ -8,28 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from gcnloom_fpga import coupling, floorplan
+from gcnloom_fpga.families.ecp5 import DENSITY, Ecp5
+from gcnloom_fpga.families.family import NETLIST, REPORT, counted
+from gcnloom_fpga.flow.routing import critical_path, utilisation
 from gcnloom_fpga.part import Part
-from gcnloom_fpga.synth import NETLIST, Netlist
+from gcnloom_fpga.synth import SHELL, Netlist
 from gcnloom_fpga.tools import cached, run
 from gcnloom_spec.toolchain import NEXTPNR, Tool
 
-__all__ = ["ROUTERS", "Routed", "critical_path", "place", "route", "utilisation"]
+__all__ = ["ROUTERS", "Routed", "place", "route"]
 
-REPORT = "report.json"
 PLACED = "placed.json"
 PINS = "shell.lpf"
 CONTINUED = ("--no-pack", "--no-place")
 ROUTERS = ("router1", "router2")
-DENSITY = "0.7"
-"""Share of the sites that the placer fills where it crowds cells; at nextpnr's 0.9 there are not
-enough wires."""
-CELLS: dict[str, dict[str, int]] = {
-    # The two that a LUT memory's write port takes the place of are among them.
-    "LUT": {"TRELLIS_COMB": 1},
-    "FF": {"TRELLIS_FF": 1},
-    "EBR": {"DP16KD": 1},
-    "DSP": {"MULT18X18D": 1},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +38,7 @@ class Routed:
     used : Mapping[str, int]
         Resource (LUT, FF, EBR, DSP) to how many.
     critical : Mapping[str, Any]
-        Summary of the longest path; see :func:`critical_path`.
+        Summary of the longest path; see :func:`gcnloom_fpga.flow.routing.critical_path`.
     """
 
     folder: Path
@@ -54,35 +46,6 @@ class Routed:
     fmax: float
     used: Mapping[str, int]
     critical: Mapping[str, Any]
-
-
-def utilisation(report: Mapping[str, Any]) -> dict[str, int]:
-    """Count resources from nextpnr's report."""
-    cells = report["utilization"]
-    return {
-        name: sum(weight * cells[kind]["used"] for kind, weight in kinds.items() if kind in cells)
-        for name, kinds in CELLS.items()
-    }
-
-
-def critical_path(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Longest register-to-register path: its ends and where its nanoseconds go."""
-    paths = [
-        path for path in report["critical_paths"] if "<async>" not in (path["from"], path["to"])
-    ]
-    if not paths:
-        return {}
-    steps = paths[0]["path"]
-    delays: dict[str, float] = {}
-    for step in steps:
-        delays[step["type"]] = delays.get(step["type"], 0.0) + step["delay"]
-    return {
-        "from": steps[0]["from"]["cell"],
-        "to": steps[-1]["to"]["cell"],
-        "nanoseconds": round(sum(delays.values()), 2),
-        "parts": {kind: round(delay, 2) for kind, delay in sorted(delays.items())},
-        "logic_levels": sum(step["type"] == "logic" for step in steps),
-    }
 
 
 def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) -> Routed:
@@ -119,7 +82,7 @@ def route(netlist: Netlist, part: Part, *, seed: int, freq: float, router: str) 
         folder=folder,
         tool=tool,
         fmax=min(clock["achieved"] for clock in report["fmax"].values()),
-        used=utilisation(report),
+        used=counted(Ecp5.routed_cells, utilisation(report)),
         critical=critical_path(report),
     )
 
@@ -133,10 +96,10 @@ def place(netlist: Netlist, part: Part, *, seed: int, freq: float) -> Mapping[st
 
 def _placed(tool: Tool, netlist: Netlist, part: Part, *, seed: int, freq: float) -> Path:
     """Folder, cached by digest, with a placed design."""
-    text = (netlist.folder / NETLIST).read_text(encoding="utf-8")
+    text = (netlist.synthesised.folder / NETLIST).read_text(encoding="utf-8")
     arguments = (
         *_options(part),
-        *("--seed", str(seed), "--freq", str(freq), "--placer-heap-beta", DENSITY),
+        *("--seed", str(seed), "--freq", str(freq), "--placer-heap-beta", str(DENSITY)),
         *("--no-route", "--write", PLACED),
     )
     planning = [
@@ -164,7 +127,7 @@ def _pins(part: Part) -> str:
 def _planned(text: str, part: Part, seed: int) -> str:
     """Netlist with the sites of its block RAMs and multipliers."""
     design = json.loads(text)
-    cells = design["modules"]["shell"]["cells"]
+    cells = design["modules"][SHELL]["cells"]
     for name, site in floorplan.floorplan(cells, part, seed=seed).items():
         cells[name]["attributes"]["BEL"] = site
     return json.dumps(design)

@@ -10,7 +10,7 @@ from amaranth import Module
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from gcnloom_fpga.synth import COLLISIONS
+from gcnloom_fpga.flow.synthesis import COLLISIONS
 from gcnloom_hw.memory.scratchpad import Scratchpad
 from gcnloom_spec.ecp5 import block_rams
 from gcnloom_spec.memories import OnChipMemory

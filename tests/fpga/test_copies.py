@@ -9,7 +9,7 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_fpga.synth import COPIES
+from gcnloom_fpga.flow.synthesis import COPIES
 from gcnloom_fpga.tools import run
 from gcnloom_spec.toolchain import YOSYS, ToolError
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shell and the build flow, on a component small enough to route in seconds."""
 
+import io
 import json
 import random
 from pathlib import Path
@@ -13,11 +14,17 @@ from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from gcnloom_fpga import route, synth, tools
+from gcnloom_fpga.families.ecp5 import Ecp5
+from gcnloom_fpga.families.family import counted
+from gcnloom_fpga.flow.progress import Narrator
+from gcnloom_fpga.flow.routing import critical_path, utilisation
 from gcnloom_fpga.part import LFE5U_85F
 from gcnloom_fpga.report import report, table
 from gcnloom_fpga.shell import Shell
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.toolchain import NEXTPNR, YOSYS, Tool, ToolError
+
+QUIET = Narrator(io.StringIO(), quiet=True)
 
 
 class Multiplier(wiring.Component):
@@ -124,14 +131,14 @@ def test_synthesis_is_retried_until_yosys_leaves_a_netlist(working, tmp_path, mo
     fake.write_text(
         "#!/bin/sh\n"
         f'case "$*" in *--version*) echo "Yosys 9.9";; *"{working}"*)\n'
-        f"echo '{json.dumps(design)}' > unpacked.json;; esac\n",
+        f"echo '{json.dumps(design)}' > unimproved.json;; esac\n",
         encoding="utf-8",
     )
     fake.chmod(0o755)
     monkeypatch.setenv("YOSYS", str(fake))
-    netlist = synth.synthesise(Wires(3))
-    assert working in netlist.passes
-    assert netlist.used == {"LUT": 7, "FF": 0, "EBR": 0, "DSP": 0}
+    netlist = synth.synthesise(Wires(3), LFE5U_85F, QUIET)
+    assert working in netlist.synthesised.passes
+    assert netlist.synthesised.used == {"LUT": 7, "FF": 0, "EBR": 0, "DSP": 0}
     assert netlist.shell == {"input_bits": 3, "output_bits": 3}
 
 
@@ -148,7 +155,7 @@ def test_critical_path_leaves_out_pins_and_adds_up():
     ]
     pin = {"from": "<async>", "to": "posedge clk", "path": [step("routing", 9.0, "pin", "x")]}
     inner = {"from": "posedge clk", "to": "posedge clk", "path": path}
-    summary = route.critical_path({"critical_paths": [pin, inner]})
+    summary = critical_path({"critical_paths": [pin, inner]})
     assert (summary["from"], summary["to"], summary["nanoseconds"]) == ("x", "z", 3.75)
     assert summary["parts"] == {"clk-to-q": 0.5, "logic": 0.25, "routing": 3.0, "setup": 0.0}
     assert summary["logic_levels"] == 1
@@ -157,7 +164,7 @@ def test_critical_path_leaves_out_pins_and_adds_up():
 def test_write_ports_of_lut_memories_are_counted_once():
     # A 16x4 LUT memory: four tables that hold it, two in whose place its write port is.
     cells = {"TRELLIS_COMB": {"used": 6}, "TRELLIS_RAMW": {"used": 1}, "DP16KD": {"used": 3}}
-    used = route.utilisation({"utilization": cells})
+    used = counted(Ecp5.routed_cells, utilisation({"utilization": cells}))
     assert used == {"LUT": 6, "FF": 0, "EBR": 3, "DSP": 0}
 
 
@@ -173,12 +180,12 @@ def _missing(*programs):
 @pytest.mark.synth
 @pytest.mark.skipif(_missing(YOSYS, NEXTPNR), reason="yosys or nextpnr-ecp5 is not installed")
 def test_small_component_is_synthesised_routed_and_reported():
-    netlist = synth.synthesise(Multiplier())
+    netlist = synth.synthesise(Multiplier(), LFE5U_85F, QUIET)
     # 1024 words of 18 bits are one block RAM; 18 x 18 bits are one multiplier.
-    assert (netlist.used["EBR"], netlist.used["DSP"]) == (1, 1)
-    assert netlist.packed == {"memory output": 1, "product": 0, "operands": 0}
+    assert (netlist.synthesised.used["EBR"], netlist.synthesised.used["DSP"]) == (1, 1)
+    assert netlist.synthesised.improved == {"memory output": 1, "product": 0, "operands": 0}
     # At least one register per port bit, and the product, which a reset keeps out of its block.
-    assert netlist.used["FF"] >= 46 + 54 + 36
+    assert netlist.synthesised.used["FF"] >= 46 + 54 + 36
     routed = route.route(netlist, LFE5U_85F, seed=1, freq=50.0, router="router2")
     assert (routed.used["EBR"], routed.used["DSP"]) == (1, 1)
     # Only this router says how many wires are overused, round by round.

@@ -10,7 +10,7 @@ from gcnloom_fpga.board import Board
 from gcnloom_fpga.part import Part
 from gcnloom_spec.toolchain import Program
 
-__all__ = ["NETLIST", "REPORT", "ROUTED", "Family", "counted"]
+__all__ = ["NETLIST", "REPORT", "ROUTED", "Family", "begun", "counted"]
 
 NETLIST = "netlist.json"
 ROUTED = "routed.json"
@@ -45,8 +45,11 @@ class Family:
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]]
     routed_cells: ClassVar[Mapping[str, Mapping[str, float]]]
 
-    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
-        """Synthesis commands of yosys for a top in RTLIL, tried in this order."""
+    def passes(self, part: Part, top: str, text: str, chosen: str) -> tuple[str, ...]:
+        """Synthesis commands of yosys for a top in RTLIL, tried in this order.
+
+        What was `chosen` for this design goes between their steps "begin" and "coarse".
+        """
         raise NotImplementedError
 
     def improved(self, module: Mapping[str, Any]) -> dict[str, int]:
@@ -67,6 +70,13 @@ class Family:
     def pack_arguments(self, part: Part) -> tuple[str, ...]:
         """Arguments of the packer, which makes the product of what nextpnr left."""
         raise NotImplementedError
+
+
+def begun(synth: str, chosen: str, until: str = "") -> str:
+    """Commands that synthesise, up to a step if one is named, with `chosen` before "coarse"."""
+    if chosen:
+        return f"{synth} -run begin:coarse; {chosen}; {synth} -run coarse:{until}"
+    return f"{synth} -run begin:{until}" if until else synth
 
 
 def counted(weights: Mapping[str, Mapping[str, float]], cells: Mapping[str, int]) -> dict[str, int]:

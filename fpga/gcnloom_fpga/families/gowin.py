@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from gcnloom_fpga.board import Board
-from gcnloom_fpga.families.family import ROUTED, Family
+from gcnloom_fpga.families.family import ROUTED, Family, begun
 from gcnloom_fpga.part import Part
 from gcnloom_spec.toolchain import GOWIN_PACK, NEXTPNR_GOWIN, Program
 
@@ -38,10 +38,10 @@ class Gowin(Family):
         "EBR": {"BSRAM": 1}, "DSP": MULTIPLIERS,
     }  # fmt: skip
 
-    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
+    def passes(self, part: Part, top: str, text: str, chosen: str) -> tuple[str, ...]:
         """For the part's family, whose multipliers differ."""
         family = "gw1n" if part.name.startswith("GW1N") else "gw2a"
-        return (f"synth_gowin -family {family} -top {top}",)
+        return (begun(f"synth_gowin -family {family} -top {top}", chosen),)
 
     def pins(self, board: Board, pins: Mapping[str, str]) -> str:
         """Physical constraints; lines within the package are found by their names."""

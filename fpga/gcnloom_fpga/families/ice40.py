@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from gcnloom_fpga.board import Board
-from gcnloom_fpga.families.family import Family
+from gcnloom_fpga.families.family import Family, begun
 from gcnloom_fpga.part import Part
 from gcnloom_spec.toolchain import ICEPACK, NEXTPNR_ICE40, Program
 
@@ -54,13 +54,13 @@ class Ice40(Family):
         "SPRAM": {"ICESTORM_SPRAM": 1},
     }  # fmt: skip
 
-    def passes(self, part: Part, top: str, text: str) -> tuple[str, ...]:
+    def passes(self, part: Part, top: str, text: str, chosen: str) -> tuple[str, ...]:
         """With multipliers where the part has some, and the top has not chosen its own."""
         synth = f"synth_ice40 -top {top}"
         # What looks for products makes others of the multipliers that are there.
         if not part.available["DSP"] or f"\\{MULTIPLIER} " in text:
-            return (synth,)
-        return (f"{synth} -run begin:coarse; script {MULTIPLIERS}; {synth} -run coarse:",)
+            return (begun(synth, chosen),)
+        return (begun(synth, "; ".join(filter(None, (chosen, f"script {MULTIPLIERS}")))),)
 
     def pins(self, board: Board, pins: Mapping[str, str]) -> str:
         """Physical constraints."""

@@ -14,12 +14,11 @@ from gcnloom_fpga.families.all import FAMILIES
 from gcnloom_fpga.families.family import NETLIST, REPORT, ROUTED, counted
 from gcnloom_fpga.flow.progress import Narrator, nextpnr_watch
 from gcnloom_fpga.flow.synthesis import Synthesised
-from gcnloom_fpga.route import critical_path
 from gcnloom_fpga.tools import cached, run
 from gcnloom_fpga.top.board import TOP, BoardTop
 from gcnloom_spec.toolchain import Tool, ToolError
 
-__all__ = ["Routed", "route"]
+__all__ = ["Routed", "critical_path", "route", "utilisation"]
 
 SECONDS = "seconds"
 
@@ -115,13 +114,37 @@ def _read(
 ) -> Routed:
     family = FAMILIES[board.part.family]
     report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    cells = {name: entry["used"] for name, entry in report["utilization"].items()}
     rates = [clock["achieved"] for clock in report["fmax"].values()]
     return Routed(
         seed=seed, fmax=min(rates, default=0.0), folder=folder, product=folder / family.product,
         # What nextpnr does not count apart is counted in the netlist.
-        used={**synthesised.used, **counted(family.routed_cells, cells)},
+        used={**synthesised.used, **counted(family.routed_cells, utilisation(report))},
         critical=critical_path(report),
         seconds=float((folder / SECONDS).read_text(encoding="utf-8")),
         tool=tools[0], packer=tools[1],
     )  # fmt: skip
+
+
+def utilisation(report: Mapping[str, Any]) -> dict[str, int]:
+    """Cells by type, from nextpnr's report."""
+    return {name: entry["used"] for name, entry in report["utilization"].items()}
+
+
+def critical_path(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Longest register-to-register path: its ends and where its nanoseconds go."""
+    paths = [
+        path for path in report["critical_paths"] if "<async>" not in (path["from"], path["to"])
+    ]
+    if not paths:
+        return {}
+    steps = paths[0]["path"]
+    delays: dict[str, float] = {}
+    for step in steps:
+        delays[step["type"]] = delays.get(step["type"], 0.0) + step["delay"]
+    return {
+        "from": steps[0]["from"]["cell"],
+        "to": steps[-1]["to"]["cell"],
+        "nanoseconds": round(sum(delays.values()), 2),
+        "parts": {kind: round(delay, 2) for kind, delay in sorted(delays.items())},
+        "logic_levels": sum(step["type"] == "logic" for step in steps),
+    }

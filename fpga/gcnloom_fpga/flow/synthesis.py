@@ -2,6 +2,7 @@
 """A board's top to the netlist of its part, and what it takes."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ from gcnloom_fpga.families.family import NETLIST, Family, counted
 from gcnloom_fpga.flow.progress import Narrator, yosys_watch
 from gcnloom_fpga.multipliers import limit_multipliers
 from gcnloom_fpga.part import Part
-from gcnloom_fpga.synth import COLLISIONS, COPIES
 from gcnloom_fpga.tools import cached, run
 from gcnloom_fpga.top.board import TOP
 from gcnloom_spec.toolchain import YOSYS, Tool, ToolError
 
-__all__ = ["Synthesised", "synthesise"]
+__all__ = ["COLLISIONS", "COPIES", "Synthesised", "synthesise"]
 
+COLLISIONS = "setparam -set COLLISION_X_MASK 1'1 a:no_rw_check=1 %m t:$memrd_v2 %i"
+"""Heed ``no_rw_check``, which yosys itself does only for memories it reads from Verilog."""
+COPIES = "proc; setattr -set keep 1 a:keep=1 w:* %i %ci1:+$dff[Q] t:$dff %i"
+"""Heed ``keep`` on a register: yosys merges equal cells however their wires are marked."""
 DESIGN = "top.il"
 UNIMPROVED = "unimproved.json"
 SUMMARY = "summary.json"
@@ -52,7 +56,7 @@ class Synthesised:
 
 
 def synthesise(
-    text: str, part: Part, narrator: Narrator, *, top: str = TOP, most: int | None = None
+    text: str, part: Part, narrator: Narrator, *, top: str = TOP, most: float | None = None
 ) -> Synthesised:
     """Synthesise RTLIL for a part; kept by digest.
 
@@ -63,20 +67,19 @@ def synthesise(
     narrator : Narrator
     top : str
         Module of the RTLIL.
-    most : int, optional
+    most : float, optional
         Multipliers to use at most, instead of all that the part has. Products beyond go to
         look-up tables.
     """
     family = FAMILIES[part.family]
     tool = YOSYS.find(oldest=family.oldest_yosys)
-    passes = family.passes(part, top, text)
     narrator.step(f"synthesis for {part.name} (yosys {tool.version}, {tool.origin})")
     most = part.available["DSP"] if most is None else most
     # Without any, the family's passes know no multipliers.
-    limit = (
-        limit_multipliers(tool, text, top, part.family, most=most) if part.available["DSP"] else ""
-    )
-    prepared = "; ".join(filter(None, (COLLISIONS, COPIES, limit)))
+    limited = part.available["DSP"] and most < math.inf
+    limit = limit_multipliers(tool, text, top, part.family, most=most) if limited else ""
+    passes = family.passes(part, top, text, limit)
+    prepared = f"{COLLISIONS}; {COPIES}"
 
     def produce(folder: Path) -> None:
         for name, content in {DESIGN: text, **family.scripts}.items():
