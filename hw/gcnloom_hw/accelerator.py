@@ -102,23 +102,25 @@ class Accelerator(wiring.Component):
         left = Signal(range(2 * stretch), init=2 * stretch - 1)
         reads = Signal(range(2 * OUTSTANDING))
         asked, answered, pending = Signal(), Signal(), Signal()
+        # A flip-flop, for a start goes far.
+        start = Signal()
+        starts = pending & (left == 0) & ~abandon
         m.d.comb += [
             asked.eq(self.addresses.valid & self.addresses.ready),
             answered.eq(self.answers.valid & self.answers.ready),
             core.reset.eq(left >= stretch),
-            # From a register beside it, for a start goes far.
-            core.start.eq(pending & (left == 0)),
+            core.start.eq(start),
         ]
-        m.d.sync += reads.eq(reads + asked - answered)
+        m.d.sync += [reads.eq(reads + asked - answered), start.eq(starts)]
         with m.If(abandon):
             m.d.sync += left.eq(left.init)
         with m.Elif((left != 0) & ((left != stretch) | (reads == 0))):
             m.d.sync += left.eq(left - 1)
-        with m.If(core.start | abandon):
+        with m.If(starts | abandon):
             m.d.sync += pending.eq(0)
         with m.Elif(core.status.start):
             m.d.sync += pending.eq(1)
-        return pending | (left != 0)
+        return pending | start | (left != 0)
 
     def _watch(self, m, core):
         """Say when nothing has moved for as long as the watchdog allows."""

@@ -8,12 +8,15 @@ import pytest
 
 from gcnloom_fpga.flow.page import BEGIN, END, board_rows, filled, main
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+REPORTS = ROOT / "docs" / "boards"
 
 
-def test_the_page_is_up_to_date():
-    page = (DOCS / "boards.md").read_text(encoding="utf-8")
-    assert filled(page, board_rows(DOCS / "boards")) == page
+@pytest.mark.parametrize("name", ["README.md", "docs/boards.md"])
+def test_the_pages_are_up_to_date(name):
+    page = ROOT / name
+    text = page.read_text(encoding="utf-8")
+    assert filled(text, board_rows(REPORTS, page)) == text
 
 
 def test_a_row_has_what_a_report_says(tmp_path):

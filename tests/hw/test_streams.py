@@ -10,6 +10,7 @@ from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.streams.gearbox import Packer, Unpacker
 from gcnloom_hw.streams.merge import Merge
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_spec.config import Packing
 from tests.hw.streams import receive, send, stalls
 
@@ -298,3 +299,40 @@ def test_the_shortest_queues_keep_the_order_and_their_pace(depth, seed):
     assert got == sent
     if seed is None:
         assert cycles <= len(sent) + depth + 1
+
+
+@pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
+def test_skid_keeps_every_item_in_order_adds_no_latency_and_is_full_rate(source, sink):
+    dut = Skid(16)
+    sent, received, cycles = list(range(1, 101)), [], 0
+
+    async def feed(ctx):
+        await send(ctx, dut.i, sent, stalls(source))
+
+    async def drain(ctx):
+        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
+
+    async def count(ctx):
+        nonlocal cycles
+        async for clk, _ in ctx.tick().sample():
+            cycles += clk
+
+    run(dut, feed, drain, background=(count,))
+    assert received == sent
+    if source is None and sink is None:
+        assert cycles <= len(sent) + 1
+
+
+def test_skid_offers_no_path_from_sink_to_source():
+    dut = Skid(8)
+
+    async def bench(ctx):
+        for full in (False, True):
+            for ready in (0, 1):
+                ctx.set(dut.o.ready, ready)
+                assert ctx.get(dut.i.ready) == (not full)
+            ctx.set(dut.o.ready, 0)
+            ctx.set(dut.i.valid, 1)
+            await ctx.tick()
+
+    run(dut, bench)

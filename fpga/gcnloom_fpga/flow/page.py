@@ -7,6 +7,7 @@ a page the table stands between two comments, which stay.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,19 +23,23 @@ HEADING = (
 RESOURCES = ("LUT", "FF", "EBR", "DSP")
 
 
-def board_rows(reports: Path) -> list[tuple[str, ...]]:
-    """One row for each report below a folder, by its board's name."""
-    paths = sorted(reports.glob("*/report.json"))
-    return [_row(path.parent.name, json.loads(path.read_text("utf-8"))) for path in paths]
+def board_rows(reports: Path, page: Path) -> list[tuple[str, ...]]:
+    """One row for each report below a folder, by its board's name, with a link from the page."""
+    return [
+        _row(
+            Path(os.path.relpath(path, page.parent)).as_posix(), json.loads(path.read_text("utf-8"))
+        )
+        for path in sorted(reports.glob("*/report.json"))
+    ]
 
 
-def _row(folder: str, report: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(link: str, report: Mapping[str, Any]) -> tuple[str, ...]:
     used = report["used"]
     taken = (f"{used[name]['used']:,} of {used[name]['available']:,}" for name in RESOURCES)
     rates = report.get("fmax_mhz")
     fmax = f"{rates['min']:g}, **{rates['median']:g}**, {rates['max']:g}" if rates else "not routed"
     return (
-        f"[{report['title']}](boards/{folder}/report.json)",
+        f"[{report['title']}]({link})",
         report["part"],
         str(report["config"]["multipliers"]),
         *taken,
@@ -67,9 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("reports", type=Path, metavar="REPORTS")
     parser.add_argument("pages", type=Path, nargs="+", metavar="PAGE")
     options = parser.parse_args(arguments)
-    rows = board_rows(options.reports)
     try:
         for page in options.pages:
+            rows = board_rows(options.reports, page)
             page.write_text(filled(page.read_text("utf-8"), rows), encoding="utf-8")
     except (OSError, ValueError) as error:
         print(f"{page}: {error}", file=sys.stderr)

@@ -153,17 +153,24 @@ class DrainControl(wiring.Component):
         step = Signal(kind)
         m.d.comb += [step.issued.eq(issue), step.valid.eq(~void), step.end.eq(final)]
         steps = delay_line(m, step, 2, name="step", reset_less=False)
-        base = delay_line(m, slot_base, 1, name="base")[1]
+        base = delay_line(m, slot_base, 2, name="base")[2]
         order = data.View(shapes.order, memory.read_data)
         entry = Signal(ahead.i.payload.shape(), reset_less=True)
+        complete = Signal.like(entry)
         m.d.sync += [
             entry.part.select.eq(1 << order.pe),
             entry.part.valid.eq(steps[1].valid),
             entry.part.last.eq(order.last),
             entry.part.end.eq(steps[1].end),
-            entry.slot.eq(base + order.slot),
+            entry.slot.eq(order.slot),
         ]
-        m.d.comb += [ahead.i.valid.eq(steps[2].issued), ahead.i.payload.eq(entry)]
+        m.d.comb += [
+            complete.eq(entry),
+            # Block RAM answers late: nothing is added to what it says before it is in a register.
+            complete.slot.eq(base + entry.slot),
+            ahead.i.valid.eq(steps[2].issued),
+            ahead.i.payload.eq(complete),
+        ]
         return running
 
     def _open(self, m):

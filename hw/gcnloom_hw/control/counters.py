@@ -143,9 +143,10 @@ class Counters(wiring.Component):
 
     def _shift_register(self, m, kind):
         """Count one kind, after two registers on the way that need no look-up table."""
-        happens = Signal(name=f"happens{kind}")
-        counted = Signal(name=f"counted{kind}")
-        state = Signal(STATE_BITS, name=f"state{kind}")
+        # What `clear` clears needs no reset, which would be together with it in one far net.
+        happens = Signal(name=f"happens{kind}", reset_less=True)
+        counted = Signal(name=f"counted{kind}", reset_less=True)
+        state = Signal(STATE_BITS, name=f"state{kind}", reset_less=True)
         m.d.sync += [happens.eq(self.events[kind]), counted.eq(happens)]
         with m.If(counted):
             m.d.sync += state.eq(Cat(~(state[-1] ^ state[-2]), state))

@@ -16,6 +16,7 @@ from gcnloom_hw.epilogue.sequence import Sequence, shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import EMISSION, Unit
@@ -141,32 +142,41 @@ class Epilogue(wiring.Component):
         )
         depth = max(self.config.fabric_depth, self.pipeline + 4)
         output = epilogue_output(self.config, self.config.epilogue_width)
-        # All but the data decides where a vector goes, through the router and back to here.
+        # All but the data decides where a vector goes.
         registered = output.size - output["data"].width
         m.submodules.queue = queue = CreditedQueue(output, depth=depth, registered=registered)
         wiring.connect(m, outer=wiring.flipped(self.emissions), inner=sequence.emissions)
         wiring.connect(m, outer=wiring.flipped(self.mask_writes), inner=gate.mask_writes)
-        self._regroup(m, queue.o)
+        m.submodules.skid = skid = Skid(output)
+        wiring.connect(m, queue=queue.o, skid=skid.i)
+        self._regroup(m, skid.o)
+        # An engine's queue of sums is wide, and far from what decides whether they are taken.
+        m.submodules.arriving = arriving = Skid(self.sums.payload.shape())
+        wiring.connect(m, outer=wiring.flipped(self.sums), inner=arriving.i)
+        sums = arriving.o
         present = count_slices(m, self.config.epilogue_slices, sequence.issue)
         vector_last = present[-1]
 
         if not self.config.without_draws:
             self._draw(m, sequence, gate)
+        # No emission comes in the cycle after a start.
+        m.d.sync += sequence.hold.eq(self.clear | statistics.clearing)
         m.d.comb += [
-            sequence.hold.eq(self.clear | statistics.clearing),
             sequence.shift.eq(self.shift),
             statistics.forget.eq(self.forget),
-            sequence.sums_valid.eq(self.sums.valid),
-            sequence.sums_last.eq(self.sums.payload.last),
+            sequence.sums_valid.eq(sums.valid),
+            sequence.sums_last.eq(sums.p.last),
             sequence.vector_last.eq(vector_last),
             sequence.available.eq(queue.available),
-            self.sums.ready.eq(sequence.issue & vector_last),
+            sums.ready.eq(sequence.issue & vector_last),
             queue.take.eq(sequence.issue),
         ]
-        self._gate(m, sequence.active, present, gate)
+        self._gate(m, sequence.active, sums.p, present, gate)
 
         taken = delay_line(m, sequence.issue, self.pipeline, name="taken", reset_less=False)[-1]
-        tags = delay_line(m, self._tag(m, sequence.active, vector_last), self.pipeline, name="tag")
+        tags = delay_line(
+            m, self._tag(m, sequence.active, sums.p, vector_last), self.pipeline, name="tag"
+        )
         gated_tag, tag = tags[gate.latency], tags[-1]
         clipped = self._requantise(m, gate, gated_tag, queue.i.payload.data)
         self._hand_on(m, taken, tag, queue.i)
@@ -177,7 +187,7 @@ class Epilogue(wiring.Component):
             statistics.tensor.eq(delay_line(m, tag.tensor, 1, name="counted_tensor")[-1]),
         ]
 
-        m.d.comb += self.idle.eq(~sequence.busy & queue.empty & ~statistics.busy)
+        m.d.comb += self.idle.eq(~sequence.busy & queue.empty & skid.i.ready & ~statistics.busy)
         return m
 
     def _draw(self, m, sequence, gate):
@@ -208,29 +218,30 @@ class Epilogue(wiring.Component):
             for name in slices.payload.shape().members
             if name != "data"
         ]
-        with m.If(take):
+        # The last need not be held, so that nothing here waits for who takes the vector.
+        with m.If(slices.valid & ~last):
             m.d.sync += held.eq(Cat(held, part)[len(part) :] if others else 0)
 
-    def _gate(self, m, active, present, gate):
+    def _gate(self, m, active, vector, present, gate):
         """Hand the slice in turn to the gate."""
         controls = gate.controls
-        sums = self.sums.payload.sums.as_value()
+        sums = vector.sums.as_value()
         m.d.comb += [
             gate.sums.eq(choose(cut(sums, len(present)), present)),
             controls.slice.eq(present),
-            controls.emit.eq(self.sums.payload.emit),
+            controls.emit.eq(vector.emit),
             controls.mask_address.eq(active.mask_base),
         ]
         m.d.comb += [
             controls[name].eq(active[name]) for name in ("relu", "mask", "dropout", "threshold")
         ]
 
-    def _tag(self, m, active, vector_last):
+    def _tag(self, m, active, vector, vector_last):
         """Side information of the slice in turn."""
         tag = Signal(TAG)
-        last = self.sums.payload.last & vector_last
+        last = vector.last & vector_last
         m.d.comb += [
-            tag.emit.eq(self.sums.payload.emit),
+            tag.emit.eq(vector.emit),
             tag.last.eq(last),
             tag.signals.eq(Mux(last, active.signals, 0)),
             tag.address.eq(active.destination_base),

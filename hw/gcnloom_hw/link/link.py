@@ -9,11 +9,13 @@ from gcnloom_hw.link.buffer import RequestBuffer
 from gcnloom_hw.link.config import LinkConfig
 from gcnloom_hw.link.deframer import Deframer
 from gcnloom_hw.link.executor import Executor
-from gcnloom_hw.link.framer import Framer
+from gcnloom_hw.link.framer import BODY, Framer
 from gcnloom_hw.link.rate import Rate
 from gcnloom_hw.link.uart import UartReceiver, UartTransmitter
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.streams.queue import Queue
+from gcnloom_hw.streams.skid import Skid
 
 __all__ = ["SerialLink"]
 
@@ -63,11 +65,18 @@ class SerialLink(wiring.Component):
         m.submodules.rate = rate = Rate(base=self._config.base_increment)
         outer = wiring.flipped(self)
         wiring.connect(m, buffer=buffer.o, executor=executor.requests)
-        wiring.connect(m, executor=executor.answers, framer=framer.body)
+        # A byte is chosen from all that can be read, which takes the whole of a cycle.
+        m.submodules.chosen = chosen = Queue(BODY, depth=1)
+        wiring.connect(m, executor=executor.answers, chosen=chosen.i)
+        wiring.connect(m, chosen=chosen.o, framer=framer.body)
         wiring.connect(m, framer=framer.o, transmitter=transmitter.i)
-        wiring.connect(m, inner=executor.addresses, outer=outer.addresses)
         wiring.connect(m, outer=outer.words, inner=executor.words)
-        wiring.connect(m, inner=executor.writes, outer=outer.writes)
+        # The memory is far. What is kept here has gone on before the next byte comes in.
+        for name in ("addresses", "writes"):
+            requests = getattr(executor, name)
+            m.submodules[name] = skid = Skid(requests.payload.shape())
+            wiring.connect(m, executor=requests, skid=skid.i)
+            wiring.connect(m, skid=skid.o, outer=getattr(outer, name))
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),

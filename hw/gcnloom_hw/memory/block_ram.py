@@ -59,7 +59,10 @@ class BlockRamMemory(wiring.Component):
         m = Module()
         size = self._shape.size
         lanes = [word.to_bytes(size // 8, "little") for word in self._init]
-        memory = Memory(shape=self._shape, depth=self._words, init=[list(lane) for lane in lanes])
+        memory = Memory(
+            shape=self._shape, depth=self._words, init=[list(lane) for lane in lanes],
+            attrs={"no_rw_check": 1},
+        )  # fmt: skip
         m.submodules.memory = memory
         write, read = memory.write_port(granularity=1), memory.read_port()
         m.submodules.queue = queue = CreditedQueue(size, depth=self.reads)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Device memory in two tiers: the first words in block RAM, the others in a memory behind it."""
 
-from amaranth import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.memory.block_ram import BlockRamMemory
@@ -15,6 +15,9 @@ __all__ = ["TieredMemory"]
 WAITING = 16
 """Reads of block RAM that wait until answers to reads before them have made room for theirs."""
 
+PENDING = 2
+"""Writes that wait for their tier."""
+
 
 class TieredMemory(wiring.Component):
     """The accelerator's memory port on block RAM for the first words and on `far` for the others.
@@ -22,8 +25,9 @@ class TieredMemory(wiring.Component):
     Accepts a read and a write in every cycle as long as the tier of each does. Answers come in
     the order of asking: one of block RAM :attr:`latency` cycles after its read, or when those
     before it are answered; meanwhile :attr:`near_reads` of them wait, and reads of the other tier
-    go on being asked. A write is accepted when its tier accepts it, and no read waits in front
-    of a tier longer than in its turn, so that a read asked after a write was accepted sees it.
+    go on being asked. At most :data:`PENDING` writes wait for their tier. A read of a word that
+    one of them is for goes on when none waits any more, and no read waits in front of a tier
+    longer than in its turn, so that a read asked after a write was accepted sees it.
 
     Parameters
     ----------
@@ -77,30 +81,32 @@ class TieredMemory(wiring.Component):
         m.submodules.far = far = self._far
         if "pins" in far.signature.members:
             wiring.connect(m, inner=far.pins, outer=wiring.flipped(self.pins))
-        self._read(m, near, far)
-        self._write(m, near, far)
+        self._read(m, near, far, self._write(m, near, far))
         return m
 
-    def _read(self, m, near, far):
+    def _read(self, m, near, far, writes):
         """Send each read to its tier, and take its answer from there in its turn."""
-        # Which tier it is comes from a flip-flop: it decides whether the read can go on.
-        m.submodules.reads = reads = Queue(ADDRESS_BITS + 1, depth=2, registered=1)
+        # Which tier it is, and whether a write to the same word waited when it came, is in
+        # flip-flops: they decide whether the read can go on.
+        m.submodules.reads = reads = Queue(ADDRESS_BITS + 2, depth=2, registered=2)
         m.submodules.near_reads = near_reads = Queue(ADDRESS_BITS, depth=WAITING)
         m.submodules.order = order = Queue(1, depth=OUTSTANDING)
         wiring.connect(m, queue=near_reads.o, near=near.addresses)
         address, is_near = reads.o.payload[:ADDRESS_BITS], reads.o.payload[ADDRESS_BITS]
-        goes = Signal()
+        goes, may = Signal(), Signal()
         m.d.comb += [
             reads.i.valid.eq(self.addresses.valid),
             reads.i.payload[:ADDRESS_BITS].eq(self.addresses.payload),
             reads.i.payload[ADDRESS_BITS].eq(self._is_near(self.addresses.payload)),
+            reads.i.payload[-1].eq(self._waits(m, writes, self.addresses.payload)),
             self.addresses.ready.eq(reads.i.ready),
+            may.eq(order.i.ready & ~(reads.o.payload[-1] & writes.o.valid)),
             near_reads.i.payload.eq(address),
-            near_reads.i.valid.eq(reads.o.valid & order.i.ready & is_near),
+            near_reads.i.valid.eq(reads.o.valid & may & is_near),
             far.addresses.payload.eq(address),
-            far.addresses.valid.eq(reads.o.valid & order.i.ready & ~is_near),
-            goes.eq(Mux(is_near, near_reads.i.ready, far.addresses.ready)),
-            reads.o.ready.eq(order.i.ready & goes),
+            far.addresses.valid.eq(reads.o.valid & may & ~is_near),
+            goes.eq(may & Mux(is_near, near_reads.i.ready, far.addresses.ready)),
+            reads.o.ready.eq(goes),
             order.i.payload.eq(is_near),
             order.i.valid.eq(reads.o.valid & goes),
         ]
@@ -116,15 +122,31 @@ class TieredMemory(wiring.Component):
         ]
 
     def _write(self, m, near, far):
-        """Send each write to its tier; nothing lies between, as no read may come before it."""
-        is_near = self._is_near(self.writes.p.address)
+        """Send each write to its tier; return the queue before them."""
+        shape = self.writes.payload.shape()
+        # Whoever writes need not wait for the comparison, whose result is a flip-flop.
+        m.submodules.writes = writes = Queue(shape.size + 1, depth=PENDING, registered=1)
+        write, is_near = data.View(shape, writes.o.payload[:-1]), writes.o.payload[-1]
         m.d.comb += [
-            near.writes.payload.eq(self.writes.payload),
-            far.writes.payload.eq(self.writes.payload),
-            near.writes.valid.eq(self.writes.valid & is_near),
-            far.writes.valid.eq(self.writes.valid & ~is_near),
-            self.writes.ready.eq(Mux(is_near, near.writes.ready, far.writes.ready)),
+            writes.i.valid.eq(self.writes.valid),
+            writes.i.payload.eq(
+                Cat(self.writes.payload.as_value(), self._is_near(self.writes.p.address))
+            ),
+            self.writes.ready.eq(writes.i.ready),
+            near.writes.payload.eq(write),
+            far.writes.payload.eq(write),
+            near.writes.valid.eq(writes.o.valid & is_near),
+            far.writes.valid.eq(writes.o.valid & ~is_near),
+            writes.o.ready.eq(Mux(is_near, near.writes.ready, far.writes.ready)),
         ]
+        return writes
+
+    def _waits(self, m, writes, address):
+        """Say whether a write to this word waits, of which there are :data:`PENDING` at most."""
+        newest, older = (Signal(ADDRESS_BITS, name=name) for name in ("newest", "older"))
+        with m.If(self.writes.valid & self.writes.ready):
+            m.d.sync += [newest.eq(self.writes.p.address), older.eq(newest)]
+        return (writes.o.valid & (address == newest)) | (~writes.i.ready & (address == older))
 
     def _is_near(self, address):
         """Compare the few bits that can tell, which takes no carry chain."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sequencer of the dense engine: turns commands into steps of the systolic array."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -129,10 +129,10 @@ class Sequencer(wiring.Component):
             for name in ("by_weight", "by_output", "emits", "lifts", "clears")
         )
 
-        # Bit j of `over`: beat j, the one of logical row j, has been.
+        # Bit j of `over`: beat j, the one of logical row j, has been. Bit j of `beat`: it is now.
         over = Signal(max(self.config.rows, LEAST_BEATS))
-        beat = Signal(over.shape())
-        m.d.comb += beat.eq(~over & Cat(1, over[:-1]))
+        beat = Signal.like(over)
+        following = (over.eq(over | beat), beat.eq(beat << 1))
 
         # The step of this cycle and what becomes of its sums.
         step = Signal(_STEP)
@@ -168,6 +168,7 @@ class Sequencer(wiring.Component):
                     self.left_address.eq(command.left_base),
                     self.right_address.eq(command.right_base),
                     over.eq(0),
+                    beat.eq(1),
                 ]
                 with m.If(self.commands.valid):
                     with m.If(outer):
@@ -176,7 +177,7 @@ class Sequencer(wiring.Component):
                         m.next = "Prepare"
             with m.State("Prepare"):
                 m.d.comb += [executing.eq(1), step.weights.eq(by_weight)]
-                m.d.sync += [over.eq(over | beat), self.right_address.eq(self.right_address + 1)]
+                m.d.sync += [*following, self.right_address.eq(self.right_address + 1)]
                 with m.If(Mux(by_weight, beat[-1], beat[LEAST_BEATS - 1])):
                     m.next = "Stream rows"
             with m.State("Stream rows"):
@@ -216,7 +217,7 @@ class Sequencer(wiring.Component):
                     tag.last.eq(final_beat),
                 ]
                 with m.If(issue):
-                    m.d.sync += [over.eq(over | beat), sum_address.eq(sum_address + 1)]
+                    m.d.sync += [*following, sum_address.eq(sum_address + 1)]
                     with m.If(final_beat):
                         m.next = "Wait for command"
         return m
