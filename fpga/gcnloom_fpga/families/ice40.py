@@ -12,6 +12,8 @@ from gcnloom_spec.toolchain import ICEPACK, NEXTPNR_ICE40, Program
 __all__ = ["Ice40"]
 
 MULTIPLIER = "SB_MAC16"
+DEVICES = {"iCE40UP5K": "u", "iCE40HX8K": "hx"}
+"""Which delays abc9 reckons with."""
 NARROWINGS = 32
 """Runs of ``wreduce``, each of which gets one register further along a chain of sums."""
 MULTIPLIERS = "multipliers.ys"
@@ -41,6 +43,8 @@ class Ice40(Family):
 
     nextpnr: ClassVar[Program] = NEXTPNR_ICE40
     packer: ClassVar[Program] = ICEPACK
+    # Its abc9 knows the delays: the iCEBreaker's clock is 6 % faster than with abc.
+    oldest_yosys = "0.60"
     scripts: ClassVar[Mapping[str, str]] = {MULTIPLIERS: INFERENCE}
     pins_file = "top.pcf"
     product = "top.bin"
@@ -56,7 +60,7 @@ class Ice40(Family):
 
     def passes(self, part: Part, top: str, text: str, chosen: str) -> tuple[str, ...]:
         """With multipliers where the part has some, and the top has not chosen its own."""
-        synth = f"synth_ice40 -top {top}"
+        synth = f"synth_ice40 -abc9 -device {DEVICES[part.name.partition('-')[0]]} -top {top}"
         # What looks for products makes others of the multipliers that are there.
         if not part.available["DSP"] or f"\\{MULTIPLIER} " in text:
             return (begun(synth, chosen),)
