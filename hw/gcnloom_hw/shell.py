@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An accelerator with its memory, behind the two pins of a UART: all that a board needs."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -113,22 +113,31 @@ class SerialShell(wiring.Component):
         ]
         # A cycle late and from a flip-flop, for it goes far; neither side asks for anything when
         # a run begins or ends.
-        running = Signal()
-        m.d.sync += running.eq(accelerator.running)
+        # Payloads have one of their own, and do not draw the other over the die.
+        running, wide = (Signal(name=name, attrs={"keep": 1}) for name in ("running", "wide"))
+        m.d.sync += [running.eq(accelerator.running), wide.eq(accelerator.running)]
         for runs, client, words in (
             (True, accelerator, accelerator.answers), (False, link, link.words)
         ):  # fmt: skip
             with m.If(running if runs else ~running):
                 m.d.comb += [
                     addresses.valid.eq(client.addresses.valid),
-                    addresses.payload.eq(client.addresses.payload),
                     client.addresses.ready.eq(addresses.ready),
                     words.valid.eq(answers.valid),
                     answers.ready.eq(words.ready),
                     writes.valid.eq(client.writes.valid),
-                    writes.payload.eq(client.writes.payload),
                     client.writes.ready.eq(writes.ready),
                 ]
+        m.d.comb += [
+            addresses.payload.eq(Mux(wide, accelerator.addresses.payload, link.addresses.payload)),
+            writes.payload.eq(
+                Mux(
+                    wide,
+                    accelerator.writes.payload.as_value(),
+                    link.writes.payload.as_value(),
+                )
+            ),
+        ]
 
     def _connect(self, m, addresses, answers, writes):
         memory = self.memory.component(self.config.memory_bytes)

@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.streams.gearbox import Packer, Unpacker
+from gcnloom_hw.streams.half_buffer import HalfBuffer
 from gcnloom_hw.streams.merge import Merge
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.streams.skid import Skid
@@ -333,6 +334,44 @@ def test_skid_offers_no_path_from_sink_to_source():
                 assert ctx.get(dut.i.ready) == (not full)
             ctx.set(dut.o.ready, 0)
             ctx.set(dut.i.valid, 1)
+            await ctx.tick()
+
+    run(dut, bench)
+
+
+@pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
+def test_half_buffer_keeps_every_item_in_order_at_half_rate(source, sink):
+    dut = HalfBuffer(16)
+    sent, received, cycles = list(range(1, 51)), [], 0
+
+    async def feed(ctx):
+        await send(ctx, dut.i, sent, stalls(source))
+
+    async def drain(ctx):
+        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
+
+    async def count(ctx):
+        nonlocal cycles
+        async for clk, _ in ctx.tick().sample():
+            cycles += clk
+
+    run(dut, feed, drain, background=(count,))
+    assert received == sent
+    if source is None and sink is None:
+        assert cycles <= 2 * len(sent) + 1
+
+
+def test_half_buffer_offers_no_path_in_either_direction():
+    dut = HalfBuffer(8)
+
+    async def bench(ctx):
+        for full in (False, True):
+            for valid, ready in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                ctx.set(dut.i.valid, valid)
+                ctx.set(dut.o.ready, ready)
+                assert (ctx.get(dut.i.ready), ctx.get(dut.o.valid)) == (not full, full)
+            ctx.set(dut.i.valid, 1)
+            ctx.set(dut.o.ready, 0)
             await ctx.tick()
 
     run(dut, bench)

@@ -144,7 +144,7 @@ class Doorway(wiring.Component):
     shape : data.StructLayout
         A command of the unit; has a field `waits`.
     hold : bool
-        Keep it until the unit has executed it; otherwise the unit takes it out of the sequencer.
+        Keep it until the unit is free; otherwise the unit takes it out of the sequencer.
 
     Attributes
     ----------

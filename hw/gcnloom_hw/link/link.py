@@ -14,8 +14,8 @@ from gcnloom_hw.link.rate import Rate
 from gcnloom_hw.link.uart import UartReceiver, UartTransmitter
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.streams.half_buffer import HalfBuffer
 from gcnloom_hw.streams.queue import Queue
-from gcnloom_hw.streams.skid import Skid
 
 __all__ = ["SerialLink"]
 
@@ -74,9 +74,9 @@ class SerialLink(wiring.Component):
         # The memory is far. What is kept here has gone on before the next byte comes in.
         for name in ("addresses", "writes"):
             requests = getattr(executor, name)
-            m.submodules[name] = skid = Skid(requests.payload.shape())
-            wiring.connect(m, executor=requests, skid=skid.i)
-            wiring.connect(m, skid=skid.o, outer=getattr(outer, name))
+            m.submodules[name] = half = HalfBuffer(requests.payload.shape())
+            wiring.connect(m, executor=requests, half=half.i)
+            wiring.connect(m, half=half.o, outer=getattr(outer, name))
         m.d.comb += [
             receiver.rx.eq(self.rx),
             self.tx.eq(transmitter.tx),

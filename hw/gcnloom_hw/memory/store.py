@@ -9,6 +9,7 @@ from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import Packer
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Opcode, Unit
 
@@ -75,28 +76,30 @@ class Store(wiring.Component):
             wiring.connect(m, outer=wiring.flipped(getattr(self, name)), inner=getattr(take, name))
         self._pack(m, take.vectors, vectors, sums, raw)
 
-        words = data.View(
-            vectors.words.payload.shape(),
-            Mux(raw, sums.words.payload.as_value(), vectors.words.payload.as_value()),
-        )
+        # Memory is far from the packers, which need not wait for what it says.
+        m.submodules.words = words = Skid(vectors.words.payload.shape())
         address = Signal(ADDRESS_BITS, reset_less=True)
+        signals = Signal(len(Unit), reset_less=True)
         finished = Signal()
-        # Only the packer in use has a word; asking which that is would take longer.
-        last = Cat(packer.words.valid & packer.words.p.last for packer in (vectors, sums)).any()
         m.d.comb += [
+            words.i.valid.eq(vectors.words.valid | sums.words.valid),
+            words.i.payload.eq(
+                Mux(raw, sums.words.payload.as_value(), vectors.words.payload.as_value())
+            ),
+            vectors.words.ready.eq(words.i.ready),
+            sums.words.ready.eq(words.i.ready),
             start.eq(self.commands.valid & ~running),
             take.begin.eq(start),
             take.source.eq(command.source),
             take.count.eq(command.count),
-            self.writes.valid.eq(vectors.words.valid | sums.words.valid),
+            self.writes.valid.eq(words.o.valid),
+            words.o.ready.eq(self.writes.ready),
             self.writes.p.address.eq(address),
-            self.writes.p.data.eq(words.data),
-            self.writes.p.mask.eq(words.mask),
-            vectors.words.ready.eq(self.writes.ready),
-            sums.words.ready.eq(self.writes.ready),
+            self.writes.p.data.eq(words.o.p.data),
+            self.writes.p.mask.eq(words.o.p.mask),
             self.wrote.eq(self.writes.valid & self.writes.ready),
-            finished.eq(self.wrote & last),
-            self.commands.ready.eq(finished),
+            finished.eq(self.wrote & words.o.p.last),
+            self.commands.ready.eq(~running),
             self.active.eq(take.taken),
             self.stalled.eq(running & ~take.taken),
             self.idle.eq(~running & ~self.commands.valid),
@@ -104,10 +107,16 @@ class Store(wiring.Component):
         with m.If(self.wrote):
             m.d.sync += address.eq(address + 1)
         with m.If(finished):
-            m.d.comb += self.signals.eq(command.signals)
+            m.d.comb += self.signals.eq(signals)
             m.d.sync += running.eq(0)
         with m.Elif(start):
-            m.d.sync += [running.eq(1), raw.eq(command.raw), address.eq(command.address)]
+            # Nothing is left to ask the command at its end, which memory decides, from afar.
+            m.d.sync += [
+                running.eq(1),
+                raw.eq(command.raw),
+                address.eq(command.address),
+                signals.eq(command.signals),
+            ]
         return m
 
     def _pack(self, m, chosen, vectors, sums, raw):
