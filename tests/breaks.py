@@ -9,7 +9,7 @@ AGGREGATE = ("tests/hw/test_aggregate.py",)
 TIMING = ("tests/hw/test_aggregate_timing.py",)
 DRAIN = ("tests/hw/test_drain.py",)
 TRANSFORM = ("tests/hw/test_transform.py",)
-STREAMS = ("tests/hw/test_streams.py",)
+STREAMS = ("tests/hw/test_streams.py", "tests/hw/test_buffers.py")
 SMALLEST = ("tests/system/test_random_programs.py", "-k", "smallest")
 TALL = ("tests/system/test_random_programs.py", "-k", "tall")
 
@@ -61,7 +61,7 @@ GATEWARE = [
     Mutation(f"{HW}/aggregate/drain.py", "free.eq(places > 2)", "free.eq(places > 1)", DRAIN),
     Mutation(
         f"{HW}/aggregate/drain.py",
-        'delay_line(m, slot_base, 1, name="base")[1]',
+        'delay_line(m, slot_base, 2, name="base")[2]',
         "slot_base",
         AGGREGATE,
     ),
@@ -143,7 +143,7 @@ GATEWARE = [
     Mutation(f"{HW}/memory/load.py", ".as_signed() > 0", ".as_signed() >= 0", SMALLEST),
     Mutation(
         f"{HW}/memory/store.py",
-        "finished.eq(self.wrote & last)",
+        "finished.eq(self.wrote & words.o.p.last)",
         "finished.eq(self.wrote)",
         TALL,
     ),

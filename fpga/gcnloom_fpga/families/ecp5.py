@@ -28,9 +28,6 @@ class Ecp5(Family):
 
     nextpnr: ClassVar[Program] = NEXTPNR
     packer: ClassVar[Program] = ECPPACK
-    # 0.23 takes 42 % more look-up tables for a board's accelerator: its abc loses sight of a design
-    # that is flattened, abc9 does not.
-    oldest_yosys = "0.60"
     pins_file = "top.lpf"
     product = "top.bit"
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {

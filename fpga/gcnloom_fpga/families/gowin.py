@@ -25,8 +25,6 @@ class Gowin(Family):
 
     nextpnr: ClassVar[Program] = NEXTPNR_GOWIN
     packer: ClassVar[Program] = GOWIN_PACK
-    # Older ones write what only the retired nextpnr-gowin reads, and know no multipliers.
-    oldest_yosys = "0.60"
     pins_file = "top.cst"
     product = "top.fs"
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]] = {

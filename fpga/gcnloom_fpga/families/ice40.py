@@ -43,8 +43,6 @@ class Ice40(Family):
 
     nextpnr: ClassVar[Program] = NEXTPNR_ICE40
     packer: ClassVar[Program] = ICEPACK
-    # Its abc9 knows the delays: the iCEBreaker's clock is 6 % faster than with abc.
-    oldest_yosys = "0.60"
     scripts: ClassVar[Mapping[str, str]] = {MULTIPLIERS: INFERENCE}
     pins_file = "top.pcf"
     product = "top.bin"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gcnloom_fpga import pack
 from gcnloom_fpga.families.all import FAMILIES
-from gcnloom_fpga.families.family import NETLIST, Family, counted
+from gcnloom_fpga.families.family import NETLIST, OLDEST_YOSYS, Family, counted
 from gcnloom_fpga.flow.progress import Narrator, yosys_watch
 from gcnloom_fpga.multipliers import limit_multipliers
 from gcnloom_fpga.part import Part
@@ -72,7 +72,7 @@ def synthesise(
         look-up tables.
     """
     family = FAMILIES[part.family]
-    tool = YOSYS.find(oldest=family.oldest_yosys)
+    tool = YOSYS.find(oldest=OLDEST_YOSYS)
     narrator.step(f"synthesis for {part.name} (yosys {tool.version}, {tool.origin})")
     most = part.available["DSP"] if most is None else most
     # Without any, the family's passes know no multipliers.

@@ -88,7 +88,10 @@ class DrainControl(wiring.Component):
         m = Module()
         entry = data.StructLayout({"part": part(self.config), "slot": self.slot.shape()})
         m.submodules.ahead = ahead = CreditedQueue(entry, depth=self.ahead)
-        m.submodules.pending = pending = Queue(part(self.config), depth=self.outstanding)
+        # Which element is next decides at once whether its word is taken.
+        m.submodules.pending = pending = Queue(
+            part(self.config), depth=self.outstanding, registered=part(self.config).size
+        )
         wiring.connect(m, inner=pending.o, outer=wiring.flipped(self.parts))
         running = self._read(m, ahead)
 

@@ -13,7 +13,7 @@ from gcnloom_spec.isa import Unit
 
 __all__ = ["Prediction", "predict", "predict_part"]
 
-STARTING = 2
+STARTING = 3
 """Cycles from the start of the count to that of all units."""
 ENDING = QUIET_CYCLES
 """Cycles from the one after the last movement to the end of the count."""

@@ -14,8 +14,8 @@ from gcnloom_spec.isa import COMMAND_BYTES, LOOPS
 
 __all__ = ["passes", "predict_routine"]
 
-BARRIER = 3
-"""Cycles from finding all quiet to the start of the next part."""
+BARRIER = 2
+"""Cycles from finding all quiet to where the next part would begin to count, were it a run."""
 
 
 def passes(routine: Routine) -> Iterator[int]:

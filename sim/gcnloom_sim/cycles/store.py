@@ -37,6 +37,7 @@ class StoreUnit:
         self._timing, self._port = timing, port
         self._pending: list[_Pending] = []
         self._free = 0.0
+        self._begun, self._ends = 0, list[float]()
         self._promised = dict.fromkeys(Source, 0)
         self.active = 0.0
         self.stalled = 0.0
@@ -44,6 +45,19 @@ class StoreUnit:
     def expect(self, command: Store, ready: float) -> None:
         """Queue a store; the command that emits to it comes later in the program."""
         self._pending.append(_Pending(command, ready, command.count))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no store waits for vectors."""
+        return not self._pending
+
+    def begin(self, now: int) -> float | None:
+        """Return when the unit takes over the next store; None if nobody knows yet."""
+        if self._begun > len(self._ends):
+            return None
+        free = self._ends[self._begun - 1] + 1 if self._begun else 0.0
+        self._begun += 1
+        return max(now, free)
 
     def promise(self, source: int, count: int) -> None:
         """Say that so many vectors will come, which stores take that are queued."""
@@ -127,6 +141,7 @@ class StoreUnit:
     def _finish(self, store: _Pending) -> float:
         end = store.packed + self._timing.packing_latency(self._timing.stored(store.command.raw))
         self._pending.remove(store)
+        self._ends.append(end)
         self._free = end + RESTART - 1
         self.active += store.command.count
         self.stalled += end - store.ready + 1 - store.command.count

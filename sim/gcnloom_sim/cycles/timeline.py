@@ -127,7 +127,7 @@ class Timeline:
         """Whether a command is not at its end, or a word not written."""
         if self.undealt or self.port.writing or (self._repeats and not self.fetch.command):
             return True
-        idle = self.load.idle and self.drain.idle and self.update.idle
+        idle = self.load.idle and self.drain.idle and self.update.idle and self.store.idle
         return not idle or any(gate.busy for gate in self.gates)
 
     def _step(self) -> bool:
@@ -208,6 +208,10 @@ class Timeline:
                     gate.leave(left)
                     self._ended(stores)
                     self._emitted(command, handed)
+                case Store():
+                    taken = self.store.begin(self.now)
+                    if taken is not None:
+                        gate.leave(taken)
                 case Loss() | Step() | Scale() if self.update.free:
                     gate.leave(self.update.begin(command, gate.since))
         stores, drained = self.drain.step(self.now)
@@ -239,7 +243,6 @@ class Timeline:
 
     def _ended(self, stores: Ended) -> None:
         for store, end in stores:
-            self.gates[Unit.STORE].leave(end)
             self._done(store, end)
 
     def _done(self, command: Command, done: float) -> None:
