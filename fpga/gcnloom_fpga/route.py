@@ -10,7 +10,7 @@ from typing import Any
 from gcnloom_fpga import coupling, floorplan
 from gcnloom_fpga.families.ecp5 import DENSITY, Ecp5
 from gcnloom_fpga.families.family import NETLIST, REPORT, counted
-from gcnloom_fpga.flow.routing import critical_path, utilisation
+from gcnloom_fpga.flow.routing import critical_path, fix_sites, utilisation
 from gcnloom_fpga.part import Part
 from gcnloom_fpga.synth import SHELL, Netlist
 from gcnloom_fpga.tools import cached, run
@@ -128,6 +128,5 @@ def _planned(text: str, part: Part, seed: int) -> str:
     """Netlist with the sites of its block RAMs and multipliers."""
     design = json.loads(text)
     cells = design["modules"][SHELL]["cells"]
-    for name, site in floorplan.floorplan(cells, part, seed=seed).items():
-        cells[name]["attributes"]["BEL"] = site
+    fix_sites(cells, floorplan.floorplan(cells, part, seed=seed))
     return json.dumps(design)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gcnloom.errors import LoomError
 from gcnloom_sim.memory import memory_model
 from gcnloom_sim.netlist import CELLS, netlist_build
-from gcnloom_sim.shell import HARNESS, Shell
+from gcnloom_sim.shell import HARNESS, Shell, serve_until_interrupted
 from gcnloom_sim.verilate import TOP, shared_library
 
 __all__ = ["Bitstream", "main", "open_bitstream"]
@@ -64,19 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clock-hz", type=int, required=True, help="of the accelerator")
     parser.add_argument("--dark", type=int, default=0, help="level of the LED while nothing runs")
     given = parser.parse_args(arguments)
-    try:
-        shell = open_bitstream(
-            Bitstream(verilog=given.verilog, models=given.models), clock_hz=given.clock_hz,
-            dark=given.dark, progress=lambda phrase: print(phrase, file=sys.stderr),
-        )  # fmt: skip
-        print(f"serial://{shell.port}", flush=True)
-        while True:
-            shell.serve()
-    except (LoomError, OSError) as error:
-        print(f"gcnloom: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 0
+    bitstream = Bitstream(verilog=given.verilog, models=given.models)
+    return serve_until_interrupted(
+        lambda: open_bitstream(
+            bitstream, clock_hz=given.clock_hz, dark=given.dark,
+            progress=lambda phrase: print(phrase, file=sys.stderr),
+        )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

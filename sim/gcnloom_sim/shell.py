@@ -19,7 +19,7 @@ from gcnloom_sim.memory import Memory, memory_model, numbers
 from gcnloom_sim.verilate import TOP, Build, shared_library, sources_digest
 from gcnloom_spec.config import AcceleratorConfig
 
-__all__ = ["Faults", "Shell", "main", "open_shell"]
+__all__ = ["Faults", "Shell", "main", "open_shell", "serve_until_interrupted"]
 
 CLOCK_HZ = 12_000_000
 """Four clocks a bit at the fastest rate of :data:`gcnloom_spec.link.RATES`."""
@@ -242,6 +242,20 @@ class Shell:
             self._folder.cleanup()
 
 
+def serve_until_interrupted(opened: Callable[[], Shell]) -> int:
+    """Open a shell, name its port and serve it; return the exit code of a command line."""
+    try:
+        shell = opened()
+        print(f"serial://{shell.port}", flush=True)
+        while True:
+            shell.serve()
+    except (LoomError, OSError, ValueError) as error:
+        print(f"gcnloom: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve a configuration's shell until the keyboard interrupts."""
     parser = argparse.ArgumentParser(prog="python -m gcnloom_sim.shell", description=__doc__)
@@ -256,7 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             help=f"{field.name} N of a million bytes",
         )  # fmt: skip
     given = parser.parse_args(arguments)
-    try:
+
+    def opened() -> Shell:
         shell = open_shell(
             configuration(given.config), clock_hz=given.clock_hz, memory=given.memory,
             memory_megabytes=given.memory_megabytes,
@@ -264,14 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )  # fmt: skip
         faults = Faults(**{field.name: getattr(given, field.name) for field in fields(Faults)})
         shell.faults(faults, seed=given.seed)
-        print(f"serial://{shell.port}", flush=True)
-        while True:
-            shell.serve()
-    except (LoomError, ValueError) as error:
-        print(f"gcnloom: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 0
+        return shell
+
+    return serve_until_interrupted(opened)
 
 
 if __name__ == "__main__":

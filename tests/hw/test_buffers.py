@@ -12,6 +12,26 @@ from tests.hw.streams import receive, send, stalls
 from tests.hw.test_streams import STALLS, run
 
 
+def carried(dut, sent, source, sink):
+    """Send items through a buffer; return what comes out, and the cycles that it takes."""
+    received = []
+    cycles = 0
+
+    async def feed(ctx):
+        await send(ctx, dut.i, sent, stalls(source))
+
+    async def drain(ctx):
+        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
+
+    async def count(ctx):
+        nonlocal cycles
+        async for clk, _ in ctx.tick().sample():
+            cycles += clk
+
+    run(dut, feed, drain, background=(count,))
+    return received, cycles
+
+
 @pytest.mark.parametrize("depth", [2, 5, 16])
 @pytest.mark.parametrize("seed", STALLS)
 def test_queue_keeps_order_and_loses_nothing(depth, seed):
@@ -60,21 +80,7 @@ def test_credited_queue_never_overflows_behind_a_long_pipeline():
 def test_queue_keeps_every_item_in_order_and_is_full_rate(registered, depth, source, sink):
     dut = Queue(8, depth=depth, registered=registered)
     sent = [random.Random(9).randrange(256) for _ in range(100)]
-    received = []
-    cycles = 0
-
-    async def feed(ctx):
-        await send(ctx, dut.i, sent, stalls(source))
-
-    async def drain(ctx):
-        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
-
-    async def count(ctx):
-        nonlocal cycles
-        async for clk, _ in ctx.tick().sample():
-            cycles += clk
-
-    run(dut, feed, drain, background=(count,))
+    received, cycles = carried(dut, sent, source, sink)
     assert received == sent
     if depth > 1 and source is None and sink is None:
         assert cycles <= len(sent) + 3
@@ -125,20 +131,8 @@ def test_the_shortest_queues_keep_the_order_and_their_pace(depth, seed):
 @pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
 def test_skid_keeps_every_item_in_order_adds_no_latency_and_is_full_rate(source, sink):
     dut = Skid(16)
-    sent, received, cycles = list(range(1, 101)), [], 0
-
-    async def feed(ctx):
-        await send(ctx, dut.i, sent, stalls(source))
-
-    async def drain(ctx):
-        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
-
-    async def count(ctx):
-        nonlocal cycles
-        async for clk, _ in ctx.tick().sample():
-            cycles += clk
-
-    run(dut, feed, drain, background=(count,))
+    sent = list(range(1, 101))
+    received, cycles = carried(dut, sent, source, sink)
     assert received == sent
     if source is None and sink is None:
         assert cycles <= len(sent) + 1
@@ -162,20 +156,8 @@ def test_skid_offers_no_path_from_sink_to_source():
 @pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
 def test_half_buffer_keeps_every_item_in_order_at_half_rate(source, sink):
     dut = HalfBuffer(16)
-    sent, received, cycles = list(range(1, 51)), [], 0
-
-    async def feed(ctx):
-        await send(ctx, dut.i, sent, stalls(source))
-
-    async def drain(ctx):
-        received.extend(await receive(ctx, dut.o, len(sent), stalls(sink)))
-
-    async def count(ctx):
-        nonlocal cycles
-        async for clk, _ in ctx.tick().sample():
-            cycles += clk
-
-    run(dut, feed, drain, background=(count,))
+    sent = list(range(1, 51))
+    received, cycles = carried(dut, sent, source, sink)
     assert received == sent
     if source is None and sink is None:
         assert cycles <= 2 * len(sent) + 1

@@ -55,13 +55,12 @@ class Ecp5(Family):
         """Move registers into block RAMs and multipliers."""
         return pack_registers(module)
 
-    def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> None:
-        """Give block RAMs and multipliers their sites, if there are many."""
+    def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> Mapping[str, str]:
+        """Those of block RAMs and multipliers, if there are many."""
         cells = module["cells"]
         taken = Counter(SITED[cell["type"]] for cell in cells.values() if cell["type"] in SITED)
-        if any(count >= CROWDED * part.available[kind] for kind, count in taken.items()):
-            for name, site in floorplan(cells, part, seed=seed).items():
-                cells[name]["attributes"]["BEL"] = site
+        crowded = any(count >= CROWDED * part.available[kind] for kind, count in taken.items())
+        return floorplan(cells, part, seed=seed) if crowded else {}
 
     def pins(self, board: Board, pins: Mapping[str, str]) -> str:
         """Lattice's preference file."""

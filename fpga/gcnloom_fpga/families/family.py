@@ -2,6 +2,7 @@
 """Family: how parts of one vendor are synthesised, routed and packed."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ ROUTED = "routed.json"
 REPORT = "report.json"
 
 
-class Family:
+class Family(ABC):
     """Steps between a board's top and its bitstream; a subclass for each vendor.
 
     Attributes
@@ -47,31 +48,32 @@ class Family:
     netlist_cells: ClassVar[Mapping[str, Mapping[str, float]]]
     routed_cells: ClassVar[Mapping[str, Mapping[str, float]]]
 
+    @abstractmethod
     def passes(self, part: Part, top: str, text: str, chosen: str) -> tuple[str, ...]:
         """Synthesis commands of yosys for a top in RTLIL, tried in this order.
 
         What was `chosen` for this design goes between their steps "begin" and "coarse".
         """
-        raise NotImplementedError
 
     def improved(self, module: Mapping[str, Any]) -> dict[str, int]:
         """Improve a module of yosys' netlist in place; count the cells that were."""
         return {}
 
-    def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> None:
-        """Choose sites before placement, in place, where the placer would do badly."""
+    def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> Mapping[str, str]:
+        """Choose sites of cells before placement, where the placer would do badly."""
+        return {}
 
+    @abstractmethod
     def pins(self, board: Board, pins: Mapping[str, str]) -> str:
         """Constraints: where ports go, and the oscillator's rate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def route_arguments(self, part: Part, filled: float) -> tuple[str, ...]:
         """Arguments of nextpnr for a design that fills so much of the part's look-up tables."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pack_arguments(self, part: Part) -> tuple[str, ...]:
         """Arguments of the packer, which makes the product of what nextpnr left."""
-        raise NotImplementedError
 
 
 def begun(synth: str, chosen: str, until: str = "") -> str:

@@ -18,7 +18,7 @@ from gcnloom_fpga.tools import cached, run
 from gcnloom_fpga.top.board import TOP, BoardTop
 from gcnloom_spec.toolchain import Tool, ToolError
 
-__all__ = ["Routed", "critical_path", "route", "utilisation"]
+__all__ = ["Routed", "critical_path", "fix_sites", "route", "utilisation"]
 
 SECONDS = "seconds"
 
@@ -86,7 +86,8 @@ def route(
 
     def produce(folder: Path) -> None:
         design = json.loads((synthesised.folder / NETLIST).read_text(encoding="utf-8"))
-        family.planned(design["modules"][TOP], part, seed)
+        module = design["modules"][TOP]
+        fix_sites(module["cells"], family.planned(module, part, seed))
         (folder / NETLIST).write_text(json.dumps(design), encoding="utf-8")
         (folder / family.pins_file).write_text(pins, encoding="utf-8")
         begin = time.monotonic()
@@ -123,6 +124,12 @@ def _read(
         seconds=float((folder / SECONDS).read_text(encoding="utf-8")),
         tool=tools[0], packer=tools[1],
     )  # fmt: skip
+
+
+def fix_sites(cells: Mapping[str, Any], sites: Mapping[str, str]) -> None:
+    """Tell nextpnr where cells are to be, in place."""
+    for name, site in sites.items():
+        cells[name]["attributes"]["BEL"] = site
 
 
 def utilisation(report: Mapping[str, Any]) -> dict[str, int]:
