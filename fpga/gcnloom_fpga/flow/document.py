@@ -121,8 +121,12 @@ def table(result: Mapping[str, Any]) -> str:
         path = result["critical_path"]
         if "from" in path:
             lines.append(f"  from {path['from']}")
-            lines.append(f"  to   {path['to']}: {path['nanoseconds']} ns, {path['parts']}")
+            parts = ", ".join(f"{part} {time:g}" for part, time in path["parts"].items())
+            lines.append(f"  to   {path['to']}: {path['nanoseconds']} ns ({parts})")
         stream = result["bitstream"]
         lines.append(f"  {stream['name']}, {stream['bytes']} bytes, of seed {stream['seed']}")
-    lines += [f"  {name} {version}" for name, version in result["tools"].items()]
+    # Of products that go to look-up tables each is named; the report's file has them all.
+    commands = [step for step in result["tools"]["synthesis"].split("; ") if "chtype" not in step]
+    tools = result["tools"] | {"synthesis": "; ".join(commands)}
+    lines += [f"  {name} {version}" for name, version in tools.items()]
     return "\n".join(lines)
