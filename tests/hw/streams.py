@@ -3,6 +3,22 @@
 
 import random
 
+from amaranth.sim import Simulator
+
+STALLS = [None, 7]
+"""Seeds of streams that never wait, and of such that do."""
+
+
+def run(dut, *benches, background=()):
+    """Simulate a component until the benches have ended."""
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    for bench in benches:
+        simulator.add_testbench(bench)
+    for bench in background:
+        simulator.add_testbench(bench, background=True)
+    simulator.run()
+
 
 def stalls(seed):
     """Yield one boolean a cycle: wait now? `None` never waits."""

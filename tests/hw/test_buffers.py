@@ -8,8 +8,7 @@ import pytest
 from gcnloom_hw.streams.half_buffer import HalfBuffer
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.streams.skid import Skid
-from tests.hw.streams import receive, send, stalls
-from tests.hw.test_streams import STALLS, run
+from tests.hw.streams import STALLS, receive, run, send, stalls
 
 
 def carried(dut, sent, source, sink):
@@ -37,15 +36,7 @@ def carried(dut, sent, source, sink):
 def test_queue_keeps_order_and_loses_nothing(depth, seed):
     dut = Queue(70, depth=depth)
     payloads = [item << 60 | item for item in range(100, 180)]
-    taken = []
-
-    async def source(ctx):
-        await send(ctx, dut.i, payloads, stalls(seed))
-
-    async def sink(ctx):
-        taken.extend(await receive(ctx, dut.o, len(payloads), stalls(seed and 9)))
-
-    run(dut, source, sink)
+    taken, _ = carried(dut, payloads, seed, seed and 9)
     assert taken == payloads
 
 
@@ -82,8 +73,8 @@ def test_queue_keeps_every_item_in_order_and_is_full_rate(registered, depth, sou
     sent = [random.Random(9).randrange(256) for _ in range(100)]
     received, cycles = carried(dut, sent, source, sink)
     assert received == sent
-    if depth > 1 and source is None and sink is None:
-        assert cycles <= len(sent) + 3
+    if source is None and sink is None:
+        assert cycles <= len(sent) + min(depth, 2) + 1
 
 
 def test_queue_offers_no_path_from_sink_to_source():
@@ -101,41 +92,15 @@ def test_queue_offers_no_path_from_sink_to_source():
     run(dut, bench)
 
 
-@pytest.mark.parametrize("depth", [1])
-@pytest.mark.parametrize("seed", STALLS)
-def test_the_shortest_queues_keep_the_order_and_their_pace(depth, seed):
-    dut = Queue(16, depth=depth)
-    sent, got, cycles = list(range(40)), [], 0
-
-    async def writer(ctx):
-        await send(ctx, dut.i, sent, stalls(seed))
-
-    async def reader(ctx):
-        nonlocal cycles
-        waits = stalls(seed and seed + 1)
-        while len(got) < len(sent):
-            ctx.set(dut.o.ready, not next(waits))
-            _, _, valid, ready, payload = await ctx.tick().sample(
-                dut.o.valid, dut.o.ready, dut.o.payload
-            )
-            cycles += 1
-            if valid and ready:
-                got.append(payload)
-
-    run(dut, writer, reader)
-    assert got == sent
-    if seed is None:
-        assert cycles <= len(sent) + depth + 1
-
-
 @pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
-def test_skid_keeps_every_item_in_order_adds_no_latency_and_is_full_rate(source, sink):
-    dut = Skid(16)
+@pytest.mark.parametrize(("buffer", "pace"), [(Skid, 1), (HalfBuffer, 2)])
+def test_skid_and_half_buffer_keep_every_item_in_order_at_their_pace(buffer, pace, source, sink):
+    dut = buffer(16)
     sent = list(range(1, 101))
     received, cycles = carried(dut, sent, source, sink)
     assert received == sent
     if source is None and sink is None:
-        assert cycles <= len(sent) + 1
+        assert cycles <= pace * len(sent) + 1
 
 
 def test_skid_offers_no_path_from_sink_to_source():
@@ -151,16 +116,6 @@ def test_skid_offers_no_path_from_sink_to_source():
             await ctx.tick()
 
     run(dut, bench)
-
-
-@pytest.mark.parametrize(("source", "sink"), [(None, None), (3, None), (None, 5), (3, 5)])
-def test_half_buffer_keeps_every_item_in_order_at_half_rate(source, sink):
-    dut = HalfBuffer(16)
-    sent = list(range(1, 51))
-    received, cycles = carried(dut, sent, source, sink)
-    assert received == sent
-    if source is None and sink is None:
-        assert cycles <= 2 * len(sent) + 1
 
 
 def test_half_buffer_offers_no_path_in_either_direction():

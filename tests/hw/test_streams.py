@@ -4,26 +4,14 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.streams.gearbox import Packer, Unpacker
 from gcnloom_hw.streams.merge import Merge
 from gcnloom_spec.config import Packing
-from tests.hw.streams import receive, send, stalls
+from tests.hw.streams import STALLS, receive, run, send, stalls
 
 PACKINGS = [(1, 4), (4, 4), (3, 16), (9, 4), (24, 8)]  # bytes of an item, of a memory word
-STALLS = [None, 7]
-
-
-def run(dut, *benches, background=()):
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    for bench in benches:
-        simulator.add_testbench(bench)
-    for bench in background:
-        simulator.add_testbench(bench, background=True)
-    simulator.run()
 
 
 @pytest.mark.parametrize("seed", STALLS)
