@@ -112,8 +112,8 @@ class SerialShell(wiring.Component):
             link.words.payload.eq(answers.payload),
         ]
         # A cycle late and from a flip-flop, for it goes far; neither side asks for anything when
-        # a run begins or ends.
-        # Payloads have one of their own, and do not draw the other over the die.
+        # a run begins or ends. Payloads have one of their own, and do not draw the other over the
+        # die.
         running, wide = (Signal(name=name, attrs={"keep": 1}) for name in ("running", "wide"))
         m.d.sync += [running.eq(accelerator.running), wide.eq(accelerator.running)]
         for runs, client, words in (

@@ -116,7 +116,7 @@ def _result(**changes):
         "clock": {"hertz": 24e6, "source": 12e6},
         "used": {"LUT": {"used": 5000, "available": 5280, "percent": 94.7},
                  "DSP": {"used": 8, "available": 8, "percent": 100.0}},
-        "budget": dict(board.budget), "tools": {},
+        "budget": dict(board.budget), "tools": {"synthesis": "synth"},
         "seeds": [{"seed": 3, "fmax_mhz": 24.5}], "fmax_mhz": {"max": 24.5, "median": 24.5},
         "critical_path": {"from": "a", "to": "b", "nanoseconds": 40.8, "parts": {}},
         "bitstream": {"name": "top.bin", "bytes": 5, "seed": 3},

@@ -102,6 +102,6 @@ class Traffic:
             raise AssertionError(f"{len(self.answered)} of {total} after {self.limit} clocks")
         # What was written last still has to reach the part.
         ctx.set(writes.valid, 0)
-        for _ in range(40 * self.config.transfers):
+        for _ in range(100 + 40 * self.config.transfers):
             values = await ctx.tick().sample(*pins)
             self.chip.clock(dict(zip(PINS, values[2:], strict=True)))

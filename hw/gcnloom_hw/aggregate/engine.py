@@ -12,6 +12,7 @@ from gcnloom_hw.aggregate.pe import ProcessingElement
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.grouped import GroupedMemory
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
@@ -115,7 +116,10 @@ class AggregateEngine(wiring.Component):
         ]
         elements = self._elements(m, edges, base.slot, operands, drain)
 
-        wiring.connect(m, outer=wiring.flipped(self.drains), inner=drain.commands)
+        # Whoever gives commands is far from what decides that the next one may come.
+        m.submodules.drains = drains = Skid(DRAIN_WORK)
+        wiring.connect(m, outer=wiring.flipped(self.drains), inner=drains.i)
+        wiring.connect(m, inner=drains.o, drain=drain.commands)
         wiring.connect(m, outer=wiring.flipped(self.order_writes), inner=drain.order_writes)
         wiring.connect(m, drain=drain.parts, collector=collector.parts)
         wiring.connect(m, inner=collector.sums, outer=wiring.flipped(self.sums))
@@ -124,7 +128,7 @@ class AggregateEngine(wiring.Component):
             collector.present.eq(Cat(element.words.valid for element in elements)),
             self.entries.eq(drain.entries),
             self.stalled.eq(drain.stalled),
-            self.drain_idle.eq(drain.idle & collector.empty),
+            self.drain_idle.eq(drain.idle & collector.empty & drains.i.ready),
         ]
         for pe, element in enumerate(elements):
             m.d.comb += [

@@ -130,6 +130,9 @@ class Counters(wiring.Component):
 
     def _choose(self, m, kind):
         """State of the visited counter, two cycles later."""
+        # From a flip-flop, as late as what counts: what `running` comes from goes all over the die.
+        self._runs = Signal()
+        m.d.sync += self._runs.eq(self.running)
         states = [self._shift_register(m, kind) for kind in range(self._kinds)]
         state = Signal(STATE_BITS, reset_less=True)
         group = delay_line(m, kind[GROUP_BITS:], 1, name="group")[-1]
@@ -148,10 +151,8 @@ class Counters(wiring.Component):
         counted = Signal(name=f"counted{kind}", reset_less=True)
         state = Signal(STATE_BITS, name=f"state{kind}", reset_less=True)
         m.d.sync += [happens.eq(self.events[kind]), counted.eq(happens)]
-        with m.If(counted):
+        with m.If(counted & self._runs):
             m.d.sync += state.eq(Cat(~(state[-1] ^ state[-2]), state))
-        with m.If(~self.running | self.clear):
-            m.d.sync += counted.eq(0)
         with m.If(self.clear):
-            m.d.sync += [happens.eq(0), state.eq(0)]
+            m.d.sync += [happens.eq(0), counted.eq(0), state.eq(0)]
         return state

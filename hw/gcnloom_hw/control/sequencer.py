@@ -114,14 +114,15 @@ class Sequencer(wiring.Component):
         wiring.connect(m, outer=wiring.flipped(self.words), inner=ahead.i)
 
         address = Signal(ADDRESS_BITS, reset_less=True)
-        unasked = Signal(32)
+        # Whether there is a command left, and none after this word's, is known a word ahead.
+        unasked, some, final = Signal(32, reset_less=True), Signal(), Signal(reset_less=True)
         part = Signal(range(max(2, packing.words_per_item)))
         part_last = part == packing.words_per_item - 1
         asked = Signal()
         m.d.comb += [
-            self.requests.valid.eq((unasked != 0) & ahead.available),
+            self.requests.valid.eq(some & ahead.available),
             self.requests.p.address.eq(address),
-            self.requests.p.last.eq(part_last & (unasked <= packing.items_per_word)),
+            self.requests.p.last.eq(part_last & final),
             asked.eq(self.requests.valid & self.requests.ready),
             ahead.take.eq(asked),
             self.fetched.eq(asked),
@@ -129,13 +130,20 @@ class Sequencer(wiring.Component):
         with m.If(asked):
             m.d.sync += [address.eq(address + 1), part.eq(part + 1)]
             with m.If(part_last):
-                m.d.sync += part.eq(0)
-                with m.If(self.requests.p.last):
-                    m.d.sync += unasked.eq(0)
-                with m.Else():
-                    m.d.sync += unasked.eq(unasked - packing.items_per_word)
+                m.d.sync += [
+                    part.eq(0),
+                    unasked.eq(unasked - packing.items_per_word),
+                    final.eq(unasked <= 2 * packing.items_per_word),
+                    some.eq(~final),
+                ]
         with m.If(begin):
-            m.d.sync += [address.eq(program.address), unasked.eq(program.count), part.eq(0)]
+            m.d.sync += [
+                address.eq(program.address),
+                part.eq(0),
+                unasked.eq(program.count),
+                final.eq(program.count <= packing.items_per_word),
+                some.eq(program.count != 0),
+            ]
         self._deal(m, unpack, begin, program, repeats)
 
     def _deal(self, m, unpack, begin, program, repeats):

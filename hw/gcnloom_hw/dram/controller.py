@@ -12,6 +12,7 @@ from gcnloom_hw.dram.scheduler import Scheduler
 from gcnloom_hw.dram.transfers import Transfers
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.streams.queue import Queue
 
 __all__ = ["SdramController"]
 
@@ -68,7 +69,11 @@ class SdramController(wiring.Component):
         wiring.connect(m, outer=outer.addresses, inner=order.addresses)
         wiring.connect(m, outer=outer.writes, inner=order.writes)
         wiring.connect(m, order=order.requests, scheduler=scheduler.requests)
-        wiring.connect(m, order=order.words, transfers=transfers.words)
+        # Pins and accelerator are far from each other. A word has arrived when the scheduler, which
+        # takes as long to consider its request, moves it.
+        m.submodules.words = words = Queue(order.words.payload.shape(), depth=2)
+        wiring.connect(m, order=order.words, words=words.i)
+        wiring.connect(m, words=words.o, transfers=transfers.words)
         wiring.connect(m, inner=transfers.answers, outer=outer.answers)
         command, pins = scheduler.command, self.pins
         m.d.sync += pins.clk_en.eq(1)

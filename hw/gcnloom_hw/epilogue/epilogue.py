@@ -186,13 +186,14 @@ class Epilogue(wiring.Component):
             statistics.last.eq(delay_line(m, tag.last, 1, name="counted_last")[-1]),
             statistics.tensor.eq(delay_line(m, tag.tensor, 1, name="counted_tensor")[-1]),
         ]
-
         m.d.comb += self.idle.eq(~sequence.busy & queue.empty & skid.i.ready & ~statistics.busy)
         return m
 
     def _draw(self, m, sequence, gate):
         """Random bytes run ahead of the sums."""
-        m.submodules.random_bytes = random_bytes = RandomBytesInTurn(self.config)
+        m.submodules.random_bytes = random_bytes = RandomBytesInTurn(
+            lanes=self.config.epilogue_width, slices=self.config.epilogue_slices
+        )
         wiring.connect(m, requests=sequence.requests, draws=random_bytes.requests)
         m.d.comb += [
             random_bytes.key.eq(Cat(self.seed, self.step)),

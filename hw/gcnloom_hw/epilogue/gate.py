@@ -101,16 +101,17 @@ class Gate(wiring.Component):
         controls = Signal.like(self.controls, name="captured_controls", reset_less=True)
         m.d.sync += [sums.eq(self.sums), randoms.eq(self.randoms), controls.eq(self.controls)]
 
-        # Compare, while the mask leaves its memory's slow output.
-        mask = Signal(len(lanes), reset_less=True)
+        # Compare, while the mask leaves its memory's slow output; only then choose a slice of it.
+        whole = Signal.like(masks.read_data, name="mask", reset_less=True)
         stop = Signal(len(lanes), reset_less=True)
-        m.d.sync += mask.eq(choose(cut(masks.read_data, slices), controls.slice))
+        m.d.sync += whole.eq(masks.read_data)
         for lane in lanes:
             m.d.sync += stop[lane].eq(
                 ~controls.emit
                 | (controls.relu & sums[lane][-1])
                 | (controls.dropout & (randoms.dropout[lane] < controls.threshold))
             )
+        mask = choose(cut(whole, slices), delay_line(m, controls.slice, 1, name="slice")[-1])
         masked = delay_line(m, controls.mask, 1, name="masked")[-1]
         decided = delay_line(m, sums.as_value(), 2, name="decided_sums")[-1]
         m.d.comb += self.noise.eq(delay_line(m, randoms.rounding.as_value(), 3, name="noise")[-1])

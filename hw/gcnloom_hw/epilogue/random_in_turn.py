@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random bytes of an emission from one generator, for whichever purpose it needs them."""
+"""Random bytes from one generator, for whichever purpose they are needed."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,33 +9,36 @@ from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.arithmetic.threefry import PAIR
 from gcnloom_hw.epilogue.random_bytes import REQUEST, Places, RandomVectors, random_vector
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
-from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.random import DROPOUT, ROUNDING
 
-__all__ = ["PURPOSES_REQUEST", "RandomBytesInTurn"]
+__all__ = ["PURPOSES", "PURPOSES_REQUEST", "RandomBytesInTurn"]
 
 PURPOSES_REQUEST = data.StructLayout({**REQUEST.members, "dropout": 1, "rounding": 1})
 """A request with what its bytes are for, one purpose at least."""
+PURPOSES = 2
 
 
 class RandomBytesInTurn(wiring.Component):
-    """Draw the bytes that an emission needs, row after row.
+    """Draw the bytes that a request needs, row after row.
 
     Like :class:`~gcnloom_hw.epilogue.random_bytes.RandomBytes` with half of its logic, or
-    less where the epilogue works on slices: a slice takes a cycle for each purpose of its request.
-    No emission of a training has two.
+    less where slices are worked on: a slice takes a cycle for each purpose of its request. No
+    emission of a training has two; a step has both always.
 
     Parameters
     ----------
-    config : AcceleratorConfig
+    lanes, slices : int
+        Of a slice, and of a vector.
+    both : bool
+        Requests do not say what for: they are for both purposes.
 
     Attributes
     ----------
     key : In(PAIR)
         Seed and step; constant from two cycles before a request until its last vector.
-    requests : In(stream.Signature(PURPOSES_REQUEST))
+    requests : In(stream.Signature(PURPOSES_REQUEST)), or of REQUEST with `both`
         `vectors` is above zero.
-    vectors : Out(stream.Signature(random_vector(config.epilogue_width)))
+    vectors : Out(stream.Signature(random_vector(lanes)))
         Of slice after slice. Bytes for a purpose that the request has not may be anything.
     """
 
@@ -46,29 +49,32 @@ class RandomBytesInTurn(wiring.Component):
     requests: stream.Interface
     vectors: stream.Interface
 
-    def __init__(self, config: AcceleratorConfig) -> None:
-        self.config = config
+    def __init__(self, *, lanes: int, slices: int, both: bool = False) -> None:
+        self._lanes, self._slices, self._both = lanes, slices, both
+        self._request = REQUEST if both else PURPOSES_REQUEST
         super().__init__(
             {
                 "key": In(PAIR),
-                "requests": In(stream.Signature(PURPOSES_REQUEST)),
-                "vectors": Out(stream.Signature(random_vector(config.epilogue_width))),
+                "requests": In(stream.Signature(self._request)),
+                "vectors": Out(stream.Signature(random_vector(lanes))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        lanes, slices = self.config.epilogue_width, self.config.epilogue_slices
-        shape = random_vector(lanes)
-        m.submodules.queue = queue = CreditedQueue(shape, depth=self.pipeline + 4)
-        m.submodules.places = places = Places(PURPOSES_REQUEST, slices=slices, lanes=lanes)
-        m.submodules.draws = draws = RandomVectors(lanes)
+        each = PURPOSES if self._both else 1
+        m.submodules.queue = queue = CreditedQueue(
+            random_vector(self._lanes), depth=self.pipeline // each + 4
+        )
+        m.submodules.places = places = Places(self._request, slices=self._slices, lanes=self._lanes)
+        m.submodules.draws = draws = RandomVectors(self._lanes)
         wiring.connect(m, outer=wiring.flipped(self.requests), inner=places.requests)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
 
         # With two purposes, dropout is drawn first, and waits for rounding.
         place, second = places.place, Signal()
-        both = place.dropout & place.rounding
+        dropout = Const(1) if self._both else place.dropout
+        both = Const(1) if self._both else place.dropout & place.rounding
         issue, ends = Signal(), Signal()
         m.d.comb += [
             issue.eq(places.valid & queue.available),
@@ -77,7 +83,7 @@ class RandomBytesInTurn(wiring.Component):
             queue.take.eq(ends),
             draws.key.eq(self.key),
             *(draws.place[field].eq(place[field]) for field in REQUEST.members),
-            draws.purpose.eq(Mux(place.dropout & ~second, DROPOUT, ROUNDING)),
+            draws.purpose.eq(Mux(dropout & ~second, DROPOUT, ROUNDING)),
         ]
         with m.If(issue):
             m.d.sync += second.eq(both & ~second)

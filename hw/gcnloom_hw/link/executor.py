@@ -78,19 +78,32 @@ class Executor(wiring.Component):
         self._left = Signal(8, reset_less=True)
         self._unit_ends = (self._index[: UNIT.bit_length() - 1]).all()
         self._lane = self._index[:lanes]
+        # Bytes of requests come every third cycle and units have four, so that all of this may be
+        # known a cycle late.
+        self._none_left, self._one_left, self._step = Signal(), Signal(), Signal()
+        m.d.sync += [
+            self._none_left.eq(self._left == 0),
+            self._one_left.eq(self._left == 1),
+            header.step.eq(self._step),
+        ]
         again = Signal()
         m.d.comb += [
             header.byte.eq(self.requests.payload),
             header.index.eq(self._index),
             header.units.eq(self._left),
             header.running.eq(self.running),
-            self.register_address.eq(header.address),
             self.register_write_data.eq(self._data),
             self.increment.eq(header.address),
             self.addresses.payload.eq(header.address[: self._config.address_bits]),
             self.writes.p.address.eq(header.address[: self._config.address_bits]),
             self.writes.p.data.eq(self.requests.payload.replicate(self._config.memory_bytes)),
             self.writes.p.mask.eq(1 << self._lane),
+        ]
+        # Registers are far: what says which and when leaves from flip-flops, a cycle late.
+        writes_register = self._writes_register = Signal()
+        m.d.sync += [
+            self.register_address.eq(header.address),
+            self.register_write.eq(writes_register),
         ]
         with m.FSM(name="executor"):
             self._take_request(m, again)
@@ -139,7 +152,7 @@ class Executor(wiring.Component):
                 m.d.sync += index.eq(index + 1)
                 with m.If(self._unit_ends):
                     m.d.sync += self._left.eq(self._left - 1)
-                    with m.If(self._left == 0):
+                    with m.If(self._none_left):
                         m.d.sync += [index.eq(0), self._left.eq(header.answer_units)]
                         m.next = "Answer"
                         with m.If(header.silent):
@@ -149,14 +162,14 @@ class Executor(wiring.Component):
         header, requests, index = self._header, self.requests, self._index
         taken = Signal()
         with m.State("Write"):
-            with m.If(self._left == 0):
+            with m.If(self._none_left):
                 m.d.sync += index.eq(0)
                 m.next = "Skip"
             with m.Elif(header.memory):
                 m.d.comb += [
                     self.writes.valid.eq(requests.valid),
                     requests.ready.eq(self.writes.ready),
-                    header.step.eq(taken & self._lane.all()),
+                    self._step.eq(taken & self._lane.all()),
                 ]
             with m.Else():
                 m.d.comb += requests.ready.eq(1)
@@ -170,13 +183,13 @@ class Executor(wiring.Component):
                     self._data.eq(Cat(self._data[8:], requests.payload)),
                 ]
         with m.State("Write a register"):
-            m.d.comb += [self.register_write.eq(1), header.step.eq(1)]
+            m.d.comb += [self._writes_register.eq(1), self._step.eq(1)]
             m.next = "Write"
 
     def _send(self, m, byte, *, ended, following, last=None):
         """Offer a byte; whatever follows it, `last` are the next state's or nobody's."""
         answers = self.answers
-        last = self._unit_ends & (self._left == 1) if last is None else last
+        last = self._unit_ends & self._one_left if last is None else last
         m.d.comb += [
             answers.valid.eq(1),
             answers.p.byte.eq(byte),
@@ -218,7 +231,7 @@ class Executor(wiring.Component):
             ended = self._index[:2].all()
             self._send(
                 m, values.word_select(self._index[:2], 8), ended=ended, following=following,
-                last=ended & (self._left == 0),
+                last=ended & self._none_left,
             )  # fmt: skip
 
     def _greet(self, m):
@@ -246,9 +259,11 @@ class Executor(wiring.Component):
 
     def _read_memory(self, m):
         def following():
-            m.d.comb += [self.words.ready.eq(1), self._header.step.eq(1)]
-            m.next = "Ask for a word"
+            m.d.comb += [self.words.ready.eq(1), self._step.eq(1)]
+            m.next = "Step"
 
+        with m.State("Step"):
+            m.next = "Ask for a word"
         with m.State("Ask for a word"):
             m.d.comb += self.addresses.valid.eq(1)
             with m.If(self.addresses.ready):
@@ -261,12 +276,12 @@ class Executor(wiring.Component):
 
     def _read_registers(self, m):
         def following():
-            m.d.comb += self._header.step.eq(1)
+            m.d.comb += self._step.eq(1)
             m.next = "Wait for a register"
 
         with m.State("Wait for a register"):
             m.d.sync += self._index.eq(self._index + 1)
-            with m.If(self._index == READ_CYCLES - 1):
+            with m.If(self._index == READ_CYCLES):
                 m.d.sync += self._index.eq(0)
                 m.next = "Read a register"
         with m.State("Read a register"):

@@ -15,7 +15,6 @@ from gcnloom_hw.link.uart import UartReceiver, UartTransmitter
 from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import write_request
 from gcnloom_hw.streams.half_buffer import HalfBuffer
-from gcnloom_hw.streams.queue import Queue
 
 __all__ = ["SerialLink"]
 
@@ -66,7 +65,7 @@ class SerialLink(wiring.Component):
         outer = wiring.flipped(self)
         wiring.connect(m, buffer=buffer.o, executor=executor.requests)
         # A byte is chosen from all that can be read, which takes the whole of a cycle.
-        m.submodules.chosen = chosen = Queue(BODY, depth=1)
+        m.submodules.chosen = chosen = HalfBuffer(BODY)
         wiring.connect(m, executor=executor.answers, chosen=chosen.i)
         wiring.connect(m, chosen=chosen.o, framer=framer.body)
         wiring.connect(m, framer=framer.o, transmitter=transmitter.i)

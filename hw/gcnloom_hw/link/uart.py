@@ -30,7 +30,7 @@ class UartReceiver(wiring.Component):
     data : Out(8)
         Valid in the cycle of `arrived`.
     arrived, error : Out(1)
-        For a cycle.
+        For a cycle; from flip-flops.
     """
 
     def __init__(self) -> None:
@@ -54,9 +54,9 @@ class UartReceiver(wiring.Component):
         # A mark goes ahead of the bits: once it is at the end, the stop bit is next.
         bits = Signal(10, reset_less=True)
         ended = Signal()
-        m.d.comb += [
+        m.d.comb += ended.eq(busy & sample & bits[0])
+        m.d.sync += [
             self.data.eq(bits[2:]),
-            ended.eq(busy & sample & bits[0]),
             self.arrived.eq(ended & before),
             self.error.eq(ended & ~before),
         ]

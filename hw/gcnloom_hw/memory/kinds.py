@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kinds of device memory that a shell can have."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from amaranth.lib import wiring
@@ -16,7 +17,7 @@ __all__ = ["BlockRam", "External", "MemoryKind", "Sdram", "Spram"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MemoryKind:
+class MemoryKind(ABC):
     """A device memory; each kind makes a component with the streams of a memory port.
 
     Parameters
@@ -27,9 +28,9 @@ class MemoryKind:
 
     words: int
 
+    @abstractmethod
     def component(self, memory_bytes: int) -> wiring.Component | None:
         """Return `addresses`, `answers` and `writes`, and perhaps `pins`; or nothing."""
-        raise NotImplementedError(f"{type(self).__name__} is no kind of memory; use BlockRam")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,8 @@ class ReadArbiter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         owner = data.StructLayout({"client": range(len(self._clients)), "last": 1})
-        m.submodules.owners = owners = Queue(owner, depth=self._outstanding)
+        # In flip-flops: whose a word is decides whether it is taken.
+        m.submodules.owners = owners = Queue(owner, depth=self._outstanding, registered=owner.size)
         # The address leaves through a queue, so that a memory's ready ends here.
         m.submodules.pending = pending = Queue(ADDRESS_BITS, depth=self._buffer)
         wiring.connect(m, inner=pending.o, outer=wiring.flipped(self.addresses))

@@ -65,7 +65,9 @@ class Take(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.queue = queue = Queue(self.vector, depth=0 if self._compact else 2)
+        # What is last decides much, and comes from a flip-flop.
+        depth = 0 if self._compact else 2
+        m.submodules.queue = queue = Queue(self.vector, depth=depth, registered=1)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
         # One flip-flop a source, so that its `ready` does not wait for a comparison.
         wanted = Signal(len(Source))

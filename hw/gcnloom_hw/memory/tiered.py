@@ -49,7 +49,7 @@ class TieredMemory(wiring.Component):
         Those of `far`, if it has any.
     """
 
-    latency = 2 * Queue.latency + BlockRamMemory.latency
+    latency = 3 * Queue.latency + BlockRamMemory.latency
     near_reads = WAITING + BlockRamMemory.reads
 
     addresses: stream.Interface
@@ -90,7 +90,13 @@ class TieredMemory(wiring.Component):
         # flip-flops: they decide whether the read can go on.
         m.submodules.reads = reads = Queue(ADDRESS_BITS + 2, depth=2, registered=2)
         m.submodules.near_reads = near_reads = Queue(ADDRESS_BITS, depth=WAITING)
-        m.submodules.order = order = Queue(1, depth=OUTSTANDING)
+        # The tiers are far from whoever reads, and both from each other: the order of answers is
+        # kept where they leave, turns and answers wait in between.
+        m.submodules.turns = turns = Queue(1, depth=2)
+        m.submodules.order = order = Queue(1, depth=OUTSTANDING, registered=1)
+        m.submodules.leaving = leaving = Queue(self.answers.payload.shape(), depth=2)
+        wiring.connect(m, turns=turns.o, order=order.i)
+        wiring.connect(m, leaving=leaving.o, outer=wiring.flipped(self.answers))
         wiring.connect(m, queue=near_reads.o, near=near.addresses)
         address, is_near = reads.o.payload[:ADDRESS_BITS], reads.o.payload[ADDRESS_BITS]
         goes, may = Signal(), Signal()
@@ -100,25 +106,23 @@ class TieredMemory(wiring.Component):
             reads.i.payload[ADDRESS_BITS].eq(self._is_near(self.addresses.payload)),
             reads.i.payload[-1].eq(self._waits(m, writes, self.addresses.payload)),
             self.addresses.ready.eq(reads.i.ready),
-            may.eq(order.i.ready & ~(reads.o.payload[-1] & writes.o.valid)),
+            may.eq(turns.i.ready & ~(reads.o.payload[-1] & writes.o.valid)),
             near_reads.i.payload.eq(address),
             near_reads.i.valid.eq(reads.o.valid & may & is_near),
             far.addresses.payload.eq(address),
             far.addresses.valid.eq(reads.o.valid & may & ~is_near),
             goes.eq(may & Mux(is_near, near_reads.i.ready, far.addresses.ready)),
             reads.o.ready.eq(goes),
-            order.i.payload.eq(is_near),
-            order.i.valid.eq(reads.o.valid & goes),
+            turns.i.payload.eq(is_near),
+            turns.i.valid.eq(reads.o.valid & goes),
         ]
-        from_near = order.o.payload
+        from_near, answers = order.o.payload, leaving.i
         m.d.comb += [
-            self.answers.payload.eq(Mux(from_near, near.answers.payload, far.answers.payload)),
-            self.answers.valid.eq(
-                order.o.valid & Mux(from_near, near.answers.valid, far.answers.valid)
-            ),
-            near.answers.ready.eq(order.o.valid & from_near & self.answers.ready),
-            far.answers.ready.eq(order.o.valid & ~from_near & self.answers.ready),
-            order.o.ready.eq(self.answers.valid & self.answers.ready),
+            answers.payload.eq(Mux(from_near, near.answers.payload, far.answers.payload)),
+            answers.valid.eq(order.o.valid & Mux(from_near, near.answers.valid, far.answers.valid)),
+            near.answers.ready.eq(order.o.valid & from_near & answers.ready),
+            far.answers.ready.eq(order.o.valid & ~from_near & answers.ready),
+            order.o.ready.eq(answers.valid & answers.ready),
         ]
 
     def _write(self, m, near, far):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_hw.transform.accumulate import Accumulator
 from gcnloom_hw.transform.array import SystolicArray, array_latency
 from gcnloom_hw.transform.control import TRANSFORM_WORK, Sequencer, command_cycles
@@ -23,10 +24,11 @@ FLAGS = 2
 class TransformEngine(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Transform` on `rows` by `columns` elements.
 
-    Accepts a command every :meth:`cycles` cycles; produces its vectors in order, then the next
-    command's. The last vector is at `sums` ``cycles(...) - 1 +`` :attr:`latency` cycles after the
-    command was taken. A command that emits nothing produces one vector with `last` alone, once
-    its sums are stored. Throughput one row a cycle. Sums wrap modulo ``2 ** sum_width``.
+    Begins a command every :meth:`cycles` cycles, while the next one may wait; produces its vectors
+    in order, then the next command's. The last vector is at `sums` ``cycles(...) - 1 +``
+    :attr:`latency` cycles after the command was begun. A command that emits nothing produces one
+    vector with `last` alone, once its sums are stored. Throughput one row a cycle. Sums wrap modulo
+    ``2 ** sum_width``.
 
     In a compact accelerator everything but its memories' writes stops while a vector waits to
     leave, and there are no output-stationary products.
@@ -132,7 +134,10 @@ class TransformEngine(wiring.Component):
         m.submodules.queue = queue = CreditedQueue(
             self.sums.payload.shape(), depth=self._pipeline + 4, registered=FLAGS
         )
-        wiring.connect(m, outer=wiring.flipped(self.commands), inner=sequencer.commands)
+        # Whoever gives commands is far from what decides that the next one may come.
+        m.submodules.following = following = Skid(TRANSFORM_WORK)
+        wiring.connect(m, outer=wiring.flipped(self.commands), inner=following.i)
+        wiring.connect(m, following=following.o, sequencer=sequencer.commands)
         wiring.connect(m, accumulator=accumulator.o, queue=queue.i)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.sums))
         m.d.comb += [

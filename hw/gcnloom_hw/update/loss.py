@@ -9,6 +9,7 @@ from gcnloom_hw.layout import layout
 from gcnloom_hw.memory.port import read_request
 from gcnloom_hw.memory.store import extended, write_request
 from gcnloom_hw.streams.gearbox import unpacked_word
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_hw.streams.slices import Regroup
 from gcnloom_hw.update.fetch import FetchRows
 from gcnloom_hw.update.softmax import Softmax
@@ -160,16 +161,26 @@ class LossEngine(wiring.Component):
         m.submodules.writing = walk = Walk(packing)
         rows = Signal(LOCAL_BITS, reset_less=True)
         recording, passed = Signal(), Signal()
+        # Memory is far from all that waits for it here; the record's last word says that it is.
+        leaving = data.StructLayout({"write": self.writes.p.shape(), "ends": 1})
+        m.submodules.skid = skid = Skid(leaving)
+        writes, offered = skid.i, skid.i.p.write
+        m.d.comb += [
+            self.writes.valid.eq(skid.o.valid),
+            self.writes.payload.eq(skid.o.p.write),
+            skid.o.ready.eq(self.writes.ready),
+            finished.eq(self.writes.valid & self.writes.ready & skid.o.p.ends),
+        ]
         m.d.comb += [
             walk.start.eq(start),
             walk.first_address.eq(self.commands.p.command.gradients),
             walk.panels.eq(command.panels),
             walk.pitch.eq(command.gradient_pitch),
             walk.advance.eq(passed),
-            vectors.ready.eq(self.writes.ready | ~command.gradient),
+            vectors.ready.eq(writes.ready | ~command.gradient),
             passed.eq(vectors.valid & vectors.ready),
             self.active.eq(passed),
-            self.writes.valid.eq(recording | (vectors.valid & command.gradient)),
+            writes.valid.eq(recording | (vectors.valid & command.gradient)),
         ]
         with m.If(passed & walk.last_panel):
             m.d.sync += [rows.eq(rows - 1), recording.eq(rows == 1)]
@@ -177,11 +188,11 @@ class LossEngine(wiring.Component):
             m.d.sync += rows.eq(self.commands.p.command.count)
 
         m.d.comb += [
-            self.writes.p.address.eq(walk.address),
-            self.writes.p.data.eq(_everywhere(packing, vectors.p.parts[0])),
-            self.writes.p.mask.eq(_mask(packing, walk.item)),
+            offered.address.eq(walk.address),
+            offered.data.eq(_everywhere(packing, vectors.p.parts[0])),
+            offered.mask.eq(_mask(packing, walk.item)),
         ]
-        self._record(m, command, record, recording, finished)
+        self._record(m, command, record, recording, writes)
 
     def _regroup(self, m, gradients):
         """Put vectors together, as they lie in memory."""
@@ -196,25 +207,25 @@ class LossEngine(wiring.Component):
         ]
         return vectors.o
 
-    def _record(self, m, command, record, recording, finished):
+    def _record(self, m, command, record, recording, writes):
         """Write the record of this step, word by word; what precedes it has been written."""
-        packing, writes = self.config.record, self.writes
+        packing, offered = self.config.record, writes.p.write
         items, words = packing.items_per_word, packing.words_per_item
         word = Signal(range(max(2, words)))
         item = self.step[: (items - 1).bit_length()]
-        place = Signal(len(writes.p.address), reset_less=True)
+        place = Signal(len(offered.address), reset_less=True)
         lies = _everywhere(packing, record.as_value())
         m.d.sync += place.eq(command.record + (self.step >> len(item)) * words)
         with m.If(recording):
             m.d.comb += [
-                writes.p.address.eq(place + word),
-                writes.p.data.eq(lies.word_select(word, len(writes.p.data))),
-                writes.p.mask.eq(_mask(packing, item)),
+                offered.address.eq(place + word),
+                offered.data.eq(lies.word_select(word, len(offered.data))),
+                offered.mask.eq(_mask(packing, item)),
+                writes.p.ends.eq(word == words - 1),
             ]
             with m.If(writes.ready):
                 m.d.sync += word.eq(word + 1)
-                with m.If(word == words - 1):
-                    m.d.comb += finished.eq(1)
+                with m.If(writes.p.ends):
                     m.d.sync += [word.eq(0), recording.eq(0)]
 
 

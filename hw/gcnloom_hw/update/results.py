@@ -10,6 +10,7 @@ from gcnloom_hw.memory.port import ADDRESS_BITS
 from gcnloom_hw.memory.store import extended, write_request
 from gcnloom_hw.streams.gearbox import Packer
 from gcnloom_hw.streams.queue import Queue
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_hw.streams.slices import Regroup
 from gcnloom_hw.update.coalesce import Coalesce, placed_item
 from gcnloom_hw.update.masters import masters_slice
@@ -97,21 +98,32 @@ class Results(wiring.Component):
         left = Signal.like(writing)
         free = Signal()
         signals = Signal(len(Unit), reset_less=True)
+        # Memory is far from all that waits for it here. A command's last write takes its signals
+        # along, which fire when memory has accepted it.
+        leaving = data.StructLayout({"write": self.writes.p.shape(), "signals": len(Unit)})
+        m.submodules.skid = skid = Skid(leaving)
+        writes, offered = skid.i, skid.i.p.write
         m.d.comb += [
             free.eq(writing == 0),
             left.eq(writing),
             waiting.o.ready.eq(free),
-            self.idle.eq(free & ~waiting.o.valid),
+            self.idle.eq(free & ~waiting.o.valid & writes.ready),
+            self.writes.valid.eq(skid.o.valid),
+            self.writes.payload.eq(skid.o.p.write),
+            skid.o.ready.eq(self.writes.ready),
+            writes.p.signals.eq(Mux(left == 0, signals, 0)),
         ]
-        turns = self._take_turns(m, [words.valid for words in kinds.values()], writing)
+        with m.If(self.writes.valid & self.writes.ready):
+            m.d.comb += self.signals.eq(skid.o.p.signals)
+        turns = self._take_turns(m, writes, [words.valid for words in kinds.values()], writing)
         for index, (name, words) in enumerate(kinds.items()):
             address = Signal(ADDRESS_BITS, name=f"{name}_address", reset_less=True)
-            m.d.comb += words.ready.eq(turns[index] & writing[index] & self.writes.ready)
+            m.d.comb += words.ready.eq(turns[index] & writing[index] & writes.ready)
             with m.If(turns[index]):
                 m.d.comb += [
-                    self.writes.p.address.eq(address),
-                    self.writes.p.data.eq(words.p.data),
-                    self.writes.p.mask.eq(words.p.mask),
+                    offered.address.eq(address),
+                    offered.data.eq(words.p.data),
+                    offered.mask.eq(words.p.mask),
                 ]
             with m.If(words.valid & words.ready):
                 m.d.sync += address.eq(address + 1)
@@ -125,20 +137,19 @@ class Results(wiring.Component):
             ]
         with m.Else():
             m.d.sync += writing.eq(left)
-            with m.If(left == 0):
-                m.d.comb += self.signals.eq(signals)
         return m
 
-    def _take_turns(self, m, waiting, writing):
+    @staticmethod
+    def _take_turns(m, writes, waiting, writing):
         """Whose turn it is: the first's if it offers; what was once offered stays offered."""
         offers = Cat(waiting) & writing
         second, refused, refused_second = Signal(), Signal(), Signal()
         m.d.comb += [
             second.eq(Mux(refused, refused_second, ~offers[0])),
-            self.writes.valid.eq(offers.any()),
+            writes.valid.eq(offers.any()),
         ]
         m.d.sync += [
-            refused.eq(self.writes.valid & ~self.writes.ready),
+            refused.eq(writes.valid & ~writes.ready),
             refused_second.eq(second),
         ]
         return ~second, second
