@@ -29,7 +29,7 @@ LATER = 8
 """Cycles after a word was read in which it is timed, with those that follow: nothing depends on
 it for longer than that."""
 COMMANDS = 2
-"""Drains that have begun: one whose words are taken, one that follows it."""
+"""Drains that have been taken: one whose words are taken, one that follows it."""
 
 Done = list[tuple[Drain, float]]
 """Commands that came to their end, and when."""
@@ -61,9 +61,11 @@ class DrainUnit:
         self._known = timing.aggregate_to_read
         self._aggregates, self._epilogue = aggregates, epilogue
         self._commands: deque[Drain] = deque()
+        # The entries of a command that waits for the one before it to be read.
+        self._following: deque[tuple[int, bool]] = deque()
         self._entries: deque[tuple[int, bool]] = deque()
         self._words: deque[_Word] = deque()
-        self._fetched = self._next = 0
+        self._since = self._fetched = self._next = 0
         self._asked = deque([0] * DrainControl.ahead, maxlen=DrainControl.ahead)
         self._taken = deque([0] * DrainControl.outstanding, maxlen=DrainControl.outstanding)
         pes = timing.config.pes
@@ -74,7 +76,7 @@ class DrainUnit:
     @property
     def free(self) -> bool:
         """Whether a command could be begun."""
-        return not self._entries and len(self._commands) < COMMANDS
+        return not self._following and len(self._commands) < COMMANDS
 
     @property
     def idle(self) -> bool:
@@ -82,17 +84,22 @@ class DrainUnit:
         return not self._commands
 
     def begin(self, command: Drain, order: NDArray[np.uint64] | None, ready: int) -> float:
-        """Begin a command; return when engine and epilogue have both taken it.
+        """Take a command; return when engine and epilogue have both done so.
 
         `order` are its packed entries, if they are known.
         """
-        accepted = self._fetched = max(ready, self._fetched)
         self._commands.append(command)
-        self._entries = entries(command, self._config, order)
+        self._following, self._since = entries(command, self._config, order), ready
+        self._follow()
         self.active += command.count
-        described = self._epilogue.open(command.emission, ready)
-        self._next = min(self._next, accepted)
-        return max(accepted, described)
+        self._next = min(self._next, max(ready, self._fetched))
+        return max(ready, self._epilogue.open(command.emission, ready))
+
+    def _follow(self) -> None:
+        """Go on to the next command's entries, once there are no others."""
+        if not self._entries and self._following:
+            self._entries, self._following = self._following, deque()
+            self._fetched = max(self._since, self._fetched)
 
     def events(self, now: int) -> Iterator[int]:
         """Yield when there is more to be timed."""
@@ -113,7 +120,7 @@ class DrainUnit:
 
     def _ask(self) -> bool:
         """Ask for words as long as it is known when there is room; return whether for any."""
-        before = len(self._entries)
+        before = len(self._words)
         while self._entries and len(self._words) < DrainControl.outstanding:
             pe, last = self._entries[0]
             if self._waiting[pe] == PLACES:
@@ -127,7 +134,8 @@ class DrainUnit:
             self._asked.append(asked)
             self._waiting[pe] += 1
             self._words.append(_Word(pe, asked, last, not self._entries))
-        return len(self._entries) < before
+            self._follow()
+        return len(self._words) > before
 
     def _take(self, known: int, ended: Ended, done: Done) -> bool:
         """Take words that are read in cycles that are `known`, up to where their rows must go on.

@@ -89,6 +89,9 @@ class Gate:
         self._head = 0
         self._looked = UNKNOWN
         self._since: float | None = None
+        # One more waits in front of the dense engine.
+        before = depth > 1 and unit == Unit.TRANSFORM
+        self._most = ALLOWED + before
         self._allowed: deque[Command] = deque()
         self._leaving: deque[float] = deque()
         self.since = 0
@@ -123,7 +126,7 @@ class Gate:
 
     def step(self, now: int) -> tuple[Command | None, bool]:
         """Let commands go on; return the one that passes the gate, and whether one left."""
-        room = len(self._allowed) < ALLOWED
+        room = len(self._allowed) < self._most
         left = bool(self._leaving) and self._leaving[0] <= now
         if left:
             self._leaving.popleft()
@@ -156,7 +159,7 @@ class Gate:
         if self._leaving:
             yield max(ceil(self._leaving[0]), now + 1)
         there = self._there()
-        if there is not None and len(self._allowed) < ALLOWED:
+        if there is not None and len(self._allowed) < self._most:
             yield max(ceil(there), now + 1)
 
     def refuse(self) -> None:
