@@ -6,8 +6,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.core import RESET_STAGES, Core
-from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING, write_request
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 

@@ -21,8 +21,8 @@ from gcnloom_hw.epilogue.epilogue import Epilogue
 from gcnloom_hw.fabric import Fabric
 from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.load import Load
-from gcnloom_hw.memory.port import ADDRESS_BITS, ReadArbiter, WriteArbiter
-from gcnloom_hw.memory.store import Store, write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, ReadArbiter, WriteArbiter, write_request
+from gcnloom_hw.memory.store import Store
 from gcnloom_hw.streams.fork import Fork
 from gcnloom_hw.transform.engine import TransformEngine
 from gcnloom_hw.update.scales import scale_entry

@@ -10,8 +10,8 @@ from gcnloom_hw.dram.pins import SdramPins
 from gcnloom_hw.link.config import LinkConfig
 from gcnloom_hw.link.link import SerialLink
 from gcnloom_hw.memory.kinds import External, MemoryKind, Sdram
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
+from gcnloom_hw.streams.skid import Skid
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["SerialShell"]
@@ -158,9 +158,17 @@ class SerialShell(wiring.Component):
             return
         m.submodules.memory = memory
         wiring.connect(m, port=addresses, memory=memory.addresses)
-        wiring.connect(m, memory=memory.answers, port=wiring.flipped(answers))
+        self._answer(m, memory.answers, answers)
         wiring.connect(m, port=writes, memory=memory.writes)
         if "pins" in memory.signature.members:
             for name, member in memory.pins.signature.members.items():
                 inner, outer = getattr(memory.pins, name), getattr(self, f"sdram_{name}")
                 m.d.comb += outer.eq(inner) if member.flow == Out else inner.eq(outer)
+
+    def _answer(self, m, memory, answers):
+        """Hand answers on; whether they are taken is decided far from a large one's memory."""
+        if not self.config.compact:
+            m.submodules.answers = skid = Skid(answers.p.shape())
+            wiring.connect(m, memory=memory, skid=skid.i)
+            memory = skid.o
+        wiring.connect(m, memory=memory, port=wiring.flipped(answers))

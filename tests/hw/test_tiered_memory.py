@@ -14,8 +14,7 @@ from amaranth.sim import Simulator
 
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.part import PARTS
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.memory.tiered import TieredMemory
 from gcnloom_sim.cycles.memory import clock
 from gcnloom_sim.memory import memory_model

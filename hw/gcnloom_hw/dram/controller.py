@@ -10,8 +10,7 @@ from gcnloom_hw.dram.order import Order
 from gcnloom_hw.dram.pins import SdramPins
 from gcnloom_hw.dram.scheduler import Scheduler
 from gcnloom_hw.dram.transfers import Transfers
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.streams.queue import Queue
 
 __all__ = ["SdramController"]

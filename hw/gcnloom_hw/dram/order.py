@@ -8,8 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.dram.config import SdramConfig
 from gcnloom_hw.dram.scheduler import sdram_request
 from gcnloom_hw.dram.transfers import written_word
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.streams.queue import Queue
 
 __all__ = ["Order"]

@@ -9,8 +9,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.link.config import HEADER_BYTES, UNIT, LinkConfig
 from gcnloom_hw.link.framer import BODY
 from gcnloom_hw.link.request import Header
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_spec.link import ANSWER, GREETING, RATE_BITS
 from gcnloom_spec.registers import READ_CYCLES
 
@@ -138,7 +137,9 @@ class Executor(wiring.Component):
                 m.d.comb += header.take.eq(1)
                 m.d.sync += index.eq(index + 1)
                 with m.If(index == HEADER_BYTES - 1):
-                    m.next = "Judge"
+                    m.next = "Consider"
+        with m.State("Consider"):
+            m.next = "Judge"
         with m.State("Judge"):
             m.d.comb += header.judge.eq(1)
             m.d.sync += index.eq(0)

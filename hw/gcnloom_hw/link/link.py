@@ -12,8 +12,7 @@ from gcnloom_hw.link.executor import Executor
 from gcnloom_hw.link.framer import BODY, Framer
 from gcnloom_hw.link.rate import Rate
 from gcnloom_hw.link.uart import UartReceiver, UartTransmitter
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.streams.half_buffer import HalfBuffer
 
 __all__ = ["SerialLink"]

@@ -25,8 +25,9 @@ class Header(wiring.Component):
     take : In(1)
         Take byte `index` of the header.
     judge : In(1)
-        Header and `units`, the payload's length, are complete: decide. The outcome is there
-        in the next cycle, but for `judged_write`.
+        Header and `units`, the payload's length, have been complete for a cycle: decide. The
+        outcome is there in the next cycle, but for `judged_write`, and `answer_units` in the
+        one after it.
     ask_again : In(1)
         Instead of a request: ask for the expected number.
     answered : In(1)
@@ -132,6 +133,7 @@ class Header(wiring.Component):
                     m.d.sync += self._too_many.eq(self.byte.any())
 
     def _judge(self, m):
+        # What is asked of a header is known a cycle after its last byte.
         size, known, fits = Signal(16), Signal(), Signal()
         ahead, next_one, old, shall = Signal(8), Signal(), Signal(), Signal()
         word_units = self._config.memory_bytes // UNIT
@@ -141,21 +143,23 @@ class Header(wiring.Component):
                 ~self._strange
                 & (self._writes | self.reads | (self._rate & self.address[:RATE_BITS].any()))
             ),
+            ahead.eq(self.sequence - self._expected),
+            shall.eq(next_one | (old & self.reads)),
+        ]
+        m.d.sync += [
             fits.eq(
                 known & ~self._too_many & (size[8:] == 0)
                 & (self.units == Mux(self._writes, size[:8], 0))
             ),
-            ahead.eq(self.sequence - self._expected),
             next_one.eq(ahead == 0),
             old.eq(ahead[-1] & ahead[:-1].any()),
-            shall.eq(next_one | (old & self.reads)),
+            self.answer_units.eq(0),
         ]  # fmt: skip
-        m.d.comb += self.answer_units.eq(0)
         with m.If(self._carried_out):
             with m.If(self._hello):
-                m.d.comb += self.answer_units.eq(GREETING.width // 8 // UNIT)
+                m.d.sync += self.answer_units.eq(GREETING.width // 8 // UNIT)
             with m.Elif(self.reads):
-                m.d.comb += self.answer_units.eq(size)
+                m.d.sync += self.answer_units.eq(size)
         with m.If(self.judge):
             m.d.sync += [self.silent.eq(0), self._carried_out.eq(0), self._advances.eq(0)]
             with m.If(self._hello):

@@ -9,8 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.memory.coalesce import Coalesce, burst_request
 from gcnloom_hw.memory.pending import PendingWrites
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.streams.queue import Queue
 
 __all__ = ["Axi4Adapter", "Axi4Config", "Axi4Signature"]

@@ -8,7 +8,14 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import Queue
 
-__all__ = ["ADDRESS_BITS", "OUTSTANDING", "ReadArbiter", "WriteArbiter", "read_request"]
+__all__ = [
+    "ADDRESS_BITS",
+    "OUTSTANDING",
+    "ReadArbiter",
+    "WriteArbiter",
+    "read_request",
+    "write_request",
+]
 
 ADDRESS_BITS = 32
 OUTSTANDING = 64
@@ -18,6 +25,13 @@ OUTSTANDING = 64
 def read_request():
     """Layout of a client's request: one word; `last` comes back with it."""
     return data.StructLayout({"address": ADDRESS_BITS, "last": 1})
+
+
+def write_request(memory_bytes):
+    """Layout of a memory write: `mask` has a bit for each byte to write."""
+    return data.StructLayout(
+        {"address": ADDRESS_BITS, "data": 8 * memory_bytes, "mask": memory_bytes}
+    )
 
 
 class ReadArbiter(wiring.Component):

@@ -5,8 +5,7 @@ from amaranth import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.primitives.ice40 import SPRAM_WORDS, SPRAMS, Spram
 
 __all__ = ["SpramMemory"]

@@ -6,28 +6,21 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.port import ADDRESS_BITS
+from gcnloom_hw.memory.leaving import LeavingWrites
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
 from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import Packer
-from gcnloom_hw.streams.skid import Skid
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Opcode, Unit
 
-__all__ = ["Store", "extended", "write_request"]
-
-
-def write_request(memory_bytes):
-    """Layout of a memory write: `mask` has a bit for each byte to write."""
-    return data.StructLayout(
-        {"address": ADDRESS_BITS, "data": 8 * memory_bytes, "mask": memory_bytes}
-    )
+__all__ = ["Store", "extended"]
 
 
 class Store(wiring.Component):
     """Execute :class:`gcnloom_spec.commands.Store` commands.
 
     Takes one vector a cycle from the chosen engine, packs it, and writes one word a cycle.
-    Signals fire when memory has accepted a command's last word.
+    Signals fire in the cycle after memory accepted a command's last word.
 
     Parameters
     ----------
@@ -76,41 +69,41 @@ class Store(wiring.Component):
             wiring.connect(m, outer=wiring.flipped(getattr(self, name)), inner=getattr(take, name))
         self._pack(m, take.vectors, vectors, sums, raw)
 
-        # Memory is far from the packers, which need not wait for what it says.
-        m.submodules.words = words = Skid(vectors.words.payload.shape())
+        # Of a command's last write memory's acceptance is told.
+        m.submodules.leaving = leaving = LeavingWrites(
+            config.memory_bytes, tag=1, depth=1 if config.compact else 2
+        )
+        wiring.connect(m, inner=leaving.writes, outer=wiring.flipped(self.writes))
+        word = Mux(raw, sums.words.payload.as_value(), vectors.words.payload.as_value())
+        word = data.View(vectors.words.payload.shape(), word)
         address = Signal(ADDRESS_BITS, reset_less=True)
         signals = Signal(len(Unit), reset_less=True)
         finished = Signal()
         m.d.comb += [
-            words.i.valid.eq(vectors.words.valid | sums.words.valid),
-            words.i.payload.eq(
-                Mux(raw, sums.words.payload.as_value(), vectors.words.payload.as_value())
-            ),
-            vectors.words.ready.eq(words.i.ready),
-            sums.words.ready.eq(words.i.ready),
+            leaving.i.valid.eq(vectors.words.valid | sums.words.valid),
+            leaving.i.p.write.address.eq(address),
+            leaving.i.p.write.data.eq(word.data),
+            leaving.i.p.write.mask.eq(word.mask),
+            leaving.i.p.tag.eq(word.last),
+            vectors.words.ready.eq(leaving.i.ready),
+            sums.words.ready.eq(leaving.i.ready),
             start.eq(self.commands.valid & ~running),
             take.begin.eq(start),
             take.source.eq(command.source),
             take.count.eq(command.count),
-            self.writes.valid.eq(words.o.valid),
-            words.o.ready.eq(self.writes.ready),
-            self.writes.p.address.eq(address),
-            self.writes.p.data.eq(words.o.p.data),
-            self.writes.p.mask.eq(words.o.p.mask),
             self.wrote.eq(self.writes.valid & self.writes.ready),
-            finished.eq(self.wrote & words.o.p.last),
+            finished.eq(leaving.accepted),
             self.commands.ready.eq(~running),
             self.active.eq(take.taken),
             self.stalled.eq(running & ~take.taken),
             self.idle.eq(~running & ~self.commands.valid),
         ]
-        with m.If(self.wrote):
+        with m.If(leaving.i.valid & leaving.i.ready):
             m.d.sync += address.eq(address + 1)
         with m.If(finished):
             m.d.comb += self.signals.eq(signals)
             m.d.sync += running.eq(0)
         with m.Elif(start):
-            # Nothing is left to ask the command at its end, which memory decides, from afar.
             m.d.sync += [
                 running.eq(1),
                 raw.eq(command.raw),

@@ -6,8 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.memory.block_ram import BlockRamMemory
-from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import ADDRESS_BITS, OUTSTANDING, write_request
 from gcnloom_hw.streams.queue import Queue
 
 __all__ = ["TieredMemory"]

@@ -123,6 +123,7 @@ class Sequencer(wiring.Component):
         remaining = Signal(work.count.shape(), reset_less=True)
         sum_address = Signal(self.tag.address.shape(), reset_less=True)
         final_row, fresh = Signal(reset_less=True), Signal(reset_less=True)
+        row_leaves = Signal(reset_less=True)
         # What every step asks about its command is a flip-flop each.
         by_weight, by_output, emits, lifts, clears = (
             Signal(name=name, reset_less=True)
@@ -137,12 +138,13 @@ class Sequencer(wiring.Component):
         # The step of this cycle and what becomes of its sums.
         step = Signal(_STEP)
         tag = Signal(self.tag.shape())
-        issue, executing = Signal(), Signal()
+        issue, executing, leaves = Signal(), Signal(), Signal()
         m.d.comb += [
             tag.address.eq(sum_address),
             tag.bank.eq(work.bank),
-            issue.eq(executing & (self.room | ~(tag.emit | tag.last))),
-            self.take.eq(issue & (tag.emit | tag.last)),
+            # A step leaves with `emit` or `last`.
+            issue.eq(executing & (self.room | ~leaves)),
+            self.take.eq(issue & leaves),
             self.rows.eq(issue & (step.inner | step.outer)),
             self.active.eq(issue),
             self.stalled.eq(executing & ~issue),
@@ -163,6 +165,7 @@ class Sequencer(wiring.Component):
                     lifts.eq(command.last & outer),
                     remaining.eq(command.count),
                     final_row.eq(command.count == 1),
+                    row_leaves.eq(Mux(command.last, ~outer, command.count == 1)),
                     fresh.eq(command.first),
                     sum_address.eq(command.sum_base),
                     self.left_address.eq(command.left_base),
@@ -183,6 +186,7 @@ class Sequencer(wiring.Component):
             with m.State("Stream rows"):
                 m.d.comb += [
                     executing.eq(1),
+                    leaves.eq(row_leaves),
                     step.inner.eq(by_weight),
                     step.outer.eq(by_output),
                     step.fresh.eq(fresh),
@@ -197,6 +201,7 @@ class Sequencer(wiring.Component):
                         remaining.eq(remaining - 1),
                         # One row ahead, so that no wide comparison delays the issue.
                         final_row.eq(remaining == 2),
+                        row_leaves.eq(emits | ((remaining == 2) & ~lifts)),
                         fresh.eq(0),
                         sum_address.eq(sum_address + ~by_output),
                         self.left_address.eq(self.left_address + 1),
@@ -210,6 +215,7 @@ class Sequencer(wiring.Component):
                 final_beat = beat[self.config.rows - 1]
                 m.d.comb += [
                     executing.eq(1),
+                    leaves.eq(1),
                     step.lift.eq(1),
                     tag.write.eq(1),
                     tag.clear.eq(1),

@@ -6,10 +6,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import layout
-from gcnloom_hw.memory.port import read_request
-from gcnloom_hw.memory.store import extended, write_request
+from gcnloom_hw.memory.leaving import LeavingWrites
+from gcnloom_hw.memory.port import read_request, write_request
+from gcnloom_hw.memory.store import extended
 from gcnloom_hw.streams.gearbox import unpacked_word
-from gcnloom_hw.streams.skid import Skid
 from gcnloom_hw.streams.slices import Regroup
 from gcnloom_hw.update.fetch import FetchRows
 from gcnloom_hw.update.softmax import Softmax
@@ -36,7 +36,7 @@ class LossEngine(wiring.Component):
     Asks for a word, works on a slice of a panel in each pass, and writes a word a cycle. A row so
     takes as many cycles as its panels have words or slices, whichever are more, and one more for
     each word of labels, while answers come within about 40 cycles. From a command's last answer to
-    its end it is ``32 + 2 * panels`` cycles, two for each doubling of lanes and one for each word
+    its end it is ``34 + 2 * panels`` cycles, two for each doubling of lanes and one for each word
     of a record, where a panel is one slice; then the next one is accepted. `count` and `classes`
     are at least 1, `panels` 1 to 32.
 
@@ -161,17 +161,12 @@ class LossEngine(wiring.Component):
         m.submodules.writing = walk = Walk(packing)
         rows = Signal(LOCAL_BITS, reset_less=True)
         recording, passed = Signal(), Signal()
-        # Memory is far from all that waits for it here; the record's last word says that it is.
-        leaving = data.StructLayout({"write": self.writes.p.shape(), "ends": 1})
-        m.submodules.skid = skid = Skid(leaving)
-        writes, offered = skid.i, skid.i.p.write
+        # The record's last word says that it is.
+        m.submodules.leaving = leaving = LeavingWrites(self.config.memory_bytes, tag=1)
+        wiring.connect(m, inner=leaving.writes, outer=wiring.flipped(self.writes))
+        writes, offered = leaving.i, leaving.i.p.write
         m.d.comb += [
-            self.writes.valid.eq(skid.o.valid),
-            self.writes.payload.eq(skid.o.p.write),
-            skid.o.ready.eq(self.writes.ready),
-            finished.eq(self.writes.valid & self.writes.ready & skid.o.p.ends),
-        ]
-        m.d.comb += [
+            finished.eq(leaving.accepted),
             walk.start.eq(start),
             walk.first_address.eq(self.commands.p.command.gradients),
             walk.panels.eq(command.panels),
@@ -221,11 +216,11 @@ class LossEngine(wiring.Component):
                 offered.address.eq(place + word),
                 offered.data.eq(lies.word_select(word, len(offered.data))),
                 offered.mask.eq(_mask(packing, item)),
-                writes.p.ends.eq(word == words - 1),
+                writes.p.tag.eq(word == words - 1),
             ]
             with m.If(writes.ready):
                 m.d.sync += word.eq(word + 1)
-                with m.If(writes.p.ends):
+                with m.If(writes.p.tag):
                     m.d.sync += [word.eq(0), recording.eq(0)]
 
 

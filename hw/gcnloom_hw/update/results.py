@@ -6,9 +6,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.port import ADDRESS_BITS
-from gcnloom_hw.memory.store import extended, write_request
+from gcnloom_hw.memory.leaving import LeavingWrites
+from gcnloom_hw.memory.port import ADDRESS_BITS, write_request
+from gcnloom_hw.memory.store import extended
 from gcnloom_hw.streams.gearbox import Packer
+from gcnloom_hw.streams.half_buffer import HalfBuffer
 from gcnloom_hw.streams.queue import Queue
 from gcnloom_hw.streams.skid import Skid
 from gcnloom_hw.streams.slices import Regroup
@@ -98,23 +100,18 @@ class Results(wiring.Component):
         left = Signal.like(writing)
         free = Signal()
         signals = Signal(len(Unit), reset_less=True)
-        # Memory is far from all that waits for it here. A command's last write takes its signals
-        # along, which fire when memory has accepted it.
-        leaving = data.StructLayout({"write": self.writes.p.shape(), "signals": len(Unit)})
-        m.submodules.skid = skid = Skid(leaving)
-        writes, offered = skid.i, skid.i.p.write
+        # A command's last write takes its signals along.
+        m.submodules.leaving = leaving = LeavingWrites(self.config.memory_bytes, tag=len(Unit))
+        wiring.connect(m, inner=leaving.writes, outer=wiring.flipped(self.writes))
+        writes, offered = leaving.i, leaving.i.p.write
         m.d.comb += [
             free.eq(writing == 0),
             left.eq(writing),
             waiting.o.ready.eq(free),
-            self.idle.eq(free & ~waiting.o.valid & writes.ready),
-            self.writes.valid.eq(skid.o.valid),
-            self.writes.payload.eq(skid.o.p.write),
-            skid.o.ready.eq(self.writes.ready),
-            writes.p.signals.eq(Mux(left == 0, signals, 0)),
+            self.idle.eq(free & ~waiting.o.valid & leaving.empty),
+            self.signals.eq(leaving.accepted),
+            writes.p.tag.eq(Mux(left == 0, signals, 0)),
         ]
-        with m.If(self.writes.valid & self.writes.ready):
-            m.d.comb += self.signals.eq(skid.o.p.signals)
         turns = self._take_turns(m, writes, [words.valid for words in kinds.values()], writing)
         for index, (name, words) in enumerate(kinds.items()):
             address = Signal(ADDRESS_BITS, name=f"{name}_address", reset_less=True)
@@ -176,7 +173,10 @@ class Results(wiring.Component):
         ]
         for part, lanes in zip(steps.i.p.parts, (masters.weights, masters.momenta), strict=True):
             m.d.comb += part.eq(extended(lanes, 8 * config.master_bytes))
-        return pack.words
+        # Whose turn it is goes no farther than to here.
+        m.submodules.packed = packed = Skid(pack.words.p.shape())
+        wiring.connect(m, pack=pack.words, packed=packed.i)
+        return packed.o
 
     def _coalesce(self, m):
         """Operands as they lie in memory."""
@@ -200,4 +200,7 @@ class Results(wiring.Component):
             item.last.eq(vectors.o.p.tag.last),
             vectors.o.ready.eq(coalesce.items.ready),
         ]
-        return coalesce.words
+        # Half of all words at most are of operands, for masters are twice as wide or more.
+        m.submodules.coalesced = coalesced = HalfBuffer(coalesce.words.p.shape())
+        wiring.connect(m, coalesce=coalesce.words, coalesced=coalesced.i)
+        return coalesced.o

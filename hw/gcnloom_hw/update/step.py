@@ -10,8 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from gcnloom_hw.arithmetic.delay import delay_line
 from gcnloom_hw.layout import Shapes
-from gcnloom_hw.memory.port import read_request
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import read_request, write_request
 from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.streams.queue import CreditedQueue, Queue

@@ -8,8 +8,7 @@ from amaranth.lib.wiring import In, Out
 from gcnloom_hw.epilogue.sequence import shift_write
 from gcnloom_hw.epilogue.statistics import SATURATION_BITS, Statistics
 from gcnloom_hw.layout import Shapes, layout
-from gcnloom_hw.memory.port import read_request
-from gcnloom_hw.memory.store import write_request
+from gcnloom_hw.memory.port import read_request, write_request
 from gcnloom_hw.streams.gearbox import unpacked_word
 from gcnloom_hw.update.loss import LossEngine
 from gcnloom_hw.update.scales import Scales, scale_entry

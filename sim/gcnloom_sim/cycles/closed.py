@@ -3,6 +3,7 @@
 
 from gcnloom_hw.update.draws import draw_cycles
 from gcnloom_sim.cycles.timing import (
+    ACCEPTED,
     ARRIVED,
     BETWEEN_STEPS,
     BETWEEN_WRITES,
@@ -60,7 +61,7 @@ def interval(command: Command, timing: Timing) -> int:
         case Store():
             packing = timing.stored(command.raw)
             packed = packing.words_per_item * command.count
-            return packed + timing.packing_latency(packing) + RESTART
+            return packed + timing.packing_latency(packing) + QUEUE + ACCEPTED + RESTART
         case Loss():
             return _loss(command, timing)
         case Step():
@@ -111,4 +112,5 @@ def _loss(command: Loss, timing: Timing) -> int:
     asked += config.label.words(command.count) + timing.command_packing.words(1)
     passes = timing.to_powers + timing.to_gradients + 2 * (slices - 1) + RESULTS + QUEUE
     passes += timing.regrouping
-    return asked + QUEUE + QUEUE + LATENCY + passes + config.record.words_per_item + 1
+    written = config.record.words_per_item + QUEUE + ACCEPTED
+    return asked + QUEUE + QUEUE + LATENCY + passes + written + 1

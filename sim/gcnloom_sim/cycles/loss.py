@@ -10,7 +10,7 @@ from gcnloom_hw.epilogue.statistics import Statistics
 from gcnloom_hw.update.rows import ROW_VECTORS
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import LOSS, Port
-from gcnloom_sim.cycles.timing import QUEUE, RESULTS, Timing
+from gcnloom_sim.cycles.timing import ACCEPTED, QUEUE, RESULTS, Timing
 from gcnloom_spec.commands import Loss
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -151,15 +151,16 @@ class LossUnit:
         return self.command.gradients + panel * self.command.gradient_pitch + word
 
     def _write(self, address: int, words: int, first: float) -> float:
-        """Write words from `first` on; return when the last one is taken."""
+        """Write words from `first` on; return when the last one has left."""
         first += self._port.turn(LOSS)
         last = first + words - 1
-        return last + self._port.store(address, words, first, last)[-1]
+        return last + self._port.store(address, words, first + QUEUE, last + QUEUE)[-1]
 
     def _end(self) -> float:
         """Write the record; return when the command signals."""
         words = self._config.record.words_per_item
-        end = self._write(self.command.record, words, self._left[-1] + 1)
+        left = self._write(self.command.record, words, self._left[-1] + 1)
+        end = left + QUEUE + ACCEPTED
         self.stalled += end - self._start - self.command.count * self.command.panels
         self.busy = False
         return end

@@ -13,7 +13,7 @@ from gcnloom_hw.update.order import WAITING
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.masters import MastersReader
 from gcnloom_sim.cycles.reading import STEP, Port
-from gcnloom_sim.cycles.timing import BETWEEN_STEPS, BETWEEN_WRITES, QUEUE, Timing
+from gcnloom_sim.cycles.timing import ACCEPTED, BETWEEN_STEPS, BETWEEN_WRITES, QUEUE, Timing
 from gcnloom_spec.commands import Step
 from gcnloom_spec.isa import Source
 
@@ -23,7 +23,7 @@ TAKEN = 2
 """Gradients that wait to be stepped."""
 BEGIN_TO_TAKE = 2
 """Cycles from a step's beginning to the first in which a gradient can be taken."""
-COALESCED = 1
+COALESCED = 2
 """Cycles from the last vector of operands to their word."""
 
 
@@ -179,9 +179,9 @@ class StepUnit:
             self._free += self._free > there
 
     def _put(self, address: int, words: int, first: float) -> float:
-        """Write words from `first` on; return when the last one is taken."""
+        """Write words from `first` on; return when the last one has left."""
         last = first + words - 1
-        return last + self._port.store(address, words, first, last)[-1]
+        return last + self._port.store(address, words, first + QUEUE, last + QUEUE)[-1]
 
     def _finish(self, step: _Pending) -> None:
         """End the oldest step with the vector that was stepped last."""
@@ -190,6 +190,7 @@ class StepUnit:
         self.stalled += self._last - step.begun - step.command.count * self._slices
         end = max(self._free - 1, self._operands)
         self._free = end + 1 + BETWEEN_WRITES
+        end += QUEUE + ACCEPTED
         self.counted = self._last + StepLane.latency + 1 + Statistics.latency
         self.ended.append((step.command, end))
         if self._pending:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import STORE, Port
-from gcnloom_sim.cycles.timing import RESTART, Timing
+from gcnloom_sim.cycles.timing import ACCEPTED, QUEUE, RESTART, Timing
 from gcnloom_spec.commands import Store
 from gcnloom_spec.isa import Source
 
@@ -134,12 +134,14 @@ class StoreUnit:
         latency = self._timing.packing_latency(packing)
         address = store.command.address + begin
         self._port.turn(STORE)
-        late = self._port.store(address, words, filled + latency, end + latency)
+        leaving = latency + QUEUE
+        late = self._port.store(address, words, filled + leaving, end + leaving)
         waiting = 1 + (2 if packing.items_per_word == 1 else 1) * packing.words_per_item
         return late[-1] if late else 0.0, late[-waiting] if len(late) >= waiting else 0.0
 
     def _finish(self, store: _Pending) -> float:
-        end = store.packed + self._timing.packing_latency(self._timing.stored(store.command.raw))
+        packing = self._timing.stored(store.command.raw)
+        end = store.packed + self._timing.packing_latency(packing) + QUEUE + ACCEPTED
         self._pending.remove(store)
         self._ends.append(end)
         self._free = end + RESTART - 1

@@ -30,6 +30,7 @@ from gcnloom_spec.items import load_group, load_packing
 from gcnloom_spec.registers import STATISTICS
 
 __all__ = [
+    "ACCEPTED",
     "ALLOWED",
     "ARRIVED",
     "ASK_TO_READ",
@@ -70,7 +71,7 @@ ARRIVED = 2
 PREPARE = 3
 """Cycles from taking an emission to its first vector; none issues in them."""
 RESTART = 2
-"""Cycles from a store's last word to the first vector of the next store."""
+"""Cycles from a store's end to the first vector of the next store."""
 TURN = 1
 """Cycles until the memory port takes words of another that writes."""
 TRANSFERS = 4
@@ -97,6 +98,8 @@ BETWEEN_STEPS = 4
 """Cycles between two steps in which none takes a vector."""
 BETWEEN_WRITES = 1
 """Cycles between two steps in which none writes."""
+ACCEPTED = 1
+"""Cycles from the acceptance of a command's last write to its signals."""
 HELD = 1
 """Cycles from accepting a command of the update unit to what is done with it first."""
 CHOSEN = 4
