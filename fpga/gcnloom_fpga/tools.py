@@ -40,7 +40,7 @@ def run(
     """
     log = folder / f"{Path(tool.command).name}.log"
     with (
-        log.open("w", encoding="utf-8") as output,
+        log.open("w", buffering=1, encoding="utf-8") as output,
         subprocess.Popen(
             [tool.command, *arguments], cwd=folder, text=True, errors="replace",
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
