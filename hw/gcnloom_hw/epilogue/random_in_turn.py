@@ -75,18 +75,19 @@ class RandomBytesInTurn(wiring.Component):
         place, second = places.place, Signal()
         dropout = Const(1) if self._both else place.dropout
         both = Const(1) if self._both else place.dropout & place.rounding
-        issue, ends = Signal(), Signal()
+        issue, ends, begins = Signal(), Signal(), Signal()
         m.d.comb += [
-            issue.eq(places.valid & queue.available),
-            ends.eq(issue & (second | ~both)),
+            # Room for both is there with the first, so that the second asks nobody.
+            begins.eq(places.valid & queue.available),
+            issue.eq(begins | second),
+            ends.eq((begins & ~both) | second),
             places.advance.eq(ends),
             queue.take.eq(ends),
             draws.key.eq(self.key),
             *(draws.place[field].eq(place[field]) for field in REQUEST.members),
             draws.purpose.eq(Mux(dropout & ~second, DROPOUT, ROUNDING)),
         ]
-        with m.If(issue):
-            m.d.sync += second.eq(both & ~second)
+        m.d.sync += second.eq(begins & both & ~second)
 
         first = delay_line(m, issue & ~ends, self.pipeline, name="first", reset_less=False)[-1]
         ended = delay_line(m, ends, self.pipeline, name="ended", reset_less=False)[-1]

@@ -13,6 +13,7 @@ from gcnloom_hw.layout import Shapes
 from gcnloom_hw.memory.port import read_request, write_request
 from gcnloom_hw.memory.take import Take
 from gcnloom_hw.streams.gearbox import unpacked_word
+from gcnloom_hw.streams.half_buffer import HalfBuffer
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.update.draws import draws
 from gcnloom_hw.update.lane import CONTROLS, StepLane
@@ -129,7 +130,7 @@ class StepEngine(wiring.Component):
                 m, outer=wiring.flipped(getattr(self, name)), inner=getattr(masters, name)
             )
         for name in ("aggregate", "transform"):
-            wiring.connect(m, outer=wiring.flipped(getattr(self, name)), inner=getattr(take, name))
+            self._arrive(m, name, getattr(take, name))
         wiring.connect(m, outer=wiring.flipped(self.commands), inner=order.commands)
         wiring.connect(m, outer=wiring.flipped(self.writes), inner=results.writes)
         wiring.connect(m, order=order.transfers, masters=masters.transfers)
@@ -160,6 +161,15 @@ class StepEngine(wiring.Component):
         self._hand_on(m, valid, tags, lanes, stepped.i, operands.i)
         self._count(m, valid, tags, lanes)
         return m
+
+    def _arrive(self, m, name, inner):
+        """Cut the way from an engine, where slices and words of vectors take longer anyway."""
+        outer = wiring.flipped(getattr(self, name))
+        if self.config.update_slices > 1 and self.config.masters.words_per_item > 1:
+            m.submodules[f"{name}_arrived"] = arrived = HalfBuffer(inner.payload.shape())
+            wiring.connect(m, arrived=arrived.o, take=inner)
+            inner = arrived.i
+        wiring.connect(m, outer=outer, inner=inner)
 
     def _draw(self, m, order):
         """Random bytes run ahead of the gradients."""
