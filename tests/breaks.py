@@ -143,8 +143,8 @@ GATEWARE = [
     Mutation(f"{HW}/memory/load.py", ".as_signed() > 0", ".as_signed() >= 0", SMALLEST),
     Mutation(
         f"{HW}/memory/store.py",
-        "finished.eq(self.wrote & words.o.p.last)",
-        "finished.eq(self.wrote)",
+        "leaving.i.p.tag.eq(word.last)",
+        "leaving.i.p.tag.eq(1)",
         TALL,
     ),
     Mutation(
