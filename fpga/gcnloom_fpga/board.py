@@ -145,10 +145,12 @@ class Board:
                 f"board {self.name} names {'two device memories' if self.spram else 'no memory'}; "
                 "try [sdram], memory_bytes, both (then it is for the first bytes), or spram = true"
             )
-        if self.memory_bytes & (self.memory_bytes - 1) or 0 < self.memory_bytes < 1024:
+        # Alone, block RAM answers all addresses; before an SDRAM, it answers those below its size.
+        unit = 1024 if self.sdram else max(1024, 1 << (self.memory_bytes - 1).bit_length())
+        if self.memory_bytes % unit:
+            kind = "multiple of 1024" if self.sdram else "power of two from 1024"
             raise ValueError(
-                f"memory_bytes={self.memory_bytes} of board {self.name} is no power of two from "
-                "1024; try 16384"
+                f"memory_bytes={self.memory_bytes} of board {self.name} is no {kind}; try 16384"
             )
         if self.spram and not self.part.available.get("SPRAM"):
             raise ValueError(

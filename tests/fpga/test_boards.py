@@ -140,6 +140,7 @@ def _changed(**changes):
         ({"tied": {"L2": 2}}, "pin L2 .* is tied to 2"),
         ({"config": {"base": "smallest", "lanes": 3}}, "lanes"),
         ({"memory_bytes": 1000}, "memory_bytes=1000"),
+        ({"memory_bytes": 163840}, "no power of two"),
     ],
 )
 def test_mistakes_in_a_board_file_are_named(changes, said):
