@@ -28,6 +28,11 @@ class MemoryKind(ABC):
 
     words: int
 
+    @property
+    def buffers_answers(self) -> bool:
+        """Whether what says that an answer is there, or may come, is a flip-flop."""
+        return False
+
     @abstractmethod
     def component(self, memory_bytes: int) -> wiring.Component | None:
         """Return `addresses`, `answers` and `writes`, and perhaps `pins`; or nothing."""
@@ -92,6 +97,11 @@ class Sdram(MemoryKind):
                 f"words={self.words} of {self.config.memory_bytes} bytes are more than "
                 f"{part.name} has; use {there}"
             )
+
+    @property
+    def buffers_answers(self) -> bool:
+        """They leave a ``TieredMemory`` through a queue."""
+        return bool(self.near_words)
 
     def component(self, memory_bytes: int) -> wiring.Component:
         """Return a controller, perhaps behind ``WholeWords`` and in a ``TieredMemory``."""

@@ -69,8 +69,9 @@ class Take(wiring.Component):
         depth = 0 if self._compact else 2
         m.submodules.queue = queue = Queue(self.vector, depth=depth, registered=1)
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.vectors))
-        # One flip-flop a source, so that its `ready` does not wait for a comparison.
-        wanted = Signal(len(Source))
+        # One flip-flop a source, so that its `ready` does not wait for a comparison, and another
+        # for the payload, which is wide and would draw the first over the die.
+        wanted, chosen = Signal(len(Source)), Signal(len(Source), attrs={"keep": 1})
         remaining = Signal(LOCAL_BITS, reset_less=True)
         present = count_slices(m, self._slices, self.taken)
         vector_last = present[-1]
@@ -79,7 +80,7 @@ class Take(wiring.Component):
             vectors = getattr(self, name)
             m.d.comb += vectors.ready.eq(wanted[choice] & queue.i.ready & vector_last)
             slices = cut(vectors.payload.as_value(), self._slices)
-            offered.append(choose(slices, present & wanted[choice].replicate(len(present))))
+            offered.append(choose(slices, present & chosen[choice].replicate(len(present))))
             with m.If(wanted[choice]):
                 m.d.comb += queue.i.valid.eq(vectors.valid)
         m.d.comb += [
@@ -88,12 +89,13 @@ class Take(wiring.Component):
             self.taken.eq(queue.i.valid & queue.i.ready),
         ]
         with m.If(self.begin):
+            m.d.sync += remaining.eq(self.count)
             m.d.sync += [
-                remaining.eq(self.count),
-                wanted.eq(Mux(self.count != 0, Const(1, len(Source)) << self.source, 0)),
+                each.eq(Mux(self.count != 0, Const(1, len(Source)) << self.source, 0))
+                for each in (wanted, chosen)
             ]
         with m.Elif(self.taken & vector_last):
             m.d.sync += remaining.eq(remaining - 1)
             with m.If(queue.i.p.last):
-                m.d.sync += wanted.eq(0)
+                m.d.sync += [wanted.eq(0), chosen.eq(0)]
         return m

@@ -32,13 +32,17 @@ class HalfBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        held, full = Signal(Shape.cast(self._shape).width, reset_less=True), Signal()
+        held = Signal(Shape.cast(self._shape).width, reset_less=True)
+        # Payloads have a flip-flop of their own, and do not draw the other over the die.
+        full, wide = Signal(), Signal(attrs={"keep": 1})
         m.d.comb += [
             self.i.ready.eq(~full),
             self.o.valid.eq(full),
             Value.cast(self.o.payload).eq(held),
         ]
-        m.d.sync += full.eq((full & ~self.o.ready) | (~full & self.i.valid))
-        with m.If(~full):
+        m.d.sync += [
+            each.eq((full & ~self.o.ready) | (~full & self.i.valid)) for each in (full, wide)
+        ]
+        with m.If(~wide):
             m.d.sync += held.eq(Value.cast(self.i.payload))
         return m

@@ -11,7 +11,7 @@ from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.streams.slices import choose, count_slices, cut
 from gcnloom_spec.config import LOCAL_BITS, AcceleratorConfig
 
-__all__ = ["Masters", "masters_slice", "words_ahead"]
+__all__ = ["Masters", "arrival", "masters_slice", "words_ahead"]
 
 WORDS_AHEAD = 32
 TRANSFERS = 4
@@ -22,6 +22,15 @@ def words_ahead(config: AcceleratorConfig) -> int:
     """Words asked for before they are needed; fewer where the lanes take longer over one."""
     several = config.masters.items_per_word > 1 or config.update_slices > 1
     return WORDS_AHEAD // 2 if several else WORDS_AHEAD
+
+
+def arrival(config: AcceleratorConfig) -> int:
+    """Cycles from the memory port to the queue of words.
+
+    One where a vector has several words and slices, whose lanes take longer anyway: in so large an
+    accelerator the way may be long.
+    """
+    return int(config.update_slices > 1 and config.masters.words_per_item > 1)
 
 
 def masters_slice(config: AcceleratorConfig) -> data.StructLayout:
@@ -76,7 +85,9 @@ class Masters(wiring.Component):
         m.submodules.ahead = ahead = CreditedQueue(self.words.payload.shape(), depth=depth)
         # Taking a slice ends here, far from a word's worth of registers.
         m.submodules.leaving = leaving = Queue(self.slices.payload.shape(), depth=2)
-        wiring.connect(m, outer=wiring.flipped(self.words), inner=ahead.i)
+        arriving = m.d.sync if arrival(self.config) else m.d.comb
+        arriving += [ahead.i.valid.eq(self.words.valid), ahead.i.payload.eq(self.words.payload)]
+        m.d.comb += self.words.ready.eq(1)
         wiring.connect(m, inner=leaving.o, outer=wiring.flipped(self.slices))
         self._ask(m, counts.i, ahead)
         self._unpack(m, counts.o, ahead.o, leaving.i)

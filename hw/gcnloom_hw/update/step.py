@@ -17,7 +17,7 @@ from gcnloom_hw.streams.half_buffer import HalfBuffer
 from gcnloom_hw.streams.queue import CreditedQueue, Queue
 from gcnloom_hw.update.draws import draws
 from gcnloom_hw.update.lane import CONTROLS, StepLane
-from gcnloom_hw.update.masters import Masters
+from gcnloom_hw.update.masters import Masters, arrival
 from gcnloom_hw.update.order import StepOrder
 from gcnloom_hw.update.results import Results, operands_slice, stepped_slice
 from gcnloom_hw.update.ring import Ring
@@ -165,7 +165,7 @@ class StepEngine(wiring.Component):
     def _arrive(self, m, name, inner):
         """Cut the way from an engine, where slices and words of vectors take longer anyway."""
         outer = wiring.flipped(getattr(self, name))
-        if self.config.update_slices > 1 and self.config.masters.words_per_item > 1:
+        if arrival(self.config):
             m.submodules[f"{name}_arrived"] = arrived = HalfBuffer(inner.payload.shape())
             wiring.connect(m, arrived=arrived.o, take=inner)
             inner = arrived.i

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from math import ceil
 
-from gcnloom_hw.update.masters import words_ahead
+from gcnloom_hw.update.masters import arrival, words_ahead
 from gcnloom_sim.cycles.flow import NEVER
 from gcnloom_sim.cycles.reading import STEP, Port
 from gcnloom_sim.cycles.timing import QUEUE, Timing
@@ -16,7 +16,7 @@ __all__ = ["MastersReader"]
 UNPACKED = 3
 """Items that have left the queue of words: one being unpacked, two behind it."""
 UNPACK = QUEUE + 1 + QUEUE
-"""Cycles from an item's last word until the item can be used."""
+"""Cycles from when an item's last word has arrived until the item can be used."""
 
 
 class MastersReader:
@@ -30,6 +30,7 @@ class MastersReader:
 
     def __init__(self, timing: Timing, port: Port) -> None:
         self._packing, self._port = timing.config.masters, port
+        self._unpack = arrival(timing.config) + UNPACK
         packing, slices = self._packing, timing.config.update_slices
         # The slices of an item leave one by one, and only then its successor is gathered.
         self._gathering = packing.words_per_item if slices > 1 else 0
@@ -65,10 +66,10 @@ class MastersReader:
     def there(self) -> float:
         """When the next item can be used; if it has not come, then if nobody else reads."""
         if self._here:
-            return max(self._here[0][1] + UNPACK, self._gathered)
+            return max(self._here[0][1] + self._unpack, self._gathered)
         missing = self._coming[0] - self._came
         asking = self._port.latency if self._coming[0] > self._asked else 0
-        return max(self._now + missing + asking + UNPACK, self._gathered)
+        return max(self._now + missing + asking + self._unpack, self._gathered)
 
     def leave(self, time: float) -> None:
         """Use the next item, the last of its slices at `time`."""
