@@ -19,6 +19,7 @@ from gcnloom.training.passes import PASSES, Passes
 from gcnloom.training.scaling import backward_exponents, forward_exponents
 from gcnloom.training.weights import weight_operands
 from gcnloom_spec.number import exponent_for, quantise
+from gcnloom_spec.registers import COUNTERS
 
 __all__ = ["KINDS", "ParallelEngine"]
 
@@ -87,6 +88,19 @@ class ParallelEngine(Passes):
     def multipliers(self) -> int:
         """Multipliers of all devices, as many each as this one has."""
         return self.device.config.multipliers * self.communicator.size
+
+    def totals(self) -> dict[str, Counter[str]]:
+        """Counters by pass: sums of all devices, of cycles the largest."""
+        names = list(COUNTERS)
+        mine = np.array([[self.counters[part][name] for name in names] for part in self.counters])
+        shapes = [mine.shape] * self.communicator.size
+        every = np.stack(self.communicator.all_gather("end", mine, shapes))
+        total = every.sum(axis=0)
+        total[:, names.index("cycles")] = every[:, :, names.index("cycles")].max(axis=0)
+        return {
+            part: Counter(dict(zip(names, row, strict=True)))
+            for part, row in zip(self.counters, total.tolist(), strict=True)
+        }
 
     def forward(self, weights: list[Array], *, step: int, training: bool) -> Array:
         """Logits, shape ``(nodes, classes)``; NaN but for the nodes that this worker owns."""

@@ -3,6 +3,8 @@
 
 import hashlib
 import json
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +20,32 @@ from gcnloom.parallel.engine import ParallelEngine
 from gcnloom.parallel.mixture import MixtureOfParallelism
 from gcnloom.parallel.partition import NodePartition
 from gcnloom.parallel.scheme import Scheme
+from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
 from gcnloom.training.passes import Passes
 from gcnloom.training.trainer import FullBatch, graph_digest
 
-__all__ = ["MODES", "ParallelTrainer", "check_mode"]
+__all__ = ["MODES", "Effort", "ParallelTrainer", "check_mode"]
 
 MODES = ("mop", "partition")
 DIGEST = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What an epoch took of one worker.
+
+    Attributes
+    ----------
+    sent : Counter[str]
+        Bytes sent to other workers, by class of message.
+    runs : Counter[str]
+        How often each pass ran.
+    """
+
+    sent: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
 
 
 class ParallelTrainer(FullBatch):
@@ -50,7 +69,10 @@ class ParallelTrainer(FullBatch):
     Attributes
     ----------
     engine : ParallelEngine
+    communicator : Communicator
     mode : str
+    last : Effort
+        What the last epoch took of this worker.
 
     Raises
     ------
@@ -66,20 +88,26 @@ class ParallelTrainer(FullBatch):
         *, mode: str,
     ) -> None:  # fmt: skip
         check_mode(mode, options, graph, communicator.size)
-        self.mode, self._communicator = mode, communicator
-        self._device = device
+        self.mode, self.communicator, self._device = mode, communicator, device
         _require_alike(communicator, graph, options, device, mode)
         judge = _SharedJudge(graph.labels, communicator)
         super().__init__(graph, options, self._passes, judge)
+        self.last = Effort()
+
+    def _epoch(self, step: int) -> Epoch:
+        sent, runs = Counter(self.communicator.sent), Counter(self.engine.runs)
+        epoch = super()._epoch(step)
+        self.last = Effort(sent=self.communicator.sent - sent, runs=self.engine.runs - runs)
+        return epoch
 
     def _passes(self, network: Network) -> Passes:
-        graph, options, size = self.graph, self.options, self._communicator.size
+        graph, options, size = self.graph, self.options, self.communicator.size
         ordered = order_graph(graph, network, self._device.config)
         scheme: Scheme = MixtureOfParallelism(size)
         if self.mode == "partition":
             scheme = NodePartition(node_parts(graph.adjacency, size)[ordered.order], size)
         return ParallelEngine(
-            ordered, network, self._device, self._communicator, scheme, seed=options.seed,
+            ordered, network, self._device, self.communicator, scheme, seed=options.seed,
             sampled=options.sampled, serial=options.serial,
         )  # fmt: skip
 
@@ -93,7 +121,8 @@ class _SharedJudge(Judge):
 
     def known(self, logits: NDArray[np.float64], nodes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those whose logits this worker has: others are NaN."""
-        return nodes[~np.isnan(logits[nodes, 0])]
+        known: NDArray[np.int64] = nodes[~np.isnan(logits[nodes, 0])]
+        return known
 
     def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sum of the counts of all workers."""
