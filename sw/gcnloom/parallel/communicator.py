@@ -43,6 +43,7 @@ class Communicator(ABC):
 
     def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
+        self._turn = 0
 
     @abstractmethod
     def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
@@ -89,7 +90,8 @@ class Communicator(ABC):
         """Element-wise ``"sum"``, ``"or"`` or ``"max"`` of everybody's array, the same for all.
 
         Each worker joins a share of the elements and hands it round, which moves as few bytes as
-        can be: ``2 * (size - 1) * array.nbytes`` in all.
+        can be: ``2 * (size - 1) * array.nbytes`` in all. Shares go round from call to call, so
+        that arrays with fewer elements than workers burden all alike.
 
         Parameters
         ----------
@@ -100,13 +102,18 @@ class Communicator(ABC):
         """
         flat = np.ascontiguousarray(array).reshape(-1)
         shares = even_shares(flat.size, self.size)
+        shares = shares[self._turn :] + shares[: self._turn]
+        self._turn = (self._turn + 1) % self.size
         mine = len(shares[self.rank])
         parts = self.all_to_all(
             kind, [flat[share.start : share.stop] for share in shares], [(mine,)] * self.size
         )
         joined = COMBINES[combine].reduce(np.stack(parts), axis=0).astype(flat.dtype)
         gathered = self.all_gather(kind, joined, [(len(share),) for share in shares])
-        return np.concatenate(gathered).reshape(array.shape)
+        result = np.empty_like(flat)
+        for share, part in zip(shares, gathered, strict=True):
+            result[share.start : share.stop] = part
+        return result.reshape(array.shape)
 
     def barrier(self) -> None:
         """Wait until every worker is here."""

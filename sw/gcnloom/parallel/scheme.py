@@ -115,8 +115,8 @@ def placed_at(output: Output, tensor: Tensor, rows: Rows, feature: int = 0) -> O
         return replace(output, tensor=tensor, row=first, feature=feature)
     if output.stochastic:
         raise ConfigError(
-            "rounding='stochastic' draws by node, and a partition's nodes are not next to each "
-            "other; try rounding='nearest', or --parallel mop"
+            f"rows {rows[0]} to {rows[-1]}, of which this worker has {len(rows)}, cannot be "
+            "rounded stochastically; try rounding='nearest', or parallel='mop'"
         )
     counted = output.counted
     if counted is not None:

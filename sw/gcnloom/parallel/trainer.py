@@ -144,6 +144,11 @@ def check_mode(mode: str, options: Options, graph: Graph, workers: int) -> None:
             f"workers={workers} is outside 1..{graph.nodes}, the number of nodes of "
             f"{graph.name!r}; try {min(2, graph.nodes)}"
         )
+    if mode == "partition" and workers > 1 and options.rounding == "stochastic":
+        raise ConfigError(
+            "rounding='stochastic' draws by node, and a partition's nodes are not next to each "
+            "other; try rounding='nearest', or parallel='mop'"
+        )
 
 
 def _require_alike(
