@@ -18,7 +18,8 @@ __all__ = ["MpiCommunicator", "launched", "world"]
 
 LAUNCHERS = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 """What a launcher of MPI leaves in the environment of the processes that it starts."""
-MISTAKE = 2
+MISTAKE, INTERRUPTED = 2, 130
+"""Exit codes."""
 GRACE = 3.0
 """Seconds."""
 
@@ -55,12 +56,12 @@ class MpiCommunicator(Communicator):
 
     def fail(self, error: BaseException) -> None:
         """Print the error and end every process."""
-        if isinstance(error, KeyboardInterrupt) and self.rank:
-            time.sleep(GRACE)  # The first worker keeps a checkpoint meanwhile.
-        prefix = f"worker {self.rank}: " if self.size > 1 else ""
-        print(
-            f"gcnloom: error: {prefix}{error or type(error).__name__}", file=sys.stderr, flush=True
-        )
+        if isinstance(error, KeyboardInterrupt):
+            if self.rank:
+                time.sleep(GRACE)  # The first worker keeps a checkpoint meanwhile.
+            self._handle.Abort(INTERRUPTED)
+        reason = f"worker {self.rank}: {str(error) or type(error).__name__}"
+        print(f"gcnloom: error: {reason}", file=sys.stderr, flush=True)
         self._handle.Abort(MISTAKE)
 
 

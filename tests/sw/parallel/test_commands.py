@@ -14,11 +14,13 @@ import pytest
 
 import gcnloom
 from gcnloom.errors import ConfigError
+from gcnloom.training.checkpoint import load_checkpoint
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model
 
 TRAIN = ["train", "--data", "sbm:30,2", *MODEL, "--hidden", "4", "--epochs", "3"]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
+MAIN = "from gcnloom.cli import main; raise SystemExit(main())"
 LIMIT = 60
 SOON = 10
 """Seconds within which all stop when one does."""
@@ -122,6 +124,8 @@ def _mpiexec(code, *arguments):
         [MPIEXEC, "-n", "2", sys.executable, "-c", code, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": paths}, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell's background job, such as a CI's, starts its children deaf to the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
@@ -129,13 +133,29 @@ def test_processes_of_mpi_train_to_the_same_bits(capsys, folder):
     expected = _train(capsys, folder, "--force", "--parallel", "mop", "--workers", 2)
     path = folder / "mpi.json"
     arguments = [*TRAIN, "--parallel", "mop", "--json", path, "--checkpoint", folder / "mpi.npz"]
-    with _mpiexec("from gcnloom.cli import main; raise SystemExit(main())", *arguments) as started:
+    with _mpiexec(MAIN, *arguments) as started:
         out, err = started.communicate(timeout=LIMIT)
     assert started.returncode == 0, err
     document = json.loads(path.read_text())
     assert (document["weights_sha256"], document["model_sha256"]) == _sha(expected)
     assert document["parallel"] == expected.json()["parallel"]
     assert out.count("accuracy  ") == 1
+
+
+def test_an_interruption_under_mpi_leaves_a_checkpoint(capsys, folder):
+    path = folder / "interrupted.npz"
+    arguments = [*TRAIN, "--parallel", "mop", "--checkpoint", path, "-v", "--epochs", 5000]
+    with _mpiexec(MAIN, *arguments) as started:
+        for line in started.stderr:
+            if " 5/5000 " in line:
+                started.send_signal(signal.SIGINT)
+        assert started.wait(LIMIT) != 0
+    done = len(load_checkpoint(path).meta["history"])
+    assert done >= 5
+    last = ["--epochs", done + 1]
+    resume = [*last, "--parallel", "mop", "--workers", 3, "--resume", "--checkpoint", path]
+    resumed = run(capsys, *TRAIN, "-q", "--json", "-", *resume)
+    assert _sha(resumed) == _sha(_train(capsys, folder, "--force", "--update", "host", *last))
 
 
 @pytest.mark.parametrize(
