@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -12,7 +11,7 @@ from gcnloom.layers import Network
 from gcnloom.lower.builder import Output, Tensor
 from gcnloom.lower.dense import padded_inner
 from gcnloom.lower.graph import OrderedGraph
-from gcnloom.parallel.scheme import Link, Mantissas, Rows, Scheme, placed_at, wire_type
+from gcnloom.parallel.scheme import Aggregation, Link, Mantissas, Rows, Scheme, placed_at, wire_type
 from gcnloom.parallel.worker import Operator
 
 __all__ = ["Backward", "Forward", "Site"]
@@ -79,7 +78,7 @@ class Site:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Layer:
     product: Operator
-    activation: Any
+    activation: Aggregation
 
 
 class Forward:
@@ -133,7 +132,7 @@ class Forward:
         worker = self.site.link.worker
         for number, layer in enumerate(self._layers, start=1):
             product = worker.run(layer.product, shifts, step)
-            rows: Mantissas = layer.activation.run(product, shifts, step)
+            rows = layer.activation.run(product, shifts, step)
             if number < len(self._layers):
                 worker.write(self.inputs[number + 1], rows)
         return rows
@@ -156,20 +155,17 @@ class Forward:
             return worker.sparse(key, self.features, site.weights[1], output)
         return worker.dense(self.inputs[layer], site.weights[layer], output)
 
-    def _activation(self, layer: int) -> Any:
+    def _activation(self, layer: int) -> Aggregation:
         """Aggregate; all workers have a part in it."""
         site, network = self.site, self.site.network
         rows, columns = self.rows[layer], self.rows[layer - 1]
         last = layer == network.layers
         name = "logits" if last else f"hidden{layer}"
-        output = Output(
-            tensor=Tensor(name=f"{self._name} sums{layer}", rows=rows,
-                          features=network.widths[layer]),
-            raw=last,
-        )  # fmt: skip
+        whole = Tensor(name=f"{self._name} sums{layer}", rows=rows, features=network.widths[layer])
+        output = Output(tensor=whole, raw=True)
         if not last:
             output = Output(
-                tensor=output.tensor, identifier=network.identifier(name), relu=True,
+                tensor=whole, identifier=network.identifier(name), relu=True,
                 dropout=network.threshold if self._seen else 0,
                 counted=self._seen[layer] if self._seen else None,
                 outside=network.outside(name),
@@ -191,7 +187,7 @@ class Backward:
     def __init__(self, forward: Forward, kinds: tuple[str, str]) -> None:
         self._forward, self._site, self._kinds = forward, forward.site, kinds
         self._spread: dict[int, Tensor] = {}
-        self._spreads: dict[int, Any] = {}
+        self._spreads: dict[int, Aggregation] = {}
         self._weights: dict[int, Operator] = {}
         self._gradients: dict[int, Operator] = {}
         for layer in range(self._site.network.layers, 0, -1):

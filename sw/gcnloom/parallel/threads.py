@@ -111,6 +111,14 @@ def run_threads(
         threading.Thread(target=run, args=(rank,), name=f"worker {rank}", daemon=True)
         for rank in range(size)
     ]
+    _run_to_the_end(threads, meeting)
+    if meeting.failed is not None:
+        raise _named(*meeting.failed, size)
+    return results
+
+
+def _run_to_the_end(threads: Sequence[threading.Thread], meeting: _Meeting) -> None:
+    """Start threads and wait for them; an interruption stops them."""
     for thread in threads:
         thread.start()
     try:
@@ -122,9 +130,6 @@ def run_threads(
         for thread in threads:
             thread.join()
         raise
-    if meeting.failed is not None:
-        raise _named(*meeting.failed, size)
-    return results
 
 
 def _named(rank: int, error: BaseException, size: int) -> BaseException:
