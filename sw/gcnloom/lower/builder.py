@@ -279,7 +279,7 @@ class Builder:
             stochastic=int(output.stochastic), mask=int(output.mask is not None),
             mask_base=mask_base, dropout=int(output.dropout > 0), threshold=output.dropout,
             tensor=output.identifier, row=output.row + rows.start,
-            feature=output.feature + panel * config.lanes,
+            feature=panel * config.lanes + output.feature,
             destination=DIRECT[output.direct] if output.direct is not None else Destination.NONE,
             destination_base=base, destination_bank=bank, store=int(stored),
             step=int(output.descent is not None),

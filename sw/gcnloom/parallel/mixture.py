@@ -67,7 +67,7 @@ class _FeatureParallel(Aggregation):
             whole.name, whole.rows, width, kind="sums" if output.raw else "operand"
         )
         local = placed_at(output, result, np.arange(whole.rows), self._mine.start - self._lead)
-        self._operator = worker.sparse(key, matrix, self._operand, local, lead=self._lead)
+        self.operator = worker.sparse(key, matrix, self._operand, local, lead=self._lead)
 
     def run(self, own: Mantissas, shifts: dict[int, int], step: int) -> Mantissas:
         """Switch to columns, multiply, switch back to rows."""
@@ -79,7 +79,7 @@ class _FeatureParallel(Aggregation):
             operand = np.zeros((self._operand.rows, self._operand.features), dtype=np.int64)
             operand[:, self._lead :] = np.concatenate(received)
             worker.write(self._operand, operand)
-        result = worker.run(self._operator, shifts, step)[:, self._lead :]
+        result = worker.run(self.operator, shifts, step)[:, self._lead :]
         back = [result[rows.start : rows.stop].astype(self._types[1]) for rows in self._after]
         shapes = [(len(self._after[self._link.rank]), len(each)) for each in self._columns]
         parts = communicator.all_to_all(self._kinds[1], back, shapes)

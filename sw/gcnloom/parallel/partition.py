@@ -86,7 +86,7 @@ class _Halo(Aggregation):
             self._keep = worker.place(f"{whole.name} keep", len(self._rows), whole.features)
             local = self._masked(local)
         block = csr_array(matrix[self._rows][:, mine])
-        self._operator = worker.sparse(f"{key} of {whole.name}", block, self._operand, local)
+        self.operator = worker.sparse(f"{key} of {whole.name}", block, self._operand, local)
 
     def run(self, own: Mantissas, shifts: dict[int, int], step: int) -> Mantissas:
         """Exchange the halo, multiply."""
@@ -100,7 +100,7 @@ class _Halo(Aggregation):
         worker.write(self._operand, operand)
         if self._keep is not None:
             worker.write(self._keep, self._draws(step))
-        return worker.run(self._operator, shifts, step)
+        return worker.run(self.operator, shifts, step)
 
     def _masked(self, local: Output) -> Output:
         """Have a mask drop what the device would, whose own draws are of rows in a row."""

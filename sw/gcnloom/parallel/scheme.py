@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from gcnloom.errors import ConfigError
 from gcnloom.lower.builder import Output, Tensor
 from gcnloom.parallel.communicator import Communicator
-from gcnloom.parallel.worker import Worker
+from gcnloom.parallel.worker import Operator, Worker
 
 __all__ = ["Aggregation", "Link", "Scheme", "consecutive", "placed_at", "wire_type"]
 
@@ -39,7 +39,15 @@ class Link:
 
 
 class Aggregation(ABC):
-    """``matrix @ dense`` whose rows, before and after, are spread over the workers."""
+    """``matrix @ dense`` whose rows, before and after, are spread over the workers.
+
+    Attributes
+    ----------
+    operator : Operator
+        This worker's product.
+    """
+
+    operator: Operator
 
     @abstractmethod
     def run(self, own: Mantissas, shifts: dict[int, int], step: int) -> Mantissas:
