@@ -15,10 +15,11 @@ from pathlib import Path
 from tests.breaks import GATEWARE, Mutation
 from tests.breaks_of_host import HOST
 from tests.breaks_of_link import LINK
+from tests.breaks_of_parallel import TOGETHER
 from tests.breaks_of_step import STEP
 from tests.breaks_of_update import UPDATE
 
-MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *LINK]
+MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *TOGETHER, *LINK]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240

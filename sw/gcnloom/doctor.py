@@ -59,6 +59,7 @@ PACKAGES = (
     ("scipy", "1.11", "always", "pip install 'scipy>=1.11'"),
     ("scikit-learn", "1.4", "data sets", "pip install 'gcnloom[data]'"),
     ("pymetis", "2023.1", "METIS orderings", "pip install 'gcnloom[partition]'"),
+    ("mpi4py", "4.1", "workers as processes", "pip install 'gcnloom[parallel]'"),
     ("pyserial", "3.5", "boards behind serial ports", "pip install 'gcnloom[serial]'"),
     ("amaranth", "0.5.8", "generating RTL", "pip install 'gcnloom[hw]'"),
     ("cocotb", "2.1", "test benches", "pip install 'gcnloom[sim]'"),

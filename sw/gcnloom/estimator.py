@@ -11,16 +11,23 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from gcnloom.device import Device, open
-from gcnloom.errors import DataError, LoomError
+from gcnloom.errors import ConfigError, DataError, LoomError
 from gcnloom.graphs.graph import Graph
+from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
+from gcnloom.parallel.mpi import launched
+from gcnloom.parallel.summary import summary
+from gcnloom.parallel.trainer import ParallelTrainer
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.inference import Inference
 from gcnloom.training.options import Options
 from gcnloom.training.result import result
-from gcnloom.training.trainer import Trainer
+from gcnloom.training.trainer import FullBatch
 
 __all__ = ["GCN"]
+
+SINGLE = "single"
 
 
 class GCN:
@@ -35,6 +42,11 @@ class GCN:
         device, whose memory is then used and which stays open.
     memory_megabytes : int, optional
         Memory of a simulated device, where `device` is a name.
+    parallel : {"single", "mop", "partition"}
+        How several devices share the work, with ``update="host"``; `device` is then one name for
+        all or one for each, by commas.
+    workers : int, optional
+        How many; not needed under ``mpiexec``, where every process makes a GCN and fits it.
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
         ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
@@ -66,8 +78,17 @@ class GCN:
         *,
         device: str | Device = "rtl",
         memory_megabytes: int | None = None,
+        parallel: str = SINGLE,
+        workers: int | None = None,
         **options: Any,
     ) -> None:
+        if parallel == SINGLE and workers not in (None, 1):
+            raise ConfigError(f"workers={workers} is for training in parallel; try parallel='mop'")
+        if parallel != SINGLE and not isinstance(device, str):
+            raise ConfigError(
+                "an open device cannot be several workers'; try a name, device='model' for example"
+            )
+        self.parallel, self.workers = parallel, workers
         self.options = Options(hidden=hidden, **options)
         self.device = device
         self.memory_megabytes = memory_megabytes
@@ -101,20 +122,53 @@ class GCN:
         """
         begin = time.perf_counter()
         graph = self._graph(adjacency, features, labels, train=train, val=val)
-        device = self._open()
+        earlier = None if resume is None else load_checkpoint(resume)
+        if self.parallel != SINGLE:
+            return self._fit_together(graph, earlier, progress, begin)
+        device = self._open(self.device)
         try:
             trainer = trainer_for(graph, self.options, device)
-            if resume is not None:
-                trainer.restore(load_checkpoint(resume))
+            if earlier is not None:
+                trainer.restore(earlier)
             build = time.perf_counter() - begin
             try:
                 trainer.run(progress)
             finally:
                 self._checkpoint = trainer.checkpoint()
                 self._fitted = graph
-            self._keep(trainer, begin, build)
+            self._keep(trainer, self._result(trainer, begin, build))
         finally:
             self._close(device)
+        return self
+
+    def _fit_together(
+        self, graph: Graph, earlier: Checkpoint | None, progress: Any, begin: float
+    ) -> "GCN":
+        """Train as several workers; keep what this process's first one comes to."""
+        trainers: list[ParallelTrainer] = []
+
+        def work(communicator: Communicator) -> dict[str, Any]:
+            name = device_of(str(self.device), communicator.rank, communicator.size)
+            with open_in_turn(communicator, lambda: self._open(name)) as device:
+                trainer = ParallelTrainer(
+                    graph, self.options, device, communicator, mode=self.parallel
+                )
+                if earlier is not None:
+                    trainer.restore(earlier)
+                build = time.perf_counter() - begin
+                leads = launched() or communicator.rank == 0
+                if leads:
+                    trainers.append(trainer)
+                trainer.run(progress if leads else lambda _: None)
+                return self._result(trainer, begin, build) | {"parallel": summary(trainer)}
+
+        try:
+            outcome = run_workers(self.workers, work)
+        finally:
+            if trainers:
+                self._checkpoint = trainers[0].checkpoint()
+                self._fitted = graph
+        self._keep(trainers[0], outcome)
         return self
 
     def decision_function(self, adjacency: Any = None, features: Any = None) -> NDArray[np.float64]:
@@ -129,7 +183,10 @@ class GCN:
             features = features if issparse(features) else np.asarray(features)
             nodes = features.shape[0] if features.ndim else 0
             graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
-        weights, device = self._checkpoint.group("model"), self._open()
+        weights = self._checkpoint.group("model")
+        # Predicting takes one device; of several, the first.
+        first = self.device.split(",")[0] if isinstance(self.device, str) else self.device
+        device = self._open(first)
         try:
             return Inference(graph, weights, device, serial=self.options.serial).logits()
         finally:
@@ -161,15 +218,16 @@ class GCN:
             raise LoomError("this GCN has no weights yet; try fit first")
         save_checkpoint(path, self._checkpoint)
 
-    def _keep(self, trainer: Trainer, begin: float, build: float) -> None:
+    def _keep(self, trainer: FullBatch, outcome: dict[str, Any]) -> None:
         self.history_: list[dict[str, Any]] = [asdict(epoch) for epoch in trainer.history]
         self.weights_ = trainer.best
         self.classes_ = np.arange(trainer.graph.classes)
+        self.result_ = outcome
+
+    def _result(self, trainer: FullBatch, begin: float, build: float) -> dict[str, Any]:
         name = self.device if isinstance(self.device, str) else "open device"
-        self.result_ = result(
-            trainer, device=name, config=trainer.engine.device.config.digest,
-            begin=begin, build=build,
-        )  # fmt: skip
+        config = trainer.engine.device.config.digest
+        return result(trainer, device=name, config=config, begin=begin, build=build)
 
     def _graph(self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any) -> Graph:
         labels = np.asarray(labels)
@@ -180,12 +238,12 @@ class GCN:
             test=np.zeros(0, dtype=np.int64),
         )  # fmt: skip
 
-    def _open(self) -> Device:
-        if isinstance(self.device, Device):
-            return self.device
+    def _open(self, device: str | Device) -> Device:
+        if isinstance(device, Device):
+            return device
         if self.memory_megabytes is None:
-            return open(self.device)
-        return open(self.device, memory_megabytes=self.memory_megabytes)
+            return open(device)
+        return open(device, memory_megabytes=self.memory_megabytes)
 
     def _close(self, device: Device) -> None:
         if device is not self.device:

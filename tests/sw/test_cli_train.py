@@ -152,10 +152,11 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_training(capsys):
 
 def test_checkpoints_are_written_on_the_way(capsys, monkeypatch):
     kept = []
-    monkeypatch.setattr(
-        "gcnloom.cli.train.save_checkpoint",
-        lambda path, checkpoint: kept.append((str(path), len(checkpoint.meta["history"]))),
-    )
+    for module in ("train", "start"):
+        monkeypatch.setattr(
+            f"gcnloom.cli.{module}.save_checkpoint",
+            lambda path, checkpoint: kept.append((str(path), len(checkpoint.meta["history"]))),
+        )
     run(capsys, *TRAIN, "--epochs", 5, "--checkpoint-every", 2, "--checkpoint", "a/b.npz")
     assert kept == [("a/b.npz", 2), ("a/b.npz", 4), ("a/b.npz", 5)]
 

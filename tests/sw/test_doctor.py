@@ -13,7 +13,17 @@ from gcnloom import doctor
 from gcnloom_spec.toolchain import YOSYS, ToolError
 
 EXPECTED = {
-    *("python", "numpy", "scipy", "scikit-learn", "pymetis", "pyserial", "amaranth", "cocotb"),
+    *(
+        "python",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "pymetis",
+        "mpi4py",
+        "pyserial",
+        "amaranth",
+        "cocotb",
+    ),
     *("verilator", "g++", "make", "perl", "yosys", "nextpnr-ecp5"),
     *("ecppack", "nextpnr-ice40", "icepack", "nextpnr-himbaechel", "gowin_pack", "openFPGALoader"),
 }

@@ -15,6 +15,7 @@ from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
 from gcnloom_sim.measure.link import efficiencies, survive
+from gcnloom_sim.measure.parallel import EXCHANGED, exchanged
 from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
@@ -54,16 +55,19 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--memory", default="ideal", help="memory model (ideal)")
         if name == "commands":
             added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
-        if name in ("accuracy", "executors", "window"):
+        if name in ("accuracy", "executors", "parallel", "window"):
             added.add_argument(
                 "--set", nargs="*", default=[], dest="changes", metavar="NAME=VALUE",
                 help="training options",
             )  # fmt: skip
             added.add_argument("--data", default="digits", help="as `gcnloom train` takes it")
-            epochs = 4 if name == "window" else Options().epochs
+            epochs = 4 if name in ("parallel", "window") else Options().epochs
             added.add_argument("--epochs", type=int, default=epochs)
-        if name == "accuracy":
+        if name in ("accuracy", "parallel"):
             added.add_argument("--device", default="model:demo")
+        if name == "parallel":
+            added.add_argument("--workers", type=int, nargs="+", default=[2, 4, 8, 16])
+        if name == "accuracy":
             added.add_argument("--seeds", type=int, default=3)
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
@@ -90,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("executors", _executors, "the same training on several executors")
     add("link", _link, "efficiency of a serial link, or what becomes of faults on it")
     add("programs", _programs, "the same random programs on several executors")
+    add("parallel", _parallel, "bytes that several devices exchange, and how evenly they work")
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
 
@@ -159,6 +164,12 @@ def _programs(options: argparse.Namespace) -> Table:
          f"{row.seconds:.1f}")
         for row in random_runs(options.devices, options.programs, _say)
     )  # fmt: skip
+
+
+def _parallel(options: argparse.Namespace) -> Table:
+    settings = _settings(options, update="host")
+    rows = exchanged(options.data, options.device, options.workers, settings, _say)
+    return EXCHANGED, (row.cells() for row in rows)
 
 
 def _window(options: argparse.Namespace) -> Table:

@@ -10,7 +10,8 @@ from typing import Any
 from gcnloom.device import Device
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.device_trainer import DeviceTrainer
-from gcnloom.training.engine import MOST_REPEATS, Engine
+from gcnloom.training.engine import Engine
+from gcnloom.training.passes import MOST_REPEATS
 from gcnloom.training.trainer import Trainer, first_weights
 from gcnloom_sim.cycles import Prediction, predict
 from gcnloom_sim.workloads.rows import Row

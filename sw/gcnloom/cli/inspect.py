@@ -21,8 +21,8 @@ from gcnloom.errors import ConfigError, ProgramError
 from gcnloom.lower.graph import lower_graph
 from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import ADDRESSABLE, Allocator
-from gcnloom.training.engine import PASSES
 from gcnloom.training.options import Options
+from gcnloom.training.passes import PASSES
 from gcnloom.transport import DEFAULT_CONFIG, configuration
 from gcnloom_spec.config import named_configs
 from gcnloom_spec.ecp5 import resources

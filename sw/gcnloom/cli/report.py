@@ -24,6 +24,8 @@ def report(document: dict[str, Any], *, full: bool, json: str | None) -> str:
         lines += _cycles(document)
         if full:
             lines += _units(document)
+    if "parallel" in document:
+        lines += _parallel(document["parallel"])
     lines += _time(document, full=full)
     lines += _files(document, json)
     return "\n".join(lines)
@@ -119,6 +121,26 @@ def _streams(moved: dict[str, int]) -> str:
     names = [name for name in moved if name not in ("read", "written")]
     names.sort(key=lambda name: -moved[name])
     return ", ".join(f"{name} {100 * moved[name] / total:.0f} %" for name in names[:5])
+
+
+def _parallel(parallel: dict[str, Any]) -> list[str]:
+    """Return a table of what an epoch moves between workers, and how evenly work is dealt."""
+    moved = parallel["bytes_per_epoch"]
+    total = {name: sum(kind[name] for kind in moved.values()) for name in ("measured", "formula")}
+    rows = {kind: numbers for kind, numbers in moved.items() if any(numbers.values())}
+    lines = [
+        f"parallel     {parallel['mode']}, {parallel['workers']} workers; bytes of the last epoch",
+        f"  {'messages':<14} {'measured':>12} {'formula':>14}",
+    ]
+    lines += [
+        f"  {kind:<14} {numbers['measured']:>12,} {numbers['formula']:>14,.1f}"
+        for kind, numbers in (rows | {"total": total}).items()
+    ]
+    parts = [
+        f"{name.replace('_', ' ').replace('macs', 'MACs')} {ratio:.3f}"
+        for name, ratio in parallel["imbalance"].items()
+    ]
+    return [*lines, f"largest/mean {', '.join(parts)}"]
 
 
 def _time(document: dict[str, Any], *, full: bool) -> list[str]:

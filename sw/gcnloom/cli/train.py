@@ -2,7 +2,6 @@
 """``gcnloom train``."""
 
 import argparse
-import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -23,8 +22,10 @@ from gcnloom.cli.options import (
     prints,
     write_json,
 )
+from gcnloom.cli.parallel import add_parallel, speaks, train_parallel
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.report import report
+from gcnloom.cli.start import Start, interrupted
 from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.training.baseline import logistic_regression
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
@@ -33,17 +34,20 @@ from gcnloom.training.epoch import Epoch
 from gcnloom.training.options import OPTIMISERS, UPDATES, Options
 from gcnloom.training.result import result
 from gcnloom.training.trainer import Trainer
-from gcnloom.training.weights import load_weights, save_weights
+from gcnloom.training.weights import load_weights
 
 __all__ = ["add_commands"]
 
+SINGLE = "single"
 SETTLED = 3
 """Epoch whose bytes are told: the first ones repeat passes, and the graph is sent."""
 PLAIN = str.maketrans(":/", "--")
 EXAMPLE = """examples:
   gcnloom train --data digits --epochs 100
   gcnloom train --data sbm:2000,4 --device model --dropout 0.5 --json result.json
-  gcnloom train --data digits --epochs 200 --resume       continue gcnloom-digits.npz"""
+  gcnloom train --data digits --epochs 200 --resume       continue gcnloom-digits.npz
+  gcnloom train --data digits --parallel mop --workers 4  on four devices
+  mpiexec -n 4 gcnloom train --data digits --parallel mop"""
 
 
 def add_commands(commands: Any) -> None:
@@ -57,10 +61,11 @@ def add_commands(commands: Any) -> None:
     add_device(parser)
     add_network(parser)
     parser.add_argument(
-        "--update", default=DEFAULTS.update, choices=UPDATES,
+        "--update", choices=UPDATES,
         help="where loss and weight step are computed, the device's many epochs a run; "
-        f"default {DEFAULTS.update}",
+        f"default {DEFAULTS.update}, or host with --parallel",
     )  # fmt: skip
+    add_parallel(parser)
     parser.add_argument(
         "--optimiser", default=DEFAULTS.optimiser, choices=OPTIMISERS,
         help=f"adam is the host's only; default {DEFAULTS.optimiser}",
@@ -100,7 +105,30 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    start = _start(options)
+    if options.parallel == SINGLE:
+        document = _single(options, start)
+    else:
+        document = train_parallel(options, start)
+    start.progress.close()
+    if document is None:
+        return INTERRUPTED
+    if not speaks(options):
+        return 0
+    document |= {"memory": options.memory, "checkpoint": str(start.path)}
+    if options.report:
+        document["baseline"] = {"logistic_regression": logistic_regression(start.graph)}
+    write_json(options, document)
+    if prints(options):
+        print(report(document, full=options.report, json=options.json))
+    return 0
+
+
+def _start(options: argparse.Namespace) -> Start:
+    """Check the options and load what they name."""
     begin = time.perf_counter()
+    if options.update is None:
+        options.update = DEFAULTS.update if options.parallel == SINGLE else "host"
     settings = Options(**{name: getattr(options, name) for name in DEFAULTS.as_dict()})
     if options.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")
@@ -111,39 +139,41 @@ def _run(options: argparse.Namespace) -> int:
     first = load_weights(options.weights) if options.weights else None
     earlier = load_checkpoint(path) if options.resume else None
     progress = Progress(
-        sys.stderr, epochs=options.epochs, quiet=options.quiet, verbose=options.verbose
-    )
+        sys.stderr, epochs=options.epochs, quiet=options.quiet or not speaks(options),
+        verbose=options.verbose,
+    )  # fmt: skip
     progress.stage(f"loading {options.data}")
     graph = load_graph(options, options.seed)
+    return Start(
+        begin=begin, settings=settings, path=path, first=first, earlier=earlier,
+        progress=progress, graph=graph,
+    )  # fmt: skip
+
+
+def _single(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
+    """Train on one device; None if interrupted."""
+    if options.workers not in (None, 1):
+        raise ConfigError(
+            f"--workers {options.workers} is for training in parallel; try --parallel mop"
+        )
+    progress, path = start.progress, start.path
     with open_device(options, progress) as device:
         progress.stage("partitioning, scheduling and lowering")
-        trainer = trainer_for(graph, settings, device, pause=options.checkpoint_every)
-        if earlier is not None:
-            trainer.restore(earlier)
-        if first is not None:
-            trainer.start_from(first)
-        build = time.perf_counter() - begin
+        trainer = trainer_for(start.graph, start.settings, device, pause=options.checkpoint_every)
+        start.begin_with(trainer)
+        build = time.perf_counter() - start.begin
         try:
             trainer.run(_watcher(trainer, path, options.checkpoint_every, progress))
-            save_checkpoint(path, trainer.checkpoint())
-            if options.save_weights:
-                width = device.config.operand_width
-                save_weights(options.save_weights, trainer.best, width)
+            start.keep(trainer, options.save_weights)
         except KeyboardInterrupt:
             progress.close()
-            return _interrupted(trainer, path, options.arguments)
+            interrupted(trainer, path, options.arguments)
+            return None
         document = result(
-            trainer, device=options.device, config=options.config, begin=begin, build=build
+            trainer, device=options.device, config=options.config, begin=start.begin, build=build
         )
         link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
-    progress.close()
-    document |= {"memory": options.memory, "link": link, "checkpoint": str(path)}
-    if options.report:
-        document["baseline"] = {"logistic_regression": logistic_regression(graph)}
-    write_json(options, document)
-    if prints(options):
-        print(report(document, full=options.report, json=options.json))
-    return 0
+    return document | {"link": link}
 
 
 def _checkpoint_path(options: argparse.Namespace) -> Path:
@@ -174,14 +204,3 @@ def _watcher(trainer: Trainer, path: Path, every: int, progress: Progress) -> An
             save_checkpoint(path, trainer.checkpoint())
 
     return watch
-
-
-def _interrupted(trainer: Trainer, path: Path, arguments: list[str]) -> int:
-    save_checkpoint(path, trainer.checkpoint())
-    command = [word for word in arguments if word not in ("--force", "--resume")]
-    print(
-        f"gcnloom: interrupted after epoch {len(trainer.checkpoint().meta['history'])}; "
-        f"continue with: gcnloom {shlex.join([*command, '--resume'])}",
-        file=sys.stderr,
-    )
-    return INTERRUPTED

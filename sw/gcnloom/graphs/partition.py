@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-__all__ = ["blocks", "node_order", "tiles"]
+from gcnloom.errors import DataError
+
+__all__ = ["blocks", "node_order", "node_parts", "tiles"]
 
 
 def node_order(adjacency: Any, parts: int, *, metis: bool | None = None) -> NDArray[np.int64]:
@@ -41,6 +43,36 @@ def node_order(adjacency: Any, parts: int, *, metis: bool | None = None) -> NDAr
     if parts == 1:
         return np.arange(nodes, dtype=np.int64)
     return np.argsort(_metis_parts(pattern, parts), kind="stable").astype(np.int64)
+
+
+def node_parts(adjacency: Any, parts: int) -> NDArray[np.int64]:
+    """Part of each node, by METIS: parts of like size, few edges between them.
+
+    Parameters
+    ----------
+    adjacency : csr_array
+        Nodes by nodes; directions are ignored.
+    parts : int
+        At least one; some may stay empty.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        Equal inputs give equal parts.
+
+    Raises
+    ------
+    DataError
+        Package `pymetis` is not installed.
+    """
+    if parts == 1:
+        return np.zeros(adjacency.shape[0], dtype=np.int64)
+    if find_spec("pymetis") is None:
+        raise DataError(
+            f"cutting a graph into {parts} parts needs pymetis; "
+            "try `pip install 'gcnloom[partition]'`"
+        )
+    return _metis_parts(_symmetric_pattern(adjacency), parts)
 
 
 def blocks(total: int, size: int) -> list[range]:

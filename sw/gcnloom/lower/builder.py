@@ -100,6 +100,8 @@ class Output:
     outside : int
     descent : Descent, optional
         Weights that are updated with the vectors, which are stored nowhere.
+    row, feature : int
+        Place in a larger tensor, of draws and of `counted`; the feature a multiple of the lanes.
     """
 
     tensor: Tensor
@@ -114,6 +116,8 @@ class Output:
     counted: int | None = None
     outside: int = 0
     descent: Descent | None = None
+    row: int = 0
+    feature: int = 0
 
 
 class Builder:
@@ -274,7 +278,8 @@ class Builder:
             vectors=len(rows), raw=int(output.raw), relu=int(output.relu),
             stochastic=int(output.stochastic), mask=int(output.mask is not None),
             mask_base=mask_base, dropout=int(output.dropout > 0), threshold=output.dropout,
-            tensor=output.identifier, row=rows.start, feature=panel * config.lanes,
+            tensor=output.identifier, row=output.row + rows.start,
+            feature=panel * config.lanes + output.feature,
             destination=DIRECT[output.direct] if output.direct is not None else Destination.NONE,
             destination_base=base, destination_bank=bank, store=int(stored),
             step=int(output.descent is not None),

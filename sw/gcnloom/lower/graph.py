@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from gcnloom.tensors.quantised import quantised
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import COMMAND_BYTES
 
-__all__ = ["LoweredGraph", "lower_graph"]
+__all__ = ["LoweredGraph", "OrderedGraph", "lower_graph", "order_graph"]
 
 MIB = 1 << 20
 ORDERED_FROM = 4096
@@ -53,6 +54,50 @@ class LoweredGraph:
     lost_edges: int
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OrderedGraph:
+    """A graph's matrices as integers, nodes in the order in which they lie on a device.
+
+    Attributes
+    ----------
+    adjacency : csr_array of int
+        Mantissas of the normalised adjacency, rows are targets.
+    features : csr_array of int or NDArray[np.int64]
+    order : NDArray[np.int64]
+        ``order[row] = node``. What the loss sees of a layer comes first.
+    seen : tuple of int
+        How many nodes the loss sees of the input and of each layer.
+    adjacency_exponent, features_exponent : int
+    lost_edges : int
+        Edges, self loops included, whose weight is below half of the smallest mantissa.
+    """
+
+    adjacency: csr_array
+    features: Any
+    order: NDArray[np.int64]
+    seen: tuple[int, ...]
+    adjacency_exponent: int
+    features_exponent: int
+    lost_edges: int
+
+
+def order_graph(graph: Graph, network: Network, config: AcceleratorConfig) -> OrderedGraph:
+    """Normalise, quantise and order a graph.
+
+    Its numbers depend on the operand width alone, the order on the graph.
+    """
+    adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
+    features, features_exponent = quantised("features", graph.features, config)
+    field = ReceptiveField.of(adjacency, graph.train, network.layers)
+    order = field.sort(_order(graph))
+    return OrderedGraph(
+        adjacency=csr_array(adjacency[order][:, order]), features=features[order], order=order,
+        seen=field.rows, adjacency_exponent=adjacency_exponent,
+        features_exponent=features_exponent,
+        lost_edges=int(adjacency.nnz - adjacency.count_nonzero()),
+    )  # fmt: skip
+
+
 def lower_graph(
     graph: Graph,
     network: Network,
@@ -79,16 +124,12 @@ def lower_graph(
         Graph, tensors and the longest program do not fit; says what would.
     """
     check_sparse(config)
-    adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
-    features, features_exponent = quantised("features", graph.features, config)
-    field = ReceptiveField.of(adjacency, graph.train, network.layers)
-    order = field.sort(_order(graph))
-    parts = csr_array(adjacency[order][:, order]), features[order]
+    ordered = order_graph(graph, network, config)
 
     def lower(memory: Allocator) -> LoweredNetwork:
         return lower_network(
-            network, *parts, config, memory, seen=field.rows, sampled=sampled, serial=serial,
-            mixture=mixture, descends=descends,
+            network, ordered.adjacency, ordered.features, config, memory, seen=ordered.seen,
+            sampled=sampled, serial=serial, mixture=mixture, descends=descends,
         )  # fmt: skip
 
     try:
@@ -98,9 +139,9 @@ def lower_graph(
     if _program_words(lowered) > allocator.free:
         raise _too_large(graph, lower, config, allocator, sampled)
     return LoweredGraph(
-        lowered=lowered, order=order, seen=field.rows, adjacency_exponent=adjacency_exponent,
-        features_exponent=features_exponent,
-        lost_edges=int(adjacency.nnz - adjacency.count_nonzero()),
+        lowered=lowered, order=ordered.order, seen=ordered.seen,
+        adjacency_exponent=ordered.adjacency_exponent,
+        features_exponent=ordered.features_exponent, lost_edges=ordered.lost_edges,
     )  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from gcnloom.device import RunResult
 from gcnloom.graphs.graph import Graph
 from gcnloom.lower.losses import Losses
 from gcnloom.lower.routine import Training
-from gcnloom.training.engine import MOST_REPEATS, Engine
+from gcnloom.training.engine import Engine
 from gcnloom.training.loss import cross_entropy
 from gcnloom.training.masters import Masters, pack_masters, unpack_masters
 from gcnloom.training.options import Options
+from gcnloom.training.passes import MOST_REPEATS
 from gcnloom.transport import NOTHING_JUDGED, Judged
 from gcnloom_spec.number import envelope, exponent_for, requantise, shift_for
 from gcnloom_spec.softmax import PROBABILITY_FRACTION, WANTED

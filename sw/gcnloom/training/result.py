@@ -5,9 +5,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from gcnloom.training.engine import PASSES, Engine
-from gcnloom.training.loss import accuracy
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.passes import PASSES, Passes
+from gcnloom.training.trainer import FullBatch, weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
@@ -15,13 +14,13 @@ __all__ = ["result"]
 
 
 def result(
-    trainer: Trainer, *, device: str, config: str, begin: float, build: float
+    trainer: FullBatch, *, device: str, config: str, begin: float, build: float
 ) -> dict[str, Any]:
     """Summarise a finished training.
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : FullBatch
     device, config : str
         As the user named them.
     begin : float
@@ -49,11 +48,11 @@ def result(
     sizes = engine.device.config
     logits = engine.logits(trainer.best)
     splits = {"train": graph.train, "val": graph.val, "test": graph.test}
-    total: Counter[str] = sum(engine.counters.values(), Counter())
+    total: Counter[str] = sum(engine.totals().values(), Counter())
     epochs = engine.runs["training"]
     macs = _macs(engine, total, sizes)
     cycles = total["cycles"]
-    capacity = cycles * sizes.multipliers
+    capacity = cycles * engine.multipliers
     seconds = time.perf_counter() - begin
     return {
         "data": graph.name,
@@ -65,7 +64,7 @@ def result(
         "device": device,
         "config": config,
         "config_digest": sizes.digest,
-        "multipliers": sizes.multipliers,
+        "multipliers": engine.multipliers,
         "master_width": sizes.master_width,
         "epochs": len(trainer.history),
         "stopped_early": trainer.stopped_early,
@@ -73,7 +72,7 @@ def result(
         "options": options.as_dict(),
         "loss": [epoch.loss for epoch in trainer.history],
         "validation": [epoch.val for epoch in trainer.history],
-        "accuracy": {name: accuracy(logits, graph.labels, nodes) for name, nodes in splits.items()},
+        "accuracy": {name: trainer.judge.accuracy(logits, nodes) for name, nodes in splits.items()},
         "cycles": {"total": cycles or None, "per_epoch": _per_epoch(trainer) or None},
         "macs": macs,
         "effective_utilisation": macs["necessary"] / capacity if capacity else None,
@@ -95,11 +94,11 @@ def result(
     }
 
 
-def _macs(engine: Engine, total: Counter[str], sizes: AcceleratorConfig) -> dict[str, Any]:
+def _macs(engine: Passes, total: Counter[str], sizes: AcceleratorConfig) -> dict[str, Any]:
     """Multiplications of all runs and of an epoch, by how they are counted."""
     counts = {
-        "necessary": engine.lowered.necessary_macs,
-        "unsampled": engine.lowered.unsampled_macs,
+        "necessary": engine.necessary_macs,
+        "unsampled": engine.unsampled_macs,
     }
     return {
         **{
@@ -112,7 +111,7 @@ def _macs(engine: Engine, total: Counter[str], sizes: AcceleratorConfig) -> dict
     }
 
 
-def _per_epoch(trainer: Trainer) -> int:
+def _per_epoch(trainer: FullBatch) -> int:
     engine = trainer.engine
     if engine.runs["training"]:
         return round(engine.counters["training"]["cycles"] / engine.runs["training"])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delayed scaling: this step's shifts from the last step's largest results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from gcnloom.layers import Network
 from gcnloom_spec.number import shift_for
 
-__all__ = ["Scales"]
+__all__ = ["Scales", "backward_exponents", "forward_exponents"]
 
 FIRST_SHIFT = 8
 MOST = 63
@@ -65,3 +65,43 @@ class Scales:
     def restore(self, network: Network, state: Mapping[str, int]) -> None:
         """Take up the exponents of a checkpoint."""
         self.wanted = {network.identifier(name): exponent for name, exponent in state.items()}
+
+
+def forward_exponents(
+    scales: Scales, network: Network, features: int, adjacency: int, weights: Sequence[int]
+) -> list[int]:
+    """Plan the shifts of a forward pass from the exponents of its inputs.
+
+    Returns
+    -------
+    list of int
+        Exponents of the features, of each hidden layer and of the logits' sums.
+    """
+    hidden = [features]
+    for layer, exponent in enumerate(weights, start=1):
+        product = scales.through(network.identifier(f"product{layer}"), hidden[-1] + exponent)
+        sums = product + adjacency
+        if layer < network.layers:
+            sums = scales.through(network.identifier(f"hidden{layer}"), sums)
+        hidden.append(sums)
+    return hidden
+
+
+def backward_exponents(
+    scales: Scales, network: Network, gradient: int, adjacency: int, weights: Sequence[int]
+) -> dict[int, int]:
+    """Plan the shifts of a backward pass from the exponent of the logits' gradient.
+
+    Returns
+    -------
+    dict[int, int]
+        Exponent of each layer's aggregated gradient.
+    """
+    spread: dict[int, int] = {}
+    for layer in range(network.layers, 0, -1):
+        identifier = network.identifier(f"aggregate_gradient{layer}")
+        spread[layer] = scales.through(identifier, gradient + adjacency)
+        if layer > 1:
+            identifier = network.identifier(f"gradient{layer - 1}")
+            gradient = scales.through(identifier, spread[layer] + weights[layer - 1])
+    return spread

@@ -15,21 +15,22 @@ from gcnloom.errors import CheckpointError, DataError, TrainingError
 from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.checkpoint import Checkpoint
-from gcnloom.training.engine import MOST_REPEATS, PASSES, Engine
+from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
-from gcnloom.training.loss import accuracy, cross_entropy
+from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
+from gcnloom.training.passes import MOST_REPEATS, PASSES, Passes
 from gcnloom.training.weights import require_shapes
 
-__all__ = ["Trainer", "first_weights", "weights_sha256"]
+__all__ = ["FullBatch", "Trainer", "first_weights", "weights_sha256"]
 
 Array = NDArray[np.float64]
 MAY_CHANGE = ("epochs", "patience", "sampled", "serial", "mixture")
 """Options that a resumed training may have otherwise."""
 
 
-class Trainer:
-    """Train a GCN, every product on a device, loss and optimiser on the host.
+class FullBatch:
+    """Train a GCN, loss and optimiser on the host.
 
     The weights kept at the end are those with the best validation accuracy, the smaller
     validation loss deciding ties; without validation nodes, the last.
@@ -38,12 +39,14 @@ class Trainer:
     ----------
     graph : Graph
     options : Options
-    device : Device
-        Its memory is cleared.
+    passes : callable
+        Makes what multiplies, for a network.
+    judge : Judge
+        Knows loss and accuracy of what the passes return.
 
     Attributes
     ----------
-    engine : Engine
+    engine : Passes
     weights : list of NDArray[np.float64]
         After the last epoch.
     best : list of NDArray[np.float64]
@@ -53,7 +56,11 @@ class Trainer:
         Weights and momenta that did not fit, by layer, where the device updates them.
     """
 
-    def __init__(self, graph: Graph, options: Options, device: Device) -> None:
+    engine: Passes
+
+    def __init__(
+        self, graph: Graph, options: Options, passes: Callable[[Network], Passes], judge: Judge
+    ) -> None:
         if not len(graph.train):
             raise DataError(f"{graph.name} has no training nodes; try a split with some")
         if options.patience and not len(graph.val):
@@ -61,13 +68,9 @@ class Trainer:
                 f"{graph.name} has no validation nodes for patience={options.patience} to watch; "
                 "try patience 0"
             )
-        self.graph, self.options = graph, options
+        self.graph, self.options, self.judge = graph, options, judge
         network = options.network(graph.features.shape[1], graph.classes)
-        self.engine = Engine(
-            graph, network, device, seed=options.seed, sampled=options.sampled,
-            serial=options.serial,
-            mixture=options.mixture, descends=options.update == "device",
-        )  # fmt: skip
+        self.engine = passes(network)
         self.optimiser = options.make_optimiser()
         self.weights = first_weights(network, options.seed)
         self.best = self.weights
@@ -103,7 +106,8 @@ class Trainer:
                 self._state = self._snapshot()
                 progress(epoch)
             logits = self.engine.logits(self.weights)
-        self._require_finite(len(self.history), "logits", [logits])
+        known = self.judge.known(logits, np.arange(self.graph.nodes))
+        self._require_finite(len(self.history), "logits", [logits[known]])
         self._consider(logits)
 
     def checkpoint(self) -> Checkpoint:
@@ -134,8 +138,9 @@ class Trainer:
         before = self._cycles()
         for _ in range(1 if step else MOST_REPEATS):
             logits = engine.forward(self.weights, step=step, training=True)
-            self._require_finite(step + 1, "logits", [logits[graph.train]])
-            loss, gradient = cross_entropy(logits, graph.labels, graph.train)
+            known = self.judge.known(logits, graph.train)
+            self._require_finite(step + 1, "logits", [logits[known]])
+            loss, gradient = self.judge.cross_entropy(logits, graph.train)
             gradients = engine.backward(gradient, step=step)
             if engine.settled("forward") and engine.settled("backward"):
                 break
@@ -149,7 +154,7 @@ class Trainer:
         weights = self.optimiser.step(self.weights, gradients)
         self._require_finite(step + 1, "weights", [*weights, *self.optimiser.state().values()])
         epoch = Epoch(
-            epoch=step + 1, loss=loss, train=accuracy(logits, graph.labels, graph.train),
+            epoch=step + 1, loss=loss, train=self.judge.accuracy(logits, graph.train),
             val=val, val_loss=val_loss, cycles=cycles, saturations=saturations,
         )  # fmt: skip
         self.weights = weights
@@ -161,10 +166,10 @@ class Trainer:
     def _consider(self, logits: Array) -> tuple[float | None, float | None]:
         """Keep the weights if they are the best so far; return validation accuracy and loss."""
         graph = self.graph
-        val = accuracy(logits, graph.labels, graph.val)
+        val = self.judge.accuracy(logits, graph.val)
         if val is None:
             return None, None
-        loss, _ = cross_entropy(logits, graph.labels, graph.val)
+        loss, _ = self.judge.cross_entropy(logits, graph.val)
         if self._best_rank is None or (val, -loss) > self._best_rank:
             self._best_rank, self.best = (val, -loss), self.weights
         return val, loss
@@ -222,6 +227,34 @@ class Trainer:
                 f"the checkpoint was trained with {', '.join(differing)}; "
                 "try to resume with the same options"
             )
+
+
+class Trainer(FullBatch):
+    """Train a GCN, every product on a device, loss and optimiser on the host.
+
+    Parameters
+    ----------
+    graph : Graph
+    options : Options
+    device : Device
+        Its memory is cleared.
+
+    Attributes
+    ----------
+    engine : Engine
+    """
+
+    engine: Engine
+
+    def __init__(self, graph: Graph, options: Options, device: Device) -> None:
+        def passes(network: Network) -> Passes:
+            return Engine(
+                graph, network, device, seed=options.seed, sampled=options.sampled,
+                serial=options.serial, mixture=options.mixture,
+                descends=options.update == "device",
+            )  # fmt: skip
+
+        super().__init__(graph, options, passes, Judge(graph.labels))
 
 
 def first_weights(network: Network, seed: int) -> list[Array]:

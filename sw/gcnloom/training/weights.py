@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from gcnloom.archive import ArchiveError, read_arrays
 from gcnloom.errors import CheckpointError
 from gcnloom.layers import Network
-from gcnloom_spec.number import exponent_for
+from gcnloom_spec.number import exponent_for, quantise
 
-__all__ = ["load_weights", "require_shapes", "save_weights"]
+__all__ = ["load_weights", "require_shapes", "save_weights", "weight_operands"]
 
 Array = NDArray[np.float64]
 
@@ -84,3 +84,18 @@ def require_shapes(weights: list[Array], network: Network) -> None:
             f"the weights are of shapes {there} and the network's {wanted}; "
             "try --hidden and --layers of the training that they come from"
         )
+
+
+def weight_operands(
+    weights: list[Array], kept: float, width: int
+) -> list[tuple[NDArray[np.int64], int]]:
+    """Mantissas and exponent of each layer's weights, as operands of `width` bits.
+
+    Those of later layers carry ``1 / kept``, what dropout's survivors are divided by.
+    """
+    operands = []
+    for layer, array in enumerate(weights, start=1):
+        scaled = array / (kept if layer > 1 else 1.0)
+        exponent = exponent_for(scaled, width)
+        operands.append((quantise(scaled, exponent, width), exponent))
+    return operands

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers that exchange arrays in rounds, every byte counted by what it is for."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.errors import LoomError
+from gcnloom.parallel.shares import even_shares
+
+__all__ = ["COMBINES", "Alone", "Communicator", "WorkerError"]
+
+COMBINES = {"sum": np.add, "or": np.bitwise_or, "max": np.maximum}
+"""How :meth:`Communicator.all_reduce` joins two arrays of integers: exact, in any order."""
+
+Array = NDArray[Any]
+
+
+class WorkerError(LoomError):
+    """Another worker stopped, or did not come to an exchange in time."""
+
+
+class Communicator(ABC):
+    """One worker's end of the connections between all.
+
+    All workers call the same methods in the same order. What a worker keeps for itself is not
+    counted. The rest is built on one primitive, :meth:`exchange`.
+
+    Attributes
+    ----------
+    rank, size : int
+        Number of this worker, from 0 on, and of how many.
+    sent : Counter[str]
+        Bytes that this worker has sent to others, by class of message.
+    """
+
+    rank: int
+    size: int
+
+    def __init__(self) -> None:
+        self.sent: Counter[str] = Counter()
+        self._turn = 0
+
+    @abstractmethod
+    def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
+        """Send ``pieces[i]`` to worker `i`; return what each sent here, of the given sizes.
+
+        Raises
+        ------
+        WorkerError
+            Another worker stopped, or sent another number of bytes.
+        """
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """Have every other worker stop, this one having met `error`."""
+
+    def all_to_all(
+        self, kind: str, pieces: Sequence[Array], shapes: Sequence[tuple[int, ...]]
+    ) -> list[Array]:
+        """Send ``pieces[i]`` to worker `i`; return what each sent here, of the given shapes.
+
+        Parameters
+        ----------
+        kind : str
+            Class of message that the bytes count to.
+        pieces : sequence of NDArray
+            One for each worker, all of one dtype, which is that of the result.
+        shapes : sequence of tuple of int
+        """
+        dtype = pieces[0].dtype
+        data = [np.ascontiguousarray(piece).tobytes() for piece in pieces]
+        self.sent[kind] += sum(map(len, data)) - len(data[self.rank])
+        sizes = [int(np.prod(shape)) * dtype.itemsize for shape in shapes]
+        received = self.exchange(data, sizes)
+        return [
+            np.frombuffer(part, dtype=dtype).reshape(shape)
+            for part, shape in zip(received, shapes, strict=True)
+        ]
+
+    def all_gather(self, kind: str, piece: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+        """Send a piece to everybody; return everybody's, of the given shapes."""
+        return self.all_to_all(kind, [piece] * self.size, shapes)
+
+    def all_reduce(self, kind: str, array: Array, combine: str) -> Array:
+        """Element-wise ``"sum"``, ``"or"`` or ``"max"`` of everybody's array, the same for all.
+
+        Each worker joins a share of the elements and hands it round, which moves as few bytes as
+        can be: ``2 * (size - 1) * array.nbytes`` in all. Shares go round from call to call, so
+        that arrays with fewer elements than workers burden all alike.
+
+        Parameters
+        ----------
+        kind : str
+        array : NDArray of an integer dtype
+            Of the same shape and dtype on every worker.
+        combine : {"sum", "or", "max"}
+        """
+        flat = np.ascontiguousarray(array).reshape(-1)
+        shares = even_shares(flat.size, self.size)
+        shares = shares[self._turn :] + shares[: self._turn]
+        self._turn = (self._turn + 1) % self.size
+        mine = len(shares[self.rank])
+        parts = self.all_to_all(
+            kind, [flat[share.start : share.stop] for share in shares], [(mine,)] * self.size
+        )
+        joined = COMBINES[combine].reduce(np.stack(parts), axis=0).astype(flat.dtype)
+        gathered = self.all_gather(kind, joined, [(len(share),) for share in shares])
+        result = np.empty_like(flat)
+        for share, part in zip(shares, gathered, strict=True):
+            result[share.start : share.stop] = part
+        return result.reshape(array.shape)
+
+    def barrier(self) -> None:
+        """Wait until every worker is here."""
+        self.exchange([b""] * self.size, [0] * self.size)
+
+
+class Alone(Communicator):
+    """The only worker."""
+
+    rank, size = 0, 1
+
+    def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
+        """Return the one piece."""
+        return list(pieces)
+
+    def fail(self, error: BaseException) -> None:
+        """Nobody else has to stop."""

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network on several devices, one worker's part: passes, exchanges, shared statistics."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.device import Device
+from gcnloom.layers import Network
+from gcnloom.lower.engines import check_sparse
+from gcnloom.lower.graph import OrderedGraph
+from gcnloom.lower.work import check_sums, necessary_macs
+from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.layers import Backward, Forward, Site
+from gcnloom.parallel.scheme import Link, Scheme
+from gcnloom.parallel.worker import ENGINES, Worker
+from gcnloom.training.passes import PASSES, Passes
+from gcnloom.training.scaling import backward_exponents, forward_exponents
+from gcnloom.training.weights import weight_operands
+from gcnloom_spec.number import exponent_for, quantise
+from gcnloom_spec.registers import COUNTERS
+
+__all__ = ["KINDS", "ParallelEngine"]
+
+Array = NDArray[np.float64]
+KINDS = ("activations", "logits", "gradients", "weights", "inference", "statistics")
+"""Classes of messages: operands and results of the forward pass but for its logits, those of the
+backward pass, weight gradients, all of inference, and statistics, losses and accuracies."""
+NO_GRADIENT = np.iinfo(np.int64).min
+
+
+class ParallelEngine(Passes):
+    """Every matrix product of a GCN's passes, this worker's part of them.
+
+    All workers call the same methods in the same order, with the same weights.
+
+    Parameters
+    ----------
+    graph : OrderedGraph
+    network : Network
+    device : Device
+        Its memory is cleared.
+    communicator : Communicator
+    scheme : Scheme
+    seed : int
+        First word of the key of every random draw.
+    sampled : bool
+        Whether the passes of training compute only what the training nodes' loss sees.
+    serial : bool
+        Whether the device's units take turns, for comparison.
+
+    Attributes
+    ----------
+    rows : tuple of int
+        Rows of the input and of each layer that a training pass computes.
+    macs : dict[str, Counter[str]]
+        Necessary multiplications that this device did, by pass and engine.
+    """
+
+    graph: OrderedGraph
+
+    def __init__(
+        self, graph: OrderedGraph, network: Network, device: Device, communicator: Communicator,
+        scheme: Scheme, *, seed: int = 0, sampled: bool = True, serial: bool = False,
+    ) -> None:  # fmt: skip
+        check_sparse(device.config)
+        super().__init__(network, device)
+        self.communicator = communicator
+        self.graph = graph
+        check_sums(network, graph.adjacency, graph.features, device.config)
+        self._worker = Worker(device, seed=seed, serial=serial)
+        link = Link(worker=self._worker, communicator=communicator)
+        self._site = Site(network, graph, link, scheme)
+        every = (len(graph.order),) * (network.layers + 1)
+        rows = graph.seen if sampled else every
+        self.rows = rows
+        self._training = Forward(self._site, "forward", rows, graph.seen, ("activations", "logits"))
+        self._backward = Backward(self._training, ("gradients", "weights"))
+        self._inference = Forward(self._site, "infer", every, None, ("inference", "inference"))
+        self.macs = {name: Counter(dict.fromkeys(ENGINES, 0)) for name in PASSES}
+        self._hidden_exponents: list[int] = []
+        self._weight_exponents: list[int] = []
+        self.necessary_macs = self._necessary(rows) | {"infer": self._necessary(every)["infer"]}
+        self.unsampled_macs = self._necessary(every)
+
+    @property
+    def multipliers(self) -> int:
+        """Multipliers of all devices, as many each as this one has."""
+        return self.device.config.multipliers * self.communicator.size
+
+    def totals(self) -> dict[str, Counter[str]]:
+        """Counters by pass: sums of all devices, of cycles the largest."""
+        names = list(COUNTERS)
+        mine = np.array([[self.counters[part][name] for name in names] for part in self.counters])
+        shapes = [mine.shape] * self.communicator.size
+        every = np.stack(self.communicator.all_gather("end", mine, shapes))
+        total = every.sum(axis=0)
+        total[:, names.index("cycles")] = every[:, :, names.index("cycles")].max(axis=0)
+        return {
+            part: Counter(dict(zip(names, row, strict=True)))
+            for part, row in zip(self.counters, total.tolist(), strict=True)
+        }
+
+    def forward(self, weights: list[Array], *, step: int, training: bool) -> Array:
+        """Logits, shape ``(nodes, classes)``; NaN but for the nodes that this worker owns."""
+        name = "forward" if training else "infer"
+        part = self._training if training else self._inference
+        operands = weight_operands(weights, self.network.kept if training else 1.0, self._width)
+        self._site.write_weights(operands, training=training)
+        exponents = [exponent for _, exponent in operands]
+        scales = self.scales[name]
+        scales.begin()
+        hidden = forward_exponents(
+            scales, self.network, self.graph.features_exponent, self.graph.adjacency_exponent,
+            exponents,
+        )  # fmt: skip
+        self._worker.begin()
+        sums = part.run(self._with_outside(scales.shifts) if training else scales.shifts, step)
+        self._count(name)
+        if training:
+            self._hidden_exponents, self._weight_exponents = hidden, exponents
+        logits = np.full((len(self.graph.order), self.network.widths[-1]), np.nan)
+        own = self.graph.order[self._site.own(part.rows[-1])]
+        logits[own] = np.ldexp(sums.astype(np.float64), hidden[-1])
+        return logits
+
+    def backward(self, gradient: Array, *, step: int) -> list[Array]:
+        """Gradients of all weights from the gradient of this worker's logits."""
+        rows = self._training.rows
+        own = gradient[self.graph.order[self._site.own(rows[-1])]]
+        exponent = self._common_exponent(own)
+        scales = self.scales["backward"]
+        scales.begin()
+        spread = backward_exponents(
+            scales, self.network, exponent, self.graph.adjacency_exponent, self._weight_exponents
+        )
+        self._worker.begin()
+        mantissas = quantise(own, exponent, self._width)
+        sums = self._backward.run(mantissas, scales.shifts, step)
+        self._count("backward")
+        gradients = []
+        for layer, whole in enumerate(sums, start=1):
+            exponent = self._hidden_exponents[layer - 1] + spread[layer]
+            real = np.ldexp(whole.astype(np.float64), exponent)
+            gradients.append(real / (self.network.kept if layer > 1 else 1.0))
+        return gradients
+
+    def _common_exponent(self, own: Array) -> int:
+        """Smallest exponent at which every worker's values fit; 0 if they are all zero."""
+        least = exponent_for(own, self._width) if own.any() else NO_GRADIENT
+        found = int(self._reduce(np.array([least], dtype=np.int64), "max")[0])
+        return 0 if found == NO_GRADIENT else found
+
+    def _count(self, name: str) -> None:
+        """Share the statistics of a pass, and learn the next shifts from them."""
+        scales, worker = self.scales[name], self._worker
+        tensors = list(scales.shifts)
+        envelopes = np.zeros_like(worker.envelopes)
+        envelopes[tensors] = self._reduce(worker.envelopes[tensors], "or")
+        clipped = np.array([worker.saturations[tensors].sum()], dtype=np.int64)
+        self.clipped[name] = int(self._reduce(clipped, "sum")[0])
+        self.counters[name].update(worker.counters)
+        self.macs[name].update(worker.macs)
+        self.seconds = worker.seconds
+        self._learn(name, envelopes)
+
+    def _reduce(self, array: NDArray[np.int64], combine: str) -> NDArray[np.int64]:
+        return self.communicator.all_reduce("statistics", array, combine)
+
+    def _necessary(self, rows: tuple[int, ...]) -> dict[str, int]:
+        return necessary_macs(self.network, self.graph.adjacency, self.graph.features, rows)

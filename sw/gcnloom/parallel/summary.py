@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a parallel training came to: bytes beside their formulae, and how evenly work was dealt."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gcnloom.graphs.partition import node_parts
+from gcnloom.parallel.costs import Volume, mop_bytes, partition_bytes
+from gcnloom.parallel.engine import KINDS
+from gcnloom.parallel.trainer import ParallelTrainer
+from gcnloom.parallel.worker import ENGINES
+
+__all__ = ["imbalance", "summary"]
+
+
+def imbalance(loads: Sequence[float]) -> float:
+    """Largest load over the mean; 1 where all are zero.
+
+    Examples
+    --------
+    >>> imbalance([3, 1, 2])
+    1.5
+    """
+    total = sum(loads)
+    return max(loads) * len(loads) / total if total else 1.0
+
+
+def summary(trainer: ParallelTrainer) -> dict[str, Any]:
+    """Summarise what the workers exchanged and did; all call it together.
+
+    Returns
+    -------
+    dict
+        ``bytes_per_epoch`` of the last epoch, by class of message ``measured`` and by
+        ``formula``; ``per_worker``: ``bytes`` sent in it, and ``sparse_macs`` and ``dense_macs``
+        of a forward and a backward pass, by rank; ``imbalance``: of each the largest over the
+        mean. Numbers as JSON has them.
+    """
+    engine, communicator = trainer.engine, trainer.communicator
+    runs = engine.runs
+    mine = [trainer.last.sent[kind] for kind in KINDS]
+    mine += [
+        sum(engine.macs[part][name] // max(1, runs[part]) for part in ("forward", "backward"))
+        for name in ENGINES
+    ]
+    rows = np.stack(
+        communicator.all_gather(
+            "end", np.array(mine, dtype=np.int64), [(len(mine),)] * communicator.size
+        )
+    )
+    measured = dict(zip(KINDS, rows[:, : len(KINDS)].sum(axis=0).tolist(), strict=True))
+    per_worker = {"bytes": rows[:, : len(KINDS)].sum(axis=1).tolist()}
+    per_worker |= {
+        f"{name}_macs": rows[:, len(KINDS) + index].tolist() for index, name in enumerate(ENGINES)
+    }
+    formula = _formula(trainer)
+    return {
+        "mode": trainer.mode,
+        "workers": communicator.size,
+        "bytes_per_epoch": {
+            kind: {"measured": measured[kind], "formula": formula[kind]} for kind in KINDS
+        },
+        "per_worker": per_worker,
+        "imbalance": {name: imbalance(loads) for name, loads in per_worker.items()},
+    }
+
+
+def _formula(trainer: ParallelTrainer) -> dict[str, float]:
+    engine, graph, size = trainer.engine, trainer.graph, trainer.communicator.size
+    volume = Volume.of(engine.network, engine.rows, graph.nodes, size, engine.device.config)
+    runs, val = trainer.last.runs, len(graph.val) > 0
+    if trainer.mode == "mop":
+        return mop_bytes(volume, runs, val=val)
+    membership = node_parts(graph.adjacency, size)[engine.graph.order]
+    return partition_bytes(volume, engine.graph.adjacency, membership, runs, val=val)

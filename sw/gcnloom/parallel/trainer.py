@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Full-batch training on several devices: the same steps on every worker, from shared integers."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.device import Device
+from gcnloom.errors import ConfigError
+from gcnloom.graphs.graph import Graph
+from gcnloom.graphs.partition import node_parts
+from gcnloom.layers import Network
+from gcnloom.lower.graph import order_graph
+from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.engine import ParallelEngine
+from gcnloom.parallel.mixture import MixtureOfParallelism
+from gcnloom.parallel.partition import NodePartition
+from gcnloom.parallel.scheme import Scheme
+from gcnloom.training.epoch import Epoch
+from gcnloom.training.loss import Judge
+from gcnloom.training.options import Options
+from gcnloom.training.passes import Passes
+from gcnloom.training.trainer import FullBatch, graph_digest
+
+__all__ = ["MODES", "Effort", "ParallelTrainer", "check_mode"]
+
+MODES = ("mop", "partition")
+DIGEST = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """What an epoch took of one worker.
+
+    Attributes
+    ----------
+    sent : Counter[str]
+        Bytes sent to other workers, by class of message.
+    runs : Counter[str]
+        How often each pass ran.
+    """
+
+    sent: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+
+
+class ParallelTrainer(FullBatch):
+    """Train a GCN, each worker its part of every product; all come to the same weights.
+
+    Each worker makes one, with its own device, and calls the same methods. Weights are the same
+    bits as with any other number of workers, or with a single device and ``update="host"``.
+
+    Parameters
+    ----------
+    graph : Graph
+        The same on every worker.
+    options : Options
+        Likewise; with ``update="host"``.
+    device : Device
+        Its memory is cleared. Operand and sum width are the same on every worker.
+    communicator : Communicator
+    mode : {"mop", "partition"}
+        Mixture of parallelism, or METIS partition with exchange of halos.
+
+    Attributes
+    ----------
+    engine : ParallelEngine
+    communicator : Communicator
+    mode : str
+    last : Effort
+        What the last epoch took of this worker.
+
+    Raises
+    ------
+    ConfigError
+        An option cannot be had in parallel, there are more workers than nodes, or workers
+        differ.
+    """
+
+    engine: ParallelEngine
+
+    def __init__(
+        self, graph: Graph, options: Options, device: Device, communicator: Communicator,
+        *, mode: str,
+    ) -> None:  # fmt: skip
+        check_mode(mode, options, graph, communicator.size)
+        self.mode, self.communicator, self._device = mode, communicator, device
+        _require_alike(communicator, graph, options, device, mode)
+        judge = _SharedJudge(graph.labels, communicator)
+        super().__init__(graph, options, self._passes, judge)
+        self.last = Effort()
+
+    def _epoch(self, step: int) -> Epoch:
+        sent, runs = Counter(self.communicator.sent), Counter(self.engine.runs)
+        epoch = super()._epoch(step)
+        self.last = Effort(sent=self.communicator.sent - sent, runs=self.engine.runs - runs)
+        return epoch
+
+    def _passes(self, network: Network) -> Passes:
+        graph, options, size = self.graph, self.options, self.communicator.size
+        ordered = order_graph(graph, network, self._device.config)
+        scheme: Scheme = MixtureOfParallelism(size)
+        if self.mode == "partition":
+            scheme = NodePartition(node_parts(graph.adjacency, size)[ordered.order], size)
+        return ParallelEngine(
+            ordered, network, self._device, self.communicator, scheme, seed=options.seed,
+            sampled=options.sampled, serial=options.serial,
+        )  # fmt: skip
+
+
+class _SharedJudge(Judge):
+    """Loss and accuracy of nodes whose logits are spread over the workers."""
+
+    def __init__(self, labels: NDArray[np.int64], communicator: Communicator) -> None:
+        super().__init__(labels)
+        self._communicator = communicator
+
+    def known(self, logits: NDArray[np.float64], nodes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those whose logits this worker has: others are NaN."""
+        known: NDArray[np.int64] = nodes[~np.isnan(logits[nodes, 0])]
+        return known
+
+    def total(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sum of the counts of all workers."""
+        total: NDArray[np.int64] = self._communicator.all_reduce("statistics", counts, "sum")
+        return total
+
+
+def check_mode(mode: str, options: Options, graph: Graph, workers: int) -> None:
+    """Raise ConfigError about what cannot be trained so in parallel."""
+    if mode not in MODES:
+        raise ConfigError(f"parallel={mode!r} is unknown; try {' or '.join(MODES)}")
+    if options.update != "host":
+        raise ConfigError(
+            f"update={options.update!r} keeps a training on one device; try update='host' with "
+            f"parallel={mode!r}"
+        )
+    if not 1 <= workers <= graph.nodes:
+        raise ConfigError(
+            f"workers={workers} is outside 1..{graph.nodes}, the number of nodes of "
+            f"{graph.name!r}; try {min(2, graph.nodes)}"
+        )
+    if mode == "partition" and workers > 1 and options.rounding == "stochastic":
+        raise ConfigError(
+            "rounding='stochastic' draws by node, and a partition's nodes are not next to each "
+            "other; try rounding='nearest', or parallel='mop'"
+        )
+
+
+def _require_alike(
+    communicator: Communicator, graph: Graph, options: Options, device: Device, mode: str
+) -> None:
+    """Refuse workers that would not come to the same weights."""
+    config = device.config
+    settings = options.as_dict() | {
+        "graph": graph_digest(graph), "mode": mode, "operand_width": config.operand_width,
+        "sum_width": config.sum_width,
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).digest()
+    mine = np.frombuffer(digest, dtype=np.uint8)
+    digests = communicator.all_gather("start", mine, [(DIGEST,)] * communicator.size)
+    for rank, other in enumerate(digests):
+        if not np.array_equal(other, digests[0]):
+            raise ConfigError(
+                f"worker {rank} has another graph, other options or other operands than worker 0; "
+                "try the same on every worker"
+            )

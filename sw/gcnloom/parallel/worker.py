@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One worker's device: single products, prepared once and run step by step."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from gcnloom.device import Device
+from gcnloom.lower.builder import Output, Tensor
+from gcnloom.lower.matrix import StoredMatrix
+from gcnloom.lower.product import (
+    lower_dense,
+    lower_sparse,
+    lower_transposed,
+    panels_at_once,
+    schedule_matrix,
+)
+from gcnloom.programs.program import Program
+from gcnloom.tensors.memory import TensorLayout
+from gcnloom_spec.registers import STATISTICS
+
+__all__ = ["ENGINES", "Operator", "Worker"]
+
+ENGINES = ("sparse", "dense")
+Mantissas = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operator:
+    """A product that a device has been prepared for.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the result.
+    program : Program or None
+        None where there is nothing to multiply: the result is zero.
+    result : Tensor or None
+    engine : {"sparse", "dense"}
+    macs : int
+        Necessary multiplications: of non-zeros, padding left out.
+    """
+
+    shape: tuple[int, int]
+    program: Program | None
+    result: Tensor | None
+    engine: str
+    macs: int
+
+
+class Worker:
+    """A device that multiplies for one worker.
+
+    Parameters
+    ----------
+    device : Device
+        Its memory is cleared.
+    seed : int
+        First word of the key of every random draw.
+    serial : bool
+        Whether the device's units take turns, for comparison.
+
+    Attributes
+    ----------
+    envelopes, saturations : NDArray[np.int64]
+        Of all products since :meth:`begin`, by tensor number.
+    counters : Counter[str]
+        Of the device, since :meth:`begin`.
+    macs : Counter[str]
+        Multiplications since :meth:`begin`, by engine.
+    seconds : float
+        Time the device took for all runs.
+    """
+
+    def __init__(self, device: Device, *, seed: int, serial: bool) -> None:
+        self.device, self.config = device, device.config
+        self.seed, self._serial = seed, serial
+        self.seconds = 0.0
+        self._matrices: dict[tuple[str, int], StoredMatrix] = {}
+        device.clear()
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what the products so far counted."""
+        self.envelopes = np.zeros(STATISTICS, dtype=np.int64)
+        self.saturations = np.zeros(STATISTICS, dtype=np.int64)
+        self.counters: Counter[str] = Counter()
+        self.macs: Counter[str] = Counter(dict.fromkeys(ENGINES, 0))
+
+    def place(
+        self, name: str, rows: int, features: int, *, kind: str = "operand",
+        block: int | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Place a matrix in device memory; one without elements is only named."""
+        if not rows or not features:
+            return Tensor(name=name, rows=rows, features=features)
+        layout = TensorLayout(
+            config=self.config, rows=rows, features=features, kind=kind, block=block
+        )
+        layout = layout.at(self.device.memory.allocate(name, layout.words))
+        return Tensor(name=name, rows=rows, features=features, stored=layout)
+
+    def sparse(
+        self, key: str, matrix: csr_array, operand: Tensor, output: Output, *, lead: int = 0
+    ) -> Operator:
+        """Prepare ``matrix @ operand``; matrices of one `key` are equal and stored once.
+
+        The first `lead` columns of the operand are zero and not worth a count.
+        """
+        entries = matrix.count_nonzero()
+        if not entries or operand.stored is None:
+            return self._nothing(output, "sparse")
+        panels = panels_at_once(operand.features, operand.rows, self.config)
+        if (key, panels) not in self._matrices:
+            stored = schedule_matrix(
+                f"{key} by {panels}", matrix, self.config, self.device.memory, panels=panels
+            )
+            for address, data in stored.blobs(self.config):
+                self.device.write_bytes(address, data)
+            self._matrices[key, panels] = stored
+        program = lower_sparse(
+            self._matrices[key, panels], operand, output, self.config, panels=panels,
+            serial=self._serial,
+        )  # fmt: skip
+        return self._operator(output, program, "sparse", int(entries) * (operand.features - lead))
+
+    def dense(self, left: Tensor, weights: Tensor, output: Output) -> Operator:
+        """Prepare ``left @ weights``."""
+        if left.stored is None:
+            return self._nothing(output, "dense")
+        program = lower_dense(left, weights, output, self.config, serial=self._serial)
+        macs = left.rows * left.features * output.tensor.features
+        return self._operator(output, program, "dense", macs)
+
+    def transposed(self, left: Tensor, right: Tensor, output: Output) -> Operator:
+        """Prepare ``left.T @ right``."""
+        if left.stored is None:
+            return self._nothing(output, "dense")
+        program = lower_transposed(left, right, output, self.config, serial=self._serial)
+        return self._operator(output, program, "dense", left.rows * left.features * right.features)
+
+    def write(self, tensor: Tensor, mantissas: Mantissas) -> None:
+        """Write a matrix; rows that it lacks are zero."""
+        if tensor.stored is None:
+            return
+        padded = np.zeros((tensor.rows, tensor.features), dtype=np.int64)
+        padded[: mantissas.shape[0]] = mantissas
+        self.device.write(tensor.layout, padded)
+
+    def run(self, operator: Operator, shifts: Mapping[int, int], step: int) -> Mantissas:
+        """Multiply; return the result as it left the epilogue.
+
+        Parameters
+        ----------
+        operator : Operator
+        shifts : mapping of int to int
+            Right shifts of requantising, by tensor number.
+        step : int
+            Second word of the key of every random draw.
+        """
+        if operator.program is None or operator.result is None:
+            return np.zeros(operator.shape, dtype=np.int64)
+        begin = time.perf_counter()
+        result = self.device.run(operator.program.with_shifts(shifts), seed=self.seed, step=step)
+        self.seconds += time.perf_counter() - begin
+        self.envelopes |= result.envelopes
+        self.saturations += result.saturations
+        self.counters.update(result.counters)
+        self.macs[operator.engine] += operator.macs
+        return self.device.read(operator.result.layout)
+
+    def _nothing(self, output: Output, engine: str) -> Operator:
+        shape = output.tensor.rows, output.tensor.features
+        return Operator(shape=shape, program=None, result=None, engine=engine, macs=0)
+
+    def _operator(self, output: Output, program: Program, engine: str, macs: int) -> Operator:
+        tensor = output.tensor
+        return Operator(
+            shape=(tensor.rows, tensor.features), program=program, result=tensor, engine=engine,
+            macs=macs,
+        )  # fmt: skip
