@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on sampled batches, one worker's part: sample, fetch, run both passes, share."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from gcnloom.sampling.cache import FeatureCache
 from gcnloom.sampling.draws import owners
 from gcnloom.sampling.layers import BlockPasses
 from gcnloom.sampling.options import Sampling
-from gcnloom.sampling.topology import Topology
 from gcnloom.tensors.quantised import quantised
 from gcnloom.training.engine import Engine
 from gcnloom.training.scaling import backward_exponents, forward_exponents
@@ -81,13 +79,14 @@ class SampledEngine(SharedPasses):
         check_sparse(device.config)
         super().__init__(network, device, communicator)
         self._whole, self._seed, self._serial = graph, seed, serial
-        topology = Topology.of(graph)
-        self.sampler, self.batches = sampling.make(topology, graph.train, communicator.size, seed)
+        self.sampler, self.batches = sampling.make(
+            graph, rank=communicator.rank, workers=communicator.size, cooperative=cooperative,
+            seed=seed,
+        )  # fmt: skip
         self.graph = _as_integers(graph, network, device)
         self.cache = FeatureCache(self.graph.features, self._width, sampling.cache)
         self._group = communicator if cooperative else Alone()
         self._cooperative = cooperative
-        self._work: Counter[str] = Counter()
         every = (graph.nodes,) * (network.layers + 1)
         self.unsampled_macs = necessary_macs(
             network, self.graph.adjacency, self.graph.features, every

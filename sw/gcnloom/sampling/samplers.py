@@ -16,6 +16,7 @@ from gcnloom.sampling.topology import Edges, Topology
 __all__ = ["Batches", "Labor", "Neighbour", "NodeBatches", "Sampler", "ranks_within"]
 
 Vertices = NDArray[np.int64]
+EVERY_LAYER = 0
 
 
 class Sampler(ABC):
@@ -113,8 +114,9 @@ class Labor(_NodeWise):
     """LABOR-0: source t of vertex s is kept iff ``r[t] <= fanout / degree[s]``.
 
     Balin and Çatalyürek, "Layer-neighbor sampling", 2023. One uniform variable of each source
-    serves all of its targets, which therefore agree on sources. Of each vertex `fanout` edges
-    are kept on average. The normal variable behind r is compared with a table over the degree.
+    serves all of its targets, in all layers, which therefore agree on sources. Of each vertex
+    `fanout` edges are kept on average. The normal variable behind r is compared with a table over
+    the degree.
     """
 
     def _keeps(
@@ -123,7 +125,7 @@ class Labor(_NodeWise):
         limit = self.fanout[layer - 1]
         table = ndtri(np.minimum(1.0, limit / np.maximum(1, np.arange(degree.max(initial=0) + 1))))
         sources, place = np.unique(there.source, return_inverse=True)
-        normals = self.draws.normals(iteration, layer, sources)
+        normals = self.draws.normals(iteration, EVERY_LAYER, sources)
         kept: NDArray[np.bool_] = normals[place] <= table[degree[there.target]]
         return kept
 

@@ -39,11 +39,21 @@ def _options(**changes):
     return host_options(**{"epochs": 1, "hidden": 6, "dropout": 0.25, "seed": SEED} | changes)
 
 
-@pytest.mark.parametrize("sampler", ["neighbour", "labor"])
+CHOICES = {
+    "neighbour": {"batch": 12, "fanout": (3, 3), "kappa": 2},
+    "labor": {"batch": 12, "fanout": (3, 3), "kappa": 2},
+    "cluster": {"batch": 4, "clusters": 9},
+}
+
+
+@pytest.mark.parametrize("sampler", CHOICES)
 def test_cooperating_workers_come_to_one_workers_weights(sampler):
+    if sampler == "cluster":
+        pytest.importorskip("pymetis")
     digests = {}
     for workers in (1, 2, 4):
-        sampling = Sampling(sampler=sampler, batch=12 // workers, fanout=(3, 3), kappa=2)
+        choice = CHOICES[sampler] | {"batch": CHOICES[sampler]["batch"] // workers}
+        sampling = Sampling(sampler=sampler, **choice)
         trainers = _run(SMALL, workers, "cooperative", _options(), sampling)
         assert len({weights_sha256(each.weights) for each in trainers}) == 1
         digests[workers] = weights_sha256(trainers[0].weights)
@@ -183,6 +193,10 @@ def test_the_gateware_comes_to_the_models_weights():
     ("changes", "sampling", "what"),
     [
         ({"update": "device", "optimiser": "sgd"}, {}, "update"),
+        ({}, {"clusters": 4}, "clusters"),
+        ({}, {"sampler": "cluster"}, "sampler"),
+        ({}, {"sampler": "cluster", "clusters": 4, "kappa": 2}, "kappa"),
+        ({}, {"sampler": "cluster", "clusters": 61}, "clusters"),
         ({"rounding": "stochastic"}, {}, "rounding"),
         ({"layers": 3}, {}, "fanout"),
         ({"patience": 5}, {"evaluate_every": 0}, "patience"),
@@ -193,4 +207,6 @@ def test_the_gateware_comes_to_the_models_weights():
 )
 def test_what_cannot_be_had_is_refused(changes, sampling, what):
     with pytest.raises(ConfigError, match=f"{what}=.*; try"):
+        if "sampler" not in sampling:
+            sampling = {"fanout": (3, 3)} | sampling
         _run(SMALL, 1, "minibatch", _options(**changes), Sampling(**sampling))
