@@ -82,40 +82,8 @@ class MinibatchTrainer(FullBatch):
         looks = -(-self.options.patience // self.sampling.evaluate_every)
         return looks < len(losses) and min(losses[-looks:]) >= min(losses[:-looks])
 
-    def _passes(self, network: Network) -> Passes:
-        return SampledEngine(
-            self.graph, network, self._device, self.communicator, self.sampling,
-            seed=self.options.seed, serial=self.options.serial,
-            cooperative=self.mode == "cooperative",
-        )  # fmt: skip
-
-    def _epoch(self, step: int) -> Epoch:
-        engine, every = self.engine, self.sampling.evaluate_every
-        sent, runs = Counter(self.communicator.sent), Counter(engine.runs)
-        val = val_loss = None
-        if every and step and step % every == 0 and len(self.graph.val):
-            val, val_loss = self._consider(engine.logits(self.weights))
-        before, saturations = self._cycles(), 0
-        loss, right = 0.0, 0.0
-        first = step * engine.batches.per_epoch
-        for iteration in range(first, first + engine.batches.per_epoch):
-            mean, correct = self._iterate(iteration)
-            loss += mean * len(engine.nodes)
-            right += correct * len(engine.nodes)
-            saturations += engine.clipped["forward"] + engine.clipped["backward"]
-        if not len(self.graph.val):
-            self.best = self.weights
-        total = len(self.graph.train)
-        epoch = Epoch(
-            epoch=step + 1, loss=loss / total, train=right / total, val=val, val_loss=val_loss,
-            cycles=self._cycles() - before, saturations=saturations,
-        )  # fmt: skip
-        self.history.append(epoch)
-        self.last = Effort(sent=self.communicator.sent - sent, runs=engine.runs - runs)
-        return epoch
-
-    def _iterate(self, iteration: int) -> tuple[float, float]:
-        """Step on one batch; return the mean loss of its training nodes, and their accuracy."""
+    def iterate(self, iteration: int) -> tuple[float, float]:
+        """Step on the batch of an iteration; return its training nodes' mean loss and accuracy."""
         engine = self.engine
         engine.begin(iteration)
         judge = SharedJudge(self.graph.labels[engine.nodes], self.communicator)
@@ -133,6 +101,38 @@ class MinibatchTrainer(FullBatch):
         self._require_finite(len(self.history) + 1, "weights", [*weights, *moments])
         self.weights = weights
         return loss, judge.accuracy(logits, nodes) or 0.0
+
+    def _passes(self, network: Network) -> Passes:
+        return SampledEngine(
+            self.graph, network, self._device, self.communicator, self.sampling,
+            seed=self.options.seed, serial=self.options.serial,
+            cooperative=self.mode == "cooperative",
+        )  # fmt: skip
+
+    def _epoch(self, step: int) -> Epoch:
+        engine, every = self.engine, self.sampling.evaluate_every
+        sent, runs = Counter(self.communicator.sent), Counter(engine.runs)
+        val = val_loss = None
+        if every and step and step % every == 0 and len(self.graph.val):
+            val, val_loss = self._consider(engine.logits(self.weights))
+        before, saturations = self._cycles(), 0
+        loss, right = 0.0, 0.0
+        first = step * engine.batches.per_epoch
+        for iteration in range(first, first + engine.batches.per_epoch):
+            mean, correct = self.iterate(iteration)
+            loss += mean * len(engine.nodes)
+            right += correct * len(engine.nodes)
+            saturations += engine.clipped["forward"] + engine.clipped["backward"]
+        if not len(self.graph.val):
+            self.best = self.weights
+        total = len(self.graph.train)
+        epoch = Epoch(
+            epoch=step + 1, loss=loss / total, train=right / total, val=val, val_loss=val_loss,
+            cycles=self._cycles() - before, saturations=saturations,
+        )  # fmt: skip
+        self.history.append(epoch)
+        self.last = Effort(sent=self.communicator.sent - sent, runs=engine.runs - runs)
+        return epoch
 
     def _snapshot(self) -> Checkpoint:
         basis = super()._snapshot()
