@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch's layered block, one worker's share of it: vertices, edges, and whom to exchange with."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from gcnloom.parallel.communicator import Communicator
 from gcnloom.sampling.draws import owners
 from gcnloom.sampling.samplers import Sampler
 
-__all__ = ["Block", "Share", "sample_block"]
+__all__ = ["Block", "Share", "block_bytes", "sample_block"]
 
 Vertices = NDArray[np.int64]
 ID = np.dtype(np.uint32)
@@ -120,6 +121,34 @@ def sample_block(
         )  # fmt: skip
         targets = own
     return Block(layers=tuple(shares))
+
+
+def block_bytes(
+    block: Block, widths: tuple[int, ...], rank: int, *, operand: int, sums: int
+) -> Counter[str]:
+    """Bytes that a worker sends for a block: ids, and a forward and a backward pass.
+
+    With R the rows of a layer that are other workers', of D outputs: ``4 (R + P - 1)`` of ids
+    and ``R D sums`` backward by who needs them, ``R D operand`` forward by who owns them.
+
+    Parameters
+    ----------
+    block : Block
+    widths : tuple of int
+        Features of the input and of each layer.
+    rank : int
+        Of the worker.
+    operand, sums : int
+        Bytes of an element.
+    """
+    total: Counter[str] = Counter()
+    for share, width in zip(block.layers, widths[1:], strict=True):
+        needed = sum(len(place) for other, place in enumerate(share.places) if other != rank)
+        asked = sum(len(send) for other, send in enumerate(share.sends) if other != rank)
+        total["ids"] += ID.itemsize * (needed + len(share.places) - 1)
+        total["activations"] += asked * width * operand
+        total["gradients"] += needed * width * sums
+    return total
 
 
 def _ask(communicator: Communicator, wanted: list[Vertices]) -> list[Vertices]:

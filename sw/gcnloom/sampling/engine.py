@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on sampled batches, one worker's part: sample, fetch, run both passes, share."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from gcnloom.parallel.communicator import Alone, Communicator
 from gcnloom.parallel.scheme import wire_type
 from gcnloom.parallel.shared import SharedPasses
 from gcnloom.parallel.worker import Worker
-from gcnloom.sampling.block import Block, sample_block
+from gcnloom.sampling.block import Block, block_bytes, sample_block
 from gcnloom.sampling.cache import FeatureCache
 from gcnloom.sampling.draws import owners
 from gcnloom.sampling.layers import BlockPasses
@@ -67,6 +68,8 @@ class SampledEngine(SharedPasses):
         Of the batch under way, this worker's share.
     peak_words : int
         Words of device memory in use at most while training.
+    expected : Counter[str]
+        Bytes that this worker should have sent for its blocks, by class of message.
     """
 
     graph: OrderedGraph
@@ -92,6 +95,7 @@ class SampledEngine(SharedPasses):
             network, self.graph.adjacency, self.graph.features, every
         )
         self.peak_words = 0
+        self.expected: Counter[str] = Counter()
 
     @property
     def necessary_macs(self) -> dict[str, int]:  # type: ignore[override]
@@ -125,6 +129,12 @@ class SampledEngine(SharedPasses):
             )
             for each in weights
         ]
+        self._planned = block_bytes(
+            self.block, self.network.widths, self._group.rank,
+            operand=wire_type(self._width).itemsize,
+            sums=wire_type(self.device.config.sum_width).itemsize,
+        )  # fmt: skip
+        self.expected["ids"] += self._planned["ids"]
         features = self.cache.fetch(self.block.inputs)
         self._check_sums(adjacency, features)
         self._worker = Worker(self.device, seed=self._seed, serial=self._serial)
@@ -197,6 +207,8 @@ class SampledEngine(SharedPasses):
 
     def _finish(self, name: str) -> None:
         self._count(name, self._worker)
+        kind = "activations" if name == "forward" else "gradients"
+        self.expected[kind] += self._planned[kind]
         self.seconds += self._worker.seconds
         self._worker.seconds = 0.0
         self.peak_words = max(self.peak_words, self.device.memory.used)

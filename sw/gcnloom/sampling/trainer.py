@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,20 @@ from gcnloom.training.options import Options
 from gcnloom.training.passes import MOST_REPEATS, Passes
 from gcnloom.training.trainer import FullBatch
 
-__all__ = ["MinibatchTrainer"]
+__all__ = ["MinibatchTrainer", "SampledEffort"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledEffort(Effort):
+    """What an epoch took of one worker.
+
+    Attributes
+    ----------
+    expected : Counter[str]
+        Bytes by class of message that should have been sent for its blocks.
+    """
+
+    expected: Counter[str] = field(default_factory=Counter)
 
 
 class MinibatchTrainer(FullBatch):
@@ -52,7 +66,7 @@ class MinibatchTrainer(FullBatch):
     engine : SampledEngine
     communicator : Communicator
     mode : str
-    last : Effort
+    last : SampledEffort
         What the last epoch took of this worker.
 
     Raises
@@ -69,7 +83,7 @@ class MinibatchTrainer(FullBatch):
     ) -> None:  # fmt: skip
         sampling.check(options, mode)
         self.mode, self.sampling, self.communicator = mode, sampling, communicator
-        self._device, self.last = device, Effort()
+        self._device, self.last = device, SampledEffort()
         require_alike(communicator, graph, options, device, mode=mode, sampling=sampling.as_dict())
         super().__init__(graph, options, self._passes, SharedJudge(graph.labels, communicator))
 
@@ -112,6 +126,7 @@ class MinibatchTrainer(FullBatch):
     def _epoch(self, step: int) -> Epoch:
         engine, every = self.engine, self.sampling.evaluate_every
         sent, runs = Counter(self.communicator.sent), Counter(engine.runs)
+        expected = Counter(engine.expected)
         val = val_loss = None
         if every and step and step % every == 0 and len(self.graph.val):
             val, val_loss = self._consider(engine.logits(self.weights))
@@ -131,24 +146,27 @@ class MinibatchTrainer(FullBatch):
             cycles=self._cycles() - before, saturations=saturations,
         )  # fmt: skip
         self.history.append(epoch)
-        self.last = Effort(sent=self.communicator.sent - sent, runs=engine.runs - runs)
+        self.last = SampledEffort(
+            sent=self.communicator.sent - sent, runs=engine.runs - runs,
+            expected=engine.expected - expected,
+        )  # fmt: skip
         return epoch
 
     def _snapshot(self) -> Checkpoint:
         basis = super()._snapshot()
-        meta = {
-            "mode": self.mode, "sampling": self.sampling.as_dict(),
-            "workers": self.communicator.size,
-        }  # fmt: skip
-        return Checkpoint(arrays=basis.arrays, meta=basis.meta | meta)
+        return Checkpoint(arrays=basis.arrays, meta=basis.meta | self._identity())
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what the batches follow from: cooperating workers share one."""
+        sampling, workers = self.sampling.as_dict(), self.communicator.size
+        sampling["batch"] *= workers
+        del sampling["cache"]
+        shares = 1 if self.mode == "cooperative" else workers
+        return {"mode": self.mode, "sampling": sampling, "batches": shares}
 
     def _require_same(self, meta: Mapping[str, Any]) -> None:
         super()._require_same(meta)
-        wanted = {
-            "mode": self.mode, "sampling": self.sampling.as_dict(),
-            "workers": self.communicator.size,
-        }  # fmt: skip
-        for name, value in wanted.items():
+        for name, value in self._identity().items():
             if meta.get(name) != value:
                 raise CheckpointError(
                     f"the checkpoint was trained with {name}={meta.get(name)!r} and not {value!r}; "

@@ -48,7 +48,8 @@ def _kept(options: argparse.Namespace, header: Sequence[str], rows: Rows) -> Ite
     for row in rows:
         cells.append([str(cell) for cell in row])
         yield cells[-1]
-    words = [Path(each).name for each in options.arguments]
+    place = options.arguments.index("--json")
+    words = options.arguments[:place] + options.arguments[place + 2 :]
     command = f"python -m gcnloom_sim.measure {' '.join(words)}"
     document = {"command": command, "header": list(header), "rows": cells}
     try:
