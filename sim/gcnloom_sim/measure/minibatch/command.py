@@ -106,7 +106,9 @@ def _dependence(options: argparse.Namespace, say: Say) -> Table:
 
 
 def _memory(options: argparse.Namespace, say: Say) -> Table:
-    return training.MEMORY, training.memory_rows(options.nodes, 20, options.device, say)
+    return training.MEMORY, training.memory_rows(
+        options.nodes, options.samplers or SAMPLERS, options.batch, options.device, say
+    )
 
 
 def _ways(options: argparse.Namespace, default: Sequence[str]) -> list[Sampling]:

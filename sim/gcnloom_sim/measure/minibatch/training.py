@@ -23,18 +23,23 @@ __all__ = [
 
 Say = Callable[[str], None]
 Row = tuple[object, ...]
-FULL_EPOCHS, EPOCHS = 150, 40
+FULL_EPOCHS, EPOCHS = 120, 40
 """Steps of the full graph, and epochs of several steps each on samples."""
 RECIPE = Options(
     update="host", optimiser="adam", lr=0.02, weight_decay=5e-3, dropout=0.25, epochs=EPOCHS
 )
 LOOK = 5
+MEASURED = 16
+"""Batches whose memory is looked at."""
 FANOUT = (10, 10)
 ACCURACY = ("graph", "training", "steps", "test", "by seed", "from full graph")
 DEPENDENCE = (
     "graph", "sampler", "kappa = 1", "kappa = 256", "apart", "bytes an epoch", "kappa = 256", "less"
 )  # fmt: skip
-MEMORY = ("nodes", "edges", "inputs of a batch", "device memory", "of the smallest graph's")
+MEMORY = (
+    "nodes", "edges", "sampler", "seeds", "inputs of a batch", "device memory",
+    "of the smallest graph's",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +52,10 @@ class _Outcome:
 
 
 def sampling_of(sampler: str, batch: int, clusters: int) -> Sampling:
-    """How a sampler's batches are made: seeds of a batch, or a sixth of the clusters."""
+    """How a sampler's batches are made: so many seeds of a batch, or half of the clusters."""
     if sampler == "cluster":
         return Sampling(
-            sampler=sampler, batch=max(1, clusters // 6), clusters=clusters, evaluate_every=LOOK
+            sampler=sampler, batch=max(1, clusters // 2), clusters=clusters, evaluate_every=LOOK
         )
     return Sampling(sampler=sampler, batch=batch, fanout=FANOUT, evaluate_every=LOOK)
 
@@ -98,28 +103,36 @@ def dependence_rows(
         )  # fmt: skip
 
 
-def memory_rows(sizes: Sequence[int], degree: int, device: str, say: Say) -> Iterator[Row]:
+def memory_rows(
+    sizes: Sequence[int], samplers: Sequence[str], batch: int, device: str, say: Say
+) -> Iterator[Row]:
     """Peak of device memory while training on graphs of more and more nodes."""
-    sampling = Sampling(batch=32, fanout=(5, 5), evaluate_every=0)
-    first = None
-    for size in sizes:
-        data = f"community:{size},{degree},32,8"
+    graphs = {size: f"community:{size},20,32,8" for size in sizes}
+    first: dict[str, int] = {}
+    for size, data in graphs.items():
         say(data)
         graph = datasets.load(data, seed=0)
-        with open_device(device) as opened:
-            trainer = MinibatchTrainer(
-                graph, RECIPE, opened, Alone(), mode="minibatch", sampling=sampling
-            )
-            inputs = []
-            for iteration in range(trainer.engine.batches.per_epoch * 4):
-                trainer.iterate(iteration)
-                inputs.append(len(trainer.engine.block.inputs))
-            peak = trainer.engine.peak_words * opened.config.memory_bytes
-        first = first or peak
-        yield (
-            f"{size:,}", f"{graph.adjacency.nnz:,}", f"{np.mean(inputs):.0f}",
-            f"{peak / 1024:.1f} KiB", f"{100 * peak / first:.1f} %",
-        )  # fmt: skip
+        for sampler in samplers:
+            sampling = Sampling(sampler=sampler, batch=batch, fanout=(5, 5), evaluate_every=0)
+            inputs, peak = _peak(graph, sampling, device)
+            first.setdefault(sampler, peak)
+            yield (
+                f"{size:,}", f"{graph.adjacency.nnz:,}", sampler, batch, f"{inputs:.0f}",
+                f"{peak / 1024:.1f} KiB", f"{100 * peak / first[sampler]:.1f} %",
+            )  # fmt: skip
+
+
+def _peak(graph: Graph, sampling: Sampling, device: str) -> tuple[float, int]:
+    """Input vertices of a batch, the mean of some, and most bytes of device memory in use."""
+    with open_device(device) as opened:
+        trainer = MinibatchTrainer(
+            graph, RECIPE, opened, Alone(), mode="minibatch", sampling=sampling
+        )
+        inputs = []
+        for iteration in range(MEASURED):
+            trainer.iterate(iteration)
+            inputs.append(len(trainer.engine.block.inputs))
+        return float(np.mean(inputs)), trainer.engine.peak_words * opened.config.memory_bytes
 
 
 def _full(data: str, seed: int, device: str) -> _Outcome:
