@@ -9,23 +9,23 @@ from typing import Any
 from gcnloom.cli.options import open_device
 from gcnloom.cli.sampling import add_sampling, sampling_of
 from gcnloom.cli.start import Start, interrupted
-from gcnloom.device import Device
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched, world
-from gcnloom.parallel.summary import summary
-from gcnloom.parallel.trainer import MODES, ParallelTrainer, check_mode
-from gcnloom.sampling.options import SAMPLED_MODES
-from gcnloom.sampling.summary import sampled_summary
-from gcnloom.sampling.trainer import MinibatchTrainer
+from gcnloom.sampling.modes import (
+    EVERY_MODE,
+    TogetherTrainer,
+    check_together,
+    summarise,
+    trainer_together,
+)
 from gcnloom.training.checkpoint import save_checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.result import result
 
 __all__ = ["add_parallel", "speaks", "train_parallel"]
 
-CHOICES = ("single", *MODES, *SAMPLED_MODES)
-Together = ParallelTrainer | MinibatchTrainer
+CHOICES = ("single", *EVERY_MODE)
 
 
 def add_parallel(parser: argparse.ArgumentParser) -> None:
@@ -51,16 +51,14 @@ def speaks(options: argparse.Namespace) -> bool:
 
 def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
     """Train on several devices; None if interrupted."""
-    trainers: list[Together] = []
+    trainers: list[TogetherTrainer] = []
 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator, trainers)
 
-    sampling = sampling_of(options)
-    if sampling is not None:
-        sampling.check(start.settings, options.parallel)
-    elif options.workers is not None:
-        check_mode(options.parallel, start.settings, start.graph, options.workers)
+    check_together(
+        options.parallel, sampling_of(options), start.settings, start.graph, options.workers
+    )
     try:
         return run_workers(options.workers, work)
     except KeyboardInterrupt:
@@ -73,7 +71,7 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
 
 def _work(
     options: argparse.Namespace, start: Start, communicator: Communicator,
-    trainers: list[Together],
+    trainers: list[TogetherTrainer],
 ) -> dict[str, Any]:  # fmt: skip
     """Train as one worker; the first keeps the checkpoint and is told of epochs."""
     leads = communicator.rank == 0
@@ -82,7 +80,10 @@ def _work(
     with open_in_turn(communicator, lambda: open_device(mine, start.progress)) as device:
         if leads:
             start.progress.stage("partitioning, scheduling and lowering")
-        trainer = _trainer(options, start, device, communicator)
+        trainer = trainer_together(
+            start.graph, start.settings, device, communicator, mode=options.parallel,
+            sampling=sampling_of(options),
+        )  # fmt: skip
         start.begin_with(trainer)
         build = time.perf_counter() - start.begin
         if leads:
@@ -106,21 +107,4 @@ def _work(
             trainer, device=options.device, config=mine.config, begin=start.begin, build=build
         )
         link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
-        return document | {"link": link, "parallel": _summary(trainer)}
-
-
-def _trainer(
-    options: argparse.Namespace, start: Start, device: Device, communicator: Communicator
-) -> Together:
-    sampling, mode = sampling_of(options), options.parallel
-    if sampling is None:
-        return ParallelTrainer(start.graph, start.settings, device, communicator, mode=mode)
-    return MinibatchTrainer(
-        start.graph, start.settings, device, communicator, mode=mode, sampling=sampling
-    )
-
-
-def _summary(trainer: Together) -> dict[str, Any]:
-    if isinstance(trainer, MinibatchTrainer):
-        return sampled_summary(trainer)
-    return summary(trainer)
+        return document | {"link": link, "parallel": summarise(trainer)}

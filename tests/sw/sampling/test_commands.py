@@ -5,8 +5,12 @@ import re
 
 import pytest
 
+import gcnloom
+from gcnloom.errors import ConfigError
+from gcnloom.sampling.options import Sampling
 from gcnloom_sim.measure.__main__ import main as measure
 from tests.sw.cli import run
+from tests.sw.graphs import block_model
 
 TRAIN = [
     "train",
@@ -75,3 +79,25 @@ def test_measurements_are_kept_with_their_command(capsys, tmp_path):
     assert measure([*small, "--samplers", "labor", "--json", str(path)]) == 0
     assert "| sbm:300,3 | labor | 8 |" in capsys.readouterr().out
     assert "measure minibatch cooperation --data sbm:300,3" in path.read_text()
+
+
+def test_the_estimator_fits_on_samples():
+    graph = block_model()
+    model = gcnloom.GCN(
+        hidden=4, device="model", update="host", epochs=2, parallel="cooperative", workers=2,
+        sampling=Sampling(batch=5, fanout=(3, 3)),
+    )  # fmt: skip
+    model.fit(graph.adjacency, graph.features, graph.labels, train=graph.train, val=graph.val)
+    assert len(model.history_) == 2
+    assert model.result_["parallel"]["mode"] == "cooperative"
+    assert model.predict().shape == (graph.nodes,)
+
+
+@pytest.mark.parametrize(("parallel", "sampling"), [("minibatch", None), ("mop", Sampling())])
+def test_the_estimator_wants_a_way_to_sample_where_it_samples(parallel, sampling):
+    graph = block_model()
+    model = gcnloom.GCN(
+        device="model", update="host", parallel=parallel, workers=1, sampling=sampling
+    )
+    with pytest.raises(ConfigError, match=r"sampl.*; try"):
+        model.fit(graph.adjacency, graph.features, graph.labels, train=graph.train)
