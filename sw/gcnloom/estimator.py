@@ -16,8 +16,8 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched
-from gcnloom.parallel.summary import summary
-from gcnloom.parallel.trainer import ParallelTrainer
+from gcnloom.sampling.modes import TogetherTrainer, summarise, trainer_together
+from gcnloom.sampling.options import Sampling
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.inference import Inference
@@ -42,11 +42,13 @@ class GCN:
         device, whose memory is then used and which stays open.
     memory_megabytes : int, optional
         Memory of a simulated device, where `device` is a name.
-    parallel : {"single", "mop", "partition"}
+    parallel : {"single", "mop", "partition", "minibatch", "cooperative"}
         How several devices share the work, with ``update="host"``; `device` is then one name for
         all or one for each, by commas.
     workers : int, optional
         How many; not needed under ``mpiexec``, where every process makes a GCN and fits it.
+    sampling : Sampling, optional
+        How ``"minibatch"`` and ``"cooperative"`` sample: `gcnloom.sampling.options.Sampling`.
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
         ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
@@ -80,6 +82,7 @@ class GCN:
         memory_megabytes: int | None = None,
         parallel: str = SINGLE,
         workers: int | None = None,
+        sampling: Sampling | None = None,
         **options: Any,
     ) -> None:
         if parallel == SINGLE and workers not in (None, 1):
@@ -88,7 +91,9 @@ class GCN:
             raise ConfigError(
                 "an open device cannot be several workers'; try a name, device='model' for example"
             )
-        self.parallel, self.workers = parallel, workers
+        if parallel == SINGLE and sampling is not None:
+            raise ConfigError(f"sampling={sampling} is for batches; try parallel='minibatch'")
+        self.parallel, self.workers, self.sampling = parallel, workers, sampling
         self.options = Options(hidden=hidden, **options)
         self.device = device
         self.memory_megabytes = memory_megabytes
@@ -145,14 +150,15 @@ class GCN:
         self, graph: Graph, earlier: Checkpoint | None, progress: Any, begin: float
     ) -> "GCN":
         """Train as several workers; keep what this process's first one comes to."""
-        trainers: list[ParallelTrainer] = []
+        trainers: list[TogetherTrainer] = []
 
         def work(communicator: Communicator) -> dict[str, Any]:
             name = device_of(str(self.device), communicator.rank, communicator.size)
             with open_in_turn(communicator, lambda: self._open(name)) as device:
-                trainer = ParallelTrainer(
-                    graph, self.options, device, communicator, mode=self.parallel
-                )
+                trainer = trainer_together(
+                    graph, self.options, device, communicator, mode=self.parallel,
+                    sampling=self.sampling,
+                )  # fmt: skip
                 if earlier is not None:
                     trainer.restore(earlier)
                 build = time.perf_counter() - begin
@@ -160,7 +166,7 @@ class GCN:
                 if leads:
                     trainers.append(trainer)
                 trainer.run(progress if leads else lambda _: None)
-                return self._result(trainer, begin, build) | {"parallel": summary(trainer)}
+                return self._result(trainer, begin, build) | {"parallel": summarise(trainer)}
 
         try:
             outcome = run_workers(self.workers, work)

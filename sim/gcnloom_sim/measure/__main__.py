@@ -15,6 +15,7 @@ from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
 from gcnloom_sim.measure.link import efficiencies, survive
+from gcnloom_sim.measure.minibatch.command import add_statements, statement_rows
 from gcnloom_sim.measure.parallel import EXCHANGED, exchanged
 from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
@@ -30,7 +31,8 @@ Table = tuple[Sequence[str], Iterable[Sequence[object]]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(words, argparse.Namespace(arguments=words))
     measure: Callable[[argparse.Namespace], Table] = options.measure
     try:
         header, rows = measure(options)
@@ -82,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--payload", type=int, nargs="+", default=[256, 512, 1024])
             added.add_argument("--faults", type=int, default=0, help="inject so many (none)")
             added.add_argument("--seed", type=int, default=1)
+        if name == "minibatch":
+            add_statements(added)
         if name == "schedules":
             added.add_argument("--data", nargs="+", default=["sbm:2000,7", "rmat:16,16"])
             added.add_argument("--pes", type=int, nargs="+", default=[8, 16])
@@ -94,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("executors", _executors, "the same training on several executors")
     add("link", _link, "efficiency of a serial link, or what becomes of faults on it")
     add("programs", _programs, "the same random programs on several executors")
+    add("minibatch", _minibatch, "what sampled training is said to do")
     add("parallel", _parallel, "bytes that several devices exchange, and how evenly they work")
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
@@ -164,6 +169,10 @@ def _programs(options: argparse.Namespace) -> Table:
          f"{row.seconds:.1f}")
         for row in random_runs(options.devices, options.programs, _say)
     )  # fmt: skip
+
+
+def _minibatch(options: argparse.Namespace) -> Table:
+    return statement_rows(options, _say)
 
 
 def _parallel(options: argparse.Namespace) -> Table:

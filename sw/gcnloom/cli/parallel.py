@@ -7,19 +7,25 @@ from dataclasses import asdict
 from typing import Any
 
 from gcnloom.cli.options import open_device
+from gcnloom.cli.sampling import add_sampling, sampling_of
 from gcnloom.cli.start import Start, interrupted
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched, world
-from gcnloom.parallel.summary import summary
-from gcnloom.parallel.trainer import MODES, ParallelTrainer, check_mode
+from gcnloom.sampling.modes import (
+    EVERY_MODE,
+    TogetherTrainer,
+    check_together,
+    summarise,
+    trainer_together,
+)
 from gcnloom.training.checkpoint import save_checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.result import result
 
 __all__ = ["add_parallel", "speaks", "train_parallel"]
 
-CHOICES = ("single", *MODES)
+CHOICES = ("single", *EVERY_MODE)
 
 
 def add_parallel(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +33,15 @@ def add_parallel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parallel", default="single", choices=CHOICES,
         help="how several devices share the work: mop by features and by nodes in turn, partition "
-        "by a METIS partition of the nodes; default single",
+        "by a METIS partition of the nodes, minibatch by a batch for each, cooperative by a part "
+        "of one batch for each; default single",
     )  # fmt: skip
     parser.add_argument(
         "--workers", type=int, metavar="N",
         help="devices of a training in parallel, each in a thread; under mpiexec each process "
         "is one. --device then takes one name for all or one for each, by commas",
     )  # fmt: skip
+    add_sampling(parser)
 
 
 def speaks(options: argparse.Namespace) -> bool:
@@ -43,13 +51,14 @@ def speaks(options: argparse.Namespace) -> bool:
 
 def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
     """Train on several devices; None if interrupted."""
-    trainers: list[ParallelTrainer] = []
+    trainers: list[TogetherTrainer] = []
 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator, trainers)
 
-    if options.workers is not None:
-        check_mode(options.parallel, start.settings, start.graph, options.workers)
+    check_together(
+        options.parallel, sampling_of(options), start.settings, start.graph, options.workers
+    )
     try:
         return run_workers(options.workers, work)
     except KeyboardInterrupt:
@@ -62,7 +71,7 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
 
 def _work(
     options: argparse.Namespace, start: Start, communicator: Communicator,
-    trainers: list[ParallelTrainer],
+    trainers: list[TogetherTrainer],
 ) -> dict[str, Any]:  # fmt: skip
     """Train as one worker; the first keeps the checkpoint and is told of epochs."""
     leads = communicator.rank == 0
@@ -71,9 +80,10 @@ def _work(
     with open_in_turn(communicator, lambda: open_device(mine, start.progress)) as device:
         if leads:
             start.progress.stage("partitioning, scheduling and lowering")
-        trainer = ParallelTrainer(
-            start.graph, start.settings, device, communicator, mode=options.parallel
-        )
+        trainer = trainer_together(
+            start.graph, start.settings, device, communicator, mode=options.parallel,
+            sampling=sampling_of(options),
+        )  # fmt: skip
         start.begin_with(trainer)
         build = time.perf_counter() - start.begin
         if leads:
@@ -97,4 +107,4 @@ def _work(
             trainer, device=options.device, config=mine.config, begin=start.begin, build=build
         )
         link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
-        return document | {"link": link, "parallel": summary(trainer)}
+        return document | {"link": link, "parallel": summarise(trainer)}

@@ -140,7 +140,14 @@ def _parallel(parallel: dict[str, Any]) -> list[str]:
         f"{name.replace('_', ' ').replace('macs', 'MACs')} {ratio:.3f}"
         for name, ratio in parallel["imbalance"].items()
     ]
-    return [*lines, f"largest/mean {', '.join(parts)}"]
+    lines.append(f"largest/mean {', '.join(parts)}")
+    if "features" in parallel:
+        moved = parallel["features"]
+        lines.append(
+            f"features     {moved['fetched']:,} of {moved['asked']:,} rows fetched, "
+            f"{moved['fetched_bytes']:,} bytes; the others were held"
+        )
+    return lines
 
 
 def _time(document: dict[str, Any], *, full: bool) -> list[str]:

@@ -25,6 +25,7 @@ from gcnloom.cli.options import (
 from gcnloom.cli.parallel import add_parallel, speaks, train_parallel
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.report import report
+from gcnloom.cli.sampling import sampling_of
 from gcnloom.cli.start import Start, interrupted
 from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.training.baseline import logistic_regression
@@ -156,6 +157,7 @@ def _single(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
         raise ConfigError(
             f"--workers {options.workers} is for training in parallel; try --parallel mop"
         )
+    sampling_of(options)
     progress, path = start.progress, start.path
     with open_device(options, progress) as device:
         progress.stage("partitioning, scheduling and lowering")

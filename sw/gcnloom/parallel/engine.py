@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on several devices, one worker's part: passes, exchanges, shared statistics."""
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,12 +12,11 @@ from gcnloom.lower.work import check_sums, necessary_macs
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.layers import Backward, Forward, Site
 from gcnloom.parallel.scheme import Link, Scheme
-from gcnloom.parallel.worker import ENGINES, Worker
-from gcnloom.training.passes import PASSES, Passes
+from gcnloom.parallel.shared import SharedPasses
+from gcnloom.parallel.worker import Worker
 from gcnloom.training.scaling import backward_exponents, forward_exponents
 from gcnloom.training.weights import weight_operands
-from gcnloom_spec.number import exponent_for, quantise
-from gcnloom_spec.registers import COUNTERS
+from gcnloom_spec.number import quantise
 
 __all__ = ["KINDS", "ParallelEngine"]
 
@@ -27,10 +24,9 @@ Array = NDArray[np.float64]
 KINDS = ("activations", "logits", "gradients", "weights", "inference", "statistics")
 """Classes of messages: operands and results of the forward pass but for its logits, those of the
 backward pass, weight gradients, all of inference, and statistics, losses and accuracies."""
-NO_GRADIENT = np.iinfo(np.int64).min
 
 
-class ParallelEngine(Passes):
+class ParallelEngine(SharedPasses):
     """Every matrix product of a GCN's passes, this worker's part of them.
 
     All workers call the same methods in the same order, with the same weights.
@@ -54,8 +50,6 @@ class ParallelEngine(Passes):
     ----------
     rows : tuple of int
         Rows of the input and of each layer that a training pass computes.
-    macs : dict[str, Counter[str]]
-        Necessary multiplications that this device did, by pass and engine.
     """
 
     graph: OrderedGraph
@@ -65,8 +59,7 @@ class ParallelEngine(Passes):
         scheme: Scheme, *, seed: int = 0, sampled: bool = True, serial: bool = False,
     ) -> None:  # fmt: skip
         check_sparse(device.config)
-        super().__init__(network, device)
-        self.communicator = communicator
+        super().__init__(network, device, communicator)
         self.graph = graph
         check_sums(network, graph.adjacency, graph.features, device.config)
         self._worker = Worker(device, seed=seed, serial=serial)
@@ -78,29 +71,10 @@ class ParallelEngine(Passes):
         self._training = Forward(self._site, "forward", rows, graph.seen, ("activations", "logits"))
         self._backward = Backward(self._training, ("gradients", "weights"))
         self._inference = Forward(self._site, "infer", every, None, ("inference", "inference"))
-        self.macs = {name: Counter(dict.fromkeys(ENGINES, 0)) for name in PASSES}
         self._hidden_exponents: list[int] = []
         self._weight_exponents: list[int] = []
         self.necessary_macs = self._necessary(rows) | {"infer": self._necessary(every)["infer"]}
         self.unsampled_macs = self._necessary(every)
-
-    @property
-    def multipliers(self) -> int:
-        """Multipliers of all devices, as many each as this one has."""
-        return self.device.config.multipliers * self.communicator.size
-
-    def totals(self) -> dict[str, Counter[str]]:
-        """Counters by pass: sums of all devices, of cycles the largest."""
-        names = list(COUNTERS)
-        mine = np.array([[self.counters[part][name] for name in names] for part in self.counters])
-        shapes = [mine.shape] * self.communicator.size
-        every = np.stack(self.communicator.all_gather("end", mine, shapes))
-        total = every.sum(axis=0)
-        total[:, names.index("cycles")] = every[:, :, names.index("cycles")].max(axis=0)
-        return {
-            part: Counter(dict(zip(names, row, strict=True)))
-            for part, row in zip(self.counters, total.tolist(), strict=True)
-        }
 
     def forward(self, weights: list[Array], *, step: int, training: bool) -> Array:
         """Logits, shape ``(nodes, classes)``; NaN but for the nodes that this worker owns."""
@@ -117,7 +91,8 @@ class ParallelEngine(Passes):
         )  # fmt: skip
         self._worker.begin()
         sums = part.run(self._with_outside(scales.shifts) if training else scales.shifts, step)
-        self._count(name)
+        self._count(name, self._worker)
+        self.seconds = self._worker.seconds
         if training:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
         logits = np.full((len(self.graph.order), self.network.widths[-1]), np.nan)
@@ -138,35 +113,14 @@ class ParallelEngine(Passes):
         self._worker.begin()
         mantissas = quantise(own, exponent, self._width)
         sums = self._backward.run(mantissas, scales.shifts, step)
-        self._count("backward")
+        self._count("backward", self._worker)
+        self.seconds = self._worker.seconds
         gradients = []
         for layer, whole in enumerate(sums, start=1):
             exponent = self._hidden_exponents[layer - 1] + spread[layer]
             real = np.ldexp(whole.astype(np.float64), exponent)
             gradients.append(real / (self.network.kept if layer > 1 else 1.0))
         return gradients
-
-    def _common_exponent(self, own: Array) -> int:
-        """Smallest exponent at which every worker's values fit; 0 if they are all zero."""
-        least = exponent_for(own, self._width) if own.any() else NO_GRADIENT
-        found = int(self._reduce(np.array([least], dtype=np.int64), "max")[0])
-        return 0 if found == NO_GRADIENT else found
-
-    def _count(self, name: str) -> None:
-        """Share the statistics of a pass, and learn the next shifts from them."""
-        scales, worker = self.scales[name], self._worker
-        tensors = list(scales.shifts)
-        envelopes = np.zeros_like(worker.envelopes)
-        envelopes[tensors] = self._reduce(worker.envelopes[tensors], "or")
-        clipped = np.array([worker.saturations[tensors].sum()], dtype=np.int64)
-        self.clipped[name] = int(self._reduce(clipped, "sum")[0])
-        self.counters[name].update(worker.counters)
-        self.macs[name].update(worker.macs)
-        self.seconds = worker.seconds
-        self._learn(name, envelopes)
-
-    def _reduce(self, array: NDArray[np.int64], combine: str) -> NDArray[np.int64]:
-        return self.communicator.all_reduce("statistics", array, combine)
 
     def _necessary(self, rows: tuple[int, ...]) -> dict[str, int]:
         return necessary_macs(self.network, self.graph.adjacency, self.graph.features, rows)
