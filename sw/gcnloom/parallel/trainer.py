@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Full-batch training on several devices: the same steps on every worker, from shared integers."""
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -15,6 +13,7 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.graphs.partition import node_parts
 from gcnloom.layers import Network
 from gcnloom.lower.graph import order_graph
+from gcnloom.parallel.alike import require_alike
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.engine import ParallelEngine
 from gcnloom.parallel.mixture import MixtureOfParallelism
@@ -24,12 +23,11 @@ from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
 from gcnloom.training.passes import Passes
-from gcnloom.training.trainer import FullBatch, graph_digest
+from gcnloom.training.trainer import FullBatch
 
 __all__ = ["MODES", "Effort", "ParallelTrainer", "check_mode"]
 
 MODES = ("mop", "partition")
-DIGEST = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +87,7 @@ class ParallelTrainer(FullBatch):
     ) -> None:  # fmt: skip
         check_mode(mode, options, graph, communicator.size)
         self.mode, self.communicator, self._device = mode, communicator, device
-        _require_alike(communicator, graph, options, device, mode)
+        require_alike(communicator, graph, options, device, mode=mode)
         judge = _SharedJudge(graph.labels, communicator)
         super().__init__(graph, options, self._passes, judge)
         self.last = Effort()
@@ -149,23 +147,3 @@ def check_mode(mode: str, options: Options, graph: Graph, workers: int) -> None:
             "rounding='stochastic' draws by node, and a partition's nodes are not next to each "
             "other; try rounding='nearest', or parallel='mop'"
         )
-
-
-def _require_alike(
-    communicator: Communicator, graph: Graph, options: Options, device: Device, mode: str
-) -> None:
-    """Refuse workers that would not come to the same weights."""
-    config = device.config
-    settings = options.as_dict() | {
-        "graph": graph_digest(graph), "mode": mode, "operand_width": config.operand_width,
-        "sum_width": config.sum_width,
-    }  # fmt: skip
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).digest()
-    mine = np.frombuffer(digest, dtype=np.uint8)
-    digests = communicator.all_gather("start", mine, [(DIGEST,)] * communicator.size)
-    for rank, other in enumerate(digests):
-        if not np.array_equal(other, digests[0]):
-            raise ConfigError(
-                f"worker {rank} has another graph, other options or other operands than worker 0; "
-                "try the same on every worker"
-            )
