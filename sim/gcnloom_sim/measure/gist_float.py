@@ -77,7 +77,7 @@ class _Problem:
 def train_gist_float(
     graph: Graph, options: Options, workers: int, local_iterations: int
 ) -> Iterator[Look]:  # fmt: skip
-    """Train as :class:`gcnloom.parallel.gist.GistTrainer` does, yielding looks, the last at the end.
+    """Train as :class:`gcnloom.parallel.gist.GistTrainer` does; yield looks, one at the end.
 
     Groups, first weights and dropout's draws are those of the mode on a device that has the nodes
     in their order.

@@ -5,31 +5,34 @@ Wolfe et al., "GIST: Distributed Training for Large-Scale Graph Convolutional Ne
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device
-from gcnloom.errors import ConfigError, DataError
+from gcnloom.errors import CheckpointError, ConfigError, DataError
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.alike import require_alike
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.local import LocalTraining, Trained
+from gcnloom.parallel.parts import Parts
 from gcnloom.parallel.rounds import Rounds
+from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.trainer import first_weights, graph_digest
+from gcnloom.training.weights import require_shapes
 
-__all__ = ["KINDS", "GistTrainer", "check_gist"]
+__all__ = ["GistTrainer", "check_gist"]
 
 Array = NDArray[np.float64]
-KINDS = ("scatter", "gather", "statistics")
-"""Classes of messages: sub-networks to the workers and back, and what their epochs showed."""
+ROUNDS = ("workers", "local_iterations")
+MAY_CHANGE = ("sampled", "serial", "mixture")
+"""Options that a resumed training may have otherwise."""
 
 
 class GistTrainer:
@@ -68,6 +71,9 @@ class GistTrainer:
         `cycles` of a whole round, of its slowest worker, with its last epoch.
     counters : Counter[str]
         What this worker's device counted in local training.
+    best : list of NDArray[np.float64]
+        Weights kept, likewise: those best on the validation nodes of the rounds that were looked
+        at, the smaller loss deciding ties; else the last.
     done : int
         Whole rounds.
 
@@ -89,12 +95,17 @@ class GistTrainer:
             communicator, graph, options, device, mode="gist", local_iterations=local_iterations
         )
         self.network = options.network(graph.features.shape[1], graph.classes)
+        self._parts = Parts(communicator, self.rounds, self.network.widths)
         self.judge = Judge(graph.labels)
         self.weights = first_weights(self.network, options.seed) if self.leads else []
         self.history: list[Epoch] = []
         self.counters: Counter[str] = Counter()
         self.done = 0
+        self.best = self.weights
+        self._best_rank: tuple[float, float] | None = None
         self._local: LocalTraining | None = None
+        self._graph_digest = graph_digest(graph)
+        self._state = self._snapshot()
 
     @property
     def leads(self) -> bool:
@@ -110,27 +121,82 @@ class GistTrainer:
         )  # fmt: skip
 
     def run(self, progress: Callable[[Epoch], None] = lambda _: None) -> None:
-        """Train to the last round; `progress` sees every epoch, on the first worker."""
+        """Train to the last round; `progress` sees every epoch, on the first worker.
+
+        An interruption loses the round under way: :meth:`checkpoint` still holds the state after
+        the one before.
+        """
         while self.done < self.rounds.count:
-            for epoch in self._round():
+            epochs = self._round()
+            self._state = self._snapshot()
+            for epoch in epochs:
                 progress(epoch)
 
-    def logits(self) -> Array:
+    def start_from(self, weights: list[Array]) -> None:
+        """Begin with these weights instead of random ones; before :meth:`run`."""
+        require_shapes(weights, self.network)
+        if self.leads:
+            self.weights = self.best = [array.astype(np.float64) for array in weights]
+            self._state = self._snapshot()
+
+    def checkpoint(self) -> Checkpoint:
+        """State after the last whole round, on the first worker."""
+        history = [asdict(epoch) for epoch in self._state.meta["history"]]
+        return Checkpoint(arrays=self._state.arrays, meta=self._state.meta | {"history": history})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue after the last whole round of another training; every worker calls it.
+
+        It comes to the same bits as one that was not interrupted.
+
+        Raises
+        ------
+        CheckpointError
+            It is of another graph, other options, workers or iterations, or of another mode.
+        """
+        meta, mine = checkpoint.meta, self._state.meta
+        if "gist" not in meta:
+            raise CheckpointError(
+                "the checkpoint is of a whole network's training; try it without parallel='gist'"
+            )
+        rounds = {name: meta["gist"][name] for name in ROUNDS}
+        differing = [
+            f"{name}={there!r} not {mine['gist'][name]!r}"
+            for name, there in rounds.items() if there != mine["gist"][name]
+        ] + self.options.differences(meta["options"], ignore=MAY_CHANGE)  # fmt: skip
+        if meta["graph"] != self._graph_digest:
+            differing.append(f"graph {meta['data']!r} ({meta['graph']})")
+        if meta["operand_width"] != mine["operand_width"]:
+            differing.append(f"operands of {meta['operand_width']} bits")
+        if differing:
+            raise CheckpointError(
+                f"the checkpoint was trained with {', '.join(differing)}; "
+                "try to resume with the same"
+            )
+        self.done = meta["gist"]["done"]
+        self._best_rank = tuple(meta["best_rank"]) if meta["best_rank"] else None
+        if self.leads:
+            self.weights, self.best = checkpoint.group("weights"), checkpoint.group("model")
+            self.history = [Epoch(**entry) for entry in meta["history"]]
+        self._state = self._snapshot()
+
+    def logits(self, weights: list[Array] | None = None) -> Array:
         """Logits of every node, by all of the network on this worker's device, the first.
 
-        Its memory is cleared; shape ``(nodes, classes)``.
+        Its memory is cleared; shape ``(nodes, classes)``. `weights` are the last ones if not
+        given.
         """
         self._local = None
         engine = Engine(
             self.graph, self.network, self.device, sampled=False, serial=self.options.serial,
             mixture=self.options.mixture,
         )  # fmt: skip
-        return engine.logits(self.weights)
+        return engine.logits(self.weights if weights is None else weights)
 
     def _round(self) -> list[Epoch]:
         """Train one round; return its epochs, on the first worker."""
         number, rounds = self.done, self.rounds
-        part = self._scatter()
+        part = self._parts.scatter(number, self.weights)
         if self._local is None:
             self._local = LocalTraining(self.graph, self.local_options, self.device)
         trained = self._local.train(
@@ -138,49 +204,19 @@ class GistTrainer:
             epochs=rounds.iterations(number),
         )  # fmt: skip
         self.counters.update(trained.counters)
-        self._gather(trained.weights)
-        epochs = self._statistics(trained)
+        self.weights = self._parts.gather(number, self.weights, trained.weights)
+        epochs = self._epochs(trained)
         self.done += 1
         if self.leads and self._evaluate_every and not self.done % self._evaluate_every:
             epochs[-1] = self._evaluated(epochs[-1])
+        if not self._evaluate_every:
+            self.best = self.weights
         self.history += epochs
         return epochs
 
-    def _scatter(self) -> list[Array]:
-        """Send every worker its sub-network; return this one's."""
-        size, rank = self.communicator.size, self.communicator.rank
-        pieces = [np.zeros(0)] * size
-        if self.leads:
-            groups = self.rounds.groups(self.done)
-            pieces = [_flat(groups.gather(self.weights, worker)) for worker in range(size)]
-        shapes = self._shapes(rank)
-        count = sum(inner * outer for inner, outer in shapes)
-        received = self.communicator.all_to_all("scatter", pieces, [(count,), *[(0,)] * (size - 1)])
-        return _parts(received[0], shapes)
-
-    def _gather(self, part: Sequence[Array]) -> None:
-        """Put every worker's sub-network back to its places."""
-        size = self.communicator.size
-        pieces = [_flat(part), *[np.zeros(0)] * (size - 1)]
-        shapes = [self._shapes(worker) for worker in range(size)]
-        counts = [sum(inner * outer for inner, outer in each) * self.leads for each in shapes]
-        received = self.communicator.all_to_all("gather", pieces, [(count,) for count in counts])
-        if not self.leads:
-            return
-        groups = self.rounds.groups(self.done)
-        weights = [array.copy() for array in self.weights]
-        for worker, flat in enumerate(received):
-            groups.scatter(weights, worker, _parts(flat, shapes[worker]))
-        self.weights = weights
-
-    def _statistics(self, trained: Trained) -> list[Epoch]:
-        """Tell the first worker of a round's epochs; return what they showed, on it."""
-        size, count = self.communicator.size, len(trained.history)
-        mine = [[epoch.loss, epoch.train, epoch.saturations] for epoch in trained.history]
-        mine.append([trained.counters["cycles"], 0.0, 0.0])
-        pieces = [np.array(mine, dtype=np.float64), *[np.zeros((0, 3))] * (size - 1)]
-        shape = ((count + 1) * self.leads, 3)
-        told = np.stack(self.communicator.all_to_all("statistics", pieces, [shape] * size))
+    def _epochs(self, trained: Trained) -> list[Epoch]:
+        """Return what a round's epochs showed, on the first worker."""
+        told, count = self._parts.statistics(trained), len(trained.history)
         if not self.leads:
             return []
         means, cycles = told[:, :-1].mean(axis=0), int(told[:, -1, 0].max())
@@ -197,13 +233,28 @@ class GistTrainer:
     def _evaluated(self, epoch: Epoch) -> Epoch:
         logits, val = self.logits(), self.graph.val
         loss, _ = self.judge.cross_entropy(logits, val)
-        return replace(epoch, val=self.judge.accuracy(logits, val), val_loss=loss)
+        accuracy = float(np.mean(logits[val].argmax(axis=1) == self.graph.labels[val]))
+        if self._best_rank is None or (accuracy, -loss) > self._best_rank:
+            self._best_rank, self.best = (accuracy, -loss), self.weights
+        return replace(epoch, val=accuracy, val_loss=loss)
 
-    def _shapes(self, worker: int) -> list[tuple[int, int]]:
-        """Shapes of a worker's weights, by layer."""
-        widths = self.network.widths
-        hidden = [self.rounds.width(worker)] * (len(widths) - 2)
-        return list(pairwise([widths[0], *hidden, widths[-1]]))
+    def _snapshot(self) -> Checkpoint:
+        arrays = {f"weights{i}": array for i, array in enumerate(self.weights)}
+        arrays |= {f"model{i}": array for i, array in enumerate(self.best)}
+        rounds = {name: getattr(self.rounds, name) for name in ROUNDS}
+        return Checkpoint(
+            arrays=arrays,
+            meta={
+                "gist": rounds | {"done": self.done},
+                "graph": self._graph_digest,
+                "data": self.graph.name,
+                "widths": list(self.network.widths),
+                "operand_width": self.device.config.operand_width,
+                "options": self.options.as_dict(),
+                "history": tuple(self.history),
+                "best_rank": self._best_rank,
+            },
+        )  # fmt: skip
 
 
 def check_gist(
@@ -227,12 +278,3 @@ def check_gist(
         )
     if evaluate_every and not len(graph.val):
         raise DataError(f"{graph.name} has no validation nodes to look at; try evaluate_every=0")
-
-
-def _flat(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([array.ravel() for array in arrays])
-
-
-def _parts(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
-    ends = np.cumsum([inner * outer for inner, outer in shapes])[:-1]
-    return [part.reshape(shape) for part, shape in zip(np.split(flat, ends), shapes, strict=True)]
