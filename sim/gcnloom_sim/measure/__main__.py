@@ -14,6 +14,7 @@ from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
+from gcnloom_sim.measure.gist import add_gist
 from gcnloom_sim.measure.link import efficiencies, survive
 from gcnloom_sim.measure.minibatch.command import add_statements, statement_rows
 from gcnloom_sim.measure.parallel import EXCHANGED, exchanged
@@ -100,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add("programs", _programs, "the same random programs on several executors")
     add("minibatch", _minibatch, "what sampled training is said to do")
     add("parallel", _parallel, "bytes that several devices exchange, and how evenly they work")
+    add_gist(measurements)
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
 

@@ -17,7 +17,7 @@ from gcnloom.training.trainer import first_weights, weights_sha256
 from gcnloom_sim import golden
 from gcnloom_spec.random import DROPOUT, draw
 
-__all__ = ["Comparison", "compare", "train_float"]
+__all__ = ["Comparison", "compare", "dropped", "train_float"]
 
 Array = NDArray[np.floating]
 TAIL = 10
@@ -116,7 +116,7 @@ def train_float(
             best, kept_accuracy = rank, golden.accuracy(logits, graph.labels, graph.test)
         if epoch == options.epochs:
             break
-        masks = _dropped(network, order, options.seed, epoch)
+        masks = dropped(network, order, options.seed, epoch)
         result = golden.forward(adjacency, features, weights, masks)
         losses.append(golden.loss_of(result.logits, graph.labels, graph.train))
         gradients = golden.backward(adjacency, weights, result, graph.labels, graph.train, masks)
@@ -127,9 +127,7 @@ def train_float(
     return kept_accuracy, losses
 
 
-def _dropped(
-    network: Network, order: NDArray[np.int64], seed: int, step: int
-) -> list[Array | None]:
+def dropped(network: Network, order: NDArray[np.int64], seed: int, step: int) -> list[Array | None]:
     """Factor of every hidden element in a step, by layer; inputs are never dropped."""
     masks: list[Array | None] = [None]
     for layer, width in enumerate(network.widths[1:-1], start=1):

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcnloom.device import Device
 from gcnloom.errors import CheckpointError, ConfigError
@@ -21,6 +22,7 @@ from gcnloom_spec.softmax import LOSS_FRACTION
 
 __all__ = ["DeviceTrainer", "trainer_for"]
 
+Array = NDArray[np.float64]
 NATS = log(2) / (1 << LOSS_FRACTION)
 
 
@@ -111,6 +113,11 @@ class DeviceTrainer(Trainer):
             progress(epoch)
         if result.ended.interrupted:
             raise KeyboardInterrupt
+
+    def restart(self, weights: list[Array], *, seed: int, epochs: int) -> None:
+        """Begin another training of the same network; see :meth:`Trainer.restart`."""
+        self._training = None
+        super().restart(weights, seed=seed, epochs=epochs)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where another trainer of the same graph and options was, on any device."""

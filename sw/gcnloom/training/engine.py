@@ -13,7 +13,7 @@ from gcnloom.lower.graph import LoweredGraph, lower_graph
 from gcnloom.programs.program import Program
 from gcnloom.programs.routine import Routine
 from gcnloom.training.passes import Passes
-from gcnloom.training.scaling import backward_exponents, forward_exponents
+from gcnloom.training.scaling import Scales, backward_exponents, forward_exponents
 from gcnloom.training.weights import weight_operands
 from gcnloom.transport import Judged, Watch
 from gcnloom_spec.number import exponent_for, quantise
@@ -69,6 +69,12 @@ class Engine(Passes):
         self.unsampled_macs = self.lowered.unsampled_macs
         self._hidden_exponents: list[int] = []
         self._weight_exponents: list[int] = []
+
+    def restart(self, seed: int) -> None:
+        """Forget the scales of earlier steps; draw with another seed."""
+        self.seed = seed
+        self.scales = {name: Scales(self._width) for name in self.scales}
+        self._settled.clear()
 
     def forward(self, weights: list[Array], *, step: int, training: bool) -> Array:
         """Logits of every node, shape ``(nodes, classes)``.

@@ -3,7 +3,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import Any
 
@@ -255,6 +255,26 @@ class Trainer(FullBatch):
             )  # fmt: skip
 
         super().__init__(graph, options, passes, Judge(graph.labels))
+
+    def restart(self, weights: list[Array], *, seed: int, epochs: int) -> None:
+        """Begin another training of the same network, as if it were the first on the device.
+
+        Programs and the graph stay on the device; counters go on.
+
+        Parameters
+        ----------
+        weights : list of NDArray[np.float64]
+            To begin with, by layer.
+        seed : int
+            Of every random draw from now on.
+        epochs : int
+            At most as many as those of the options that the trainer was made with.
+        """
+        self.options = replace(self.options, seed=seed, epochs=epochs)
+        self.optimiser = self.options.make_optimiser()
+        self.history, self._best_rank = [], None
+        self.engine.restart(seed)
+        self.start_from(weights)
 
 
 def first_weights(network: Network, seed: int) -> list[Array]:
