@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GCN in scikit-learn's manner: fit, predict, score."""
+"""GCN and its relatives in scikit-learn's manner: fit, predict, score."""
 
 import time
 from dataclasses import asdict
@@ -36,9 +36,9 @@ class GCN:
     memory_megabytes : int, optional
         Memory of a simulated device, where `device` is a name.
     **options
-        Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
-        ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
-        ``sampled``, ``serial``...
+        Other options of :class:`gcnloom.training.options.Options`: ``model`` (``"sage"`` and
+        ``"gin"`` beside ``"gcn"``), ``layers``, ``residual``, ``epochs``, ``lr``,
+        ``weight_decay``, ``dropout``, ``patience``, ``seed``, ``sampled``, ``serial``...
 
     Attributes
     ----------
@@ -131,7 +131,11 @@ class GCN:
             graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
         weights, device = self._checkpoint.group("model"), self._open()
         try:
-            return Inference(graph, weights, device, serial=self.options.serial).logits()
+            options = self.options
+            return Inference(
+                graph, weights, device, model=options.model, residual=options.residual,
+                epsilon=options.epsilon, serial=options.serial,
+            ).logits()  # fmt: skip
         finally:
             self._close(device)
 

@@ -165,6 +165,7 @@ class _Backward(Pass):
             masters=named[f"masters{layer}"].layout, operands=named[f"weights{layer}"].layout,
             tensor=network.identifier(f"weights{layer}"),
             gradient=network.identifier(f"weight_gradient{layer}"), stochastic=True,
+            blocks=self.tensors.blocks(layer),
         )  # fmt: skip
         return replace(output, descent=descent)
 
