@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Forward", "accuracy", "backward", "forward", "loss_of", "train"]
+__all__ = ["Forward", "accuracy", "backward", "error_of", "forward", "loss_of", "train"]
 
 Array = NDArray[np.floating]
 Step = Callable[[Sequence[Array], Sequence[Array]], Sequence[Array]]
@@ -64,6 +64,15 @@ def loss_of(logits: Array, labels: NDArray[np.int64], nodes: NDArray[np.int64]) 
     return float(-np.mean(_log_softmax(logits[nodes])[np.arange(len(nodes)), labels[nodes]]))
 
 
+def error_of(logits: Array, labels: NDArray[np.int64], nodes: NDArray[np.int64]) -> Array:
+    """Gradient of :func:`loss_of` with respect to the logits."""
+    error = np.exp(_log_softmax(logits[nodes]))
+    error[np.arange(len(nodes)), labels[nodes]] -= 1
+    gradient = np.zeros_like(logits)
+    np.add.at(gradient, nodes, error / len(nodes))
+    return gradient
+
+
 def backward(
     adjacency: Any,
     weights: Sequence[Array],
@@ -73,10 +82,7 @@ def backward(
     masks: Sequence[Any | None] = (),
 ) -> list[Array]:
     """Gradient of :func:`loss_of` with respect to each weight."""
-    error = np.exp(_log_softmax(result.logits[nodes]))
-    error[np.arange(len(nodes)), labels[nodes]] -= 1
-    gradient = np.zeros_like(result.logits)
-    np.add.at(gradient, nodes, error / len(nodes))
+    gradient = error_of(result.logits, labels, nodes)
     gradients = []
     for index in reversed(range(len(weights))):
         propagated = adjacency.T @ gradient

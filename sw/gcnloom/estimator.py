@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GCN in scikit-learn's manner: fit, predict, score."""
+"""GCN and its relatives in scikit-learn's manner: fit, predict, score."""
 
 import time
 from dataclasses import asdict
@@ -50,9 +50,9 @@ class GCN:
     sampling : Sampling, optional
         How ``"minibatch"`` and ``"cooperative"`` sample: `gcnloom.sampling.options.Sampling`.
     **options
-        Other options of :class:`gcnloom.training.options.Options`: ``layers``, ``epochs``,
-        ``lr``, ``weight_decay``, ``dropout``, ``patience``, ``seed``,
-        ``sampled``, ``serial``...
+        Other options of :class:`gcnloom.training.options.Options`: ``model`` (``"sage"`` and
+        ``"gin"`` beside ``"gcn"``), ``layers``, ``residual``, ``epochs``, ``lr``,
+        ``weight_decay``, ``dropout``, ``patience``, ``seed``, ``sampled``, ``serial``...
 
     Attributes
     ----------
@@ -194,7 +194,11 @@ class GCN:
         first = self.device.split(",")[0] if isinstance(self.device, str) else self.device
         device = self._open(first)
         try:
-            return Inference(graph, weights, device, serial=self.options.serial).logits()
+            options = self.options
+            return Inference(
+                graph, weights, device, model=options.model, residual=options.residual,
+                epsilon=options.epsilon, serial=options.serial,
+            ).logits()  # fmt: skip
         finally:
             self._close(device)
 

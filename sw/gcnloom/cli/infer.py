@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from gcnloom.cli.options import (
+    DEFAULTS,
     add_common,
     add_data,
     add_device,
+    add_model,
     add_serial,
     check_writable,
     load_graph,
@@ -28,11 +30,14 @@ from gcnloom.training.weights import load_weights
 
 __all__ = ["add_commands"]
 
+MODEL = {name: getattr(DEFAULTS, name) for name in ("model", "residual", "epsilon")}
+"""What the shapes of weights do not say, with its defaults."""
+
 
 def add_commands(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
-        "infer", help="classify nodes with a trained GCN",
+        "infer", help="classify nodes with a trained network",
         description="Classify every node of a graph with trained weights.",
     )  # fmt: skip
     source = parser.add_mutually_exclusive_group(required=True)
@@ -42,6 +47,7 @@ def add_commands(commands: Any) -> None:
     )
     add_data(parser)
     add_device(parser)
+    add_model(parser)
     add_serial(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write node,class lines there")
     add_common(parser)
@@ -50,16 +56,22 @@ def add_commands(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     check_writable(options, output=options.output)
+    model = {name: getattr(options, name) for name in MODEL}
     if options.weights:
         weights, seed = load_weights(options.weights), 0
     else:
+        for name, value in model.items():
+            if value != MODEL[name]:
+                raise ConfigError(f"--{name} is for --weights, a checkpoint says it; leave it out")
         checkpoint = load_checkpoint(options.checkpoint)
-        weights, seed = checkpoint.group("model"), checkpoint.meta["options"]["seed"]
+        trained = checkpoint.meta["options"]
+        weights, seed = checkpoint.group("model"), trained["seed"]
+        model = {name: trained.get(name, default) for name, default in MODEL.items()}
     progress = Progress(sys.stderr, quiet=options.quiet, verbose=options.verbose)
     graph = load_graph(options, seed)
     with open_device(options, progress) as device:
         progress.stage("inferring")
-        inference = Inference(graph, weights, device, serial=options.serial)
+        inference = Inference(graph, weights, device, serial=options.serial, **model)
         logits = inference.logits()
         cycles = inference.cycles
         if device.window.streaming:

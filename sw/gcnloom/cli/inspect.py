@@ -30,6 +30,9 @@ from gcnloom_spec.memories import buffer_bytes, on_chip_memories
 
 __all__ = ["add_commands"]
 
+SHAPE = ("model", "hidden", "layers", "residual", "epsilon", "dropout", "rounding")
+"""Options of a training that its programs follow from."""
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser's."""
@@ -155,9 +158,7 @@ def _saved(options: argparse.Namespace) -> Program:
 
 
 def _lowered(options: argparse.Namespace) -> tuple[Program, dict[int, str]]:
-    settings = Options(
-        **{name: getattr(options, name) for name in ("hidden", "layers", "dropout", "rounding")}
-    )
+    settings = Options(**{name: getattr(options, name) for name in SHAPE})
     config = configuration(options.config or DEFAULT_CONFIG)
     if options.name == "descend" and not config.master_width:
         raise ConfigError(

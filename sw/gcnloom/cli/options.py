@@ -13,6 +13,7 @@ from gcnloom.device import Device, open
 from gcnloom.errors import ConfigError
 from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
+from gcnloom.layers import MODELS
 from gcnloom.training.options import ROUNDINGS, Options
 from gcnloom.transport import configuration, configuration_name
 
@@ -22,6 +23,7 @@ __all__ = [
     "add_common",
     "add_data",
     "add_device",
+    "add_model",
     "add_network",
     "add_numbers",
     "add_serial",
@@ -85,6 +87,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add the network's shape and its draws."""
+    add_model(parser)
     add_numbers(
         parser,
         hidden="features of hidden layers",
@@ -106,6 +109,20 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         "default yes",
     )  # fmt: skip
     add_serial(parser)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add what a layer does."""
+    parser.add_argument(
+        "--model", default=DEFAULTS.model, choices=MODELS,
+        help="graph convolution: gcn, GraphSAGE with the mean aggregator, or the graph "
+        f"isomorphism network with a perceptron of two layers; default {DEFAULTS.model}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--residual", action="store_true",
+        help="hidden layers add their input; of gcn and sage, from three layers on",
+    )  # fmt: skip
+    add_numbers(parser, epsilon="what gin adds to the weight of a node's own features, which is 1")
 
 
 def add_serial(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from gcnloom.cli.progress import bar
 
 __all__ = ["report"]
 
+NAMES = {"gcn": "GCN", "sage": "GraphSAGE", "gin": "GIN"}
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -33,13 +34,15 @@ def report(document: dict[str, Any], *, full: bool, json: str | None) -> str:
 
 def _heading(document: dict[str, Any]) -> list[str]:
     options = document["options"]
-    hidden = [options["hidden"]] * (document["layers"] - 1)
+    model = NAMES[options["model"]] + (" with residuals" if options["residual"] else "")
+    products = document["layers"] * (2 if options["model"] == "gin" else 1)
+    hidden = [options["hidden"]] * (products - 1)
     widths = "-".join(str(width) for width in (document["features"], *hidden, document["classes"]))
     stopped = ", stopped early" if document["stopped_early"] else ""
     return [
         "",
         (
-            f"GCN {widths} on {document['data']} "
+            f"{model} {widths} on {document['data']} "
             f"({document['nodes']:,} nodes, {document['edges']:,} edges)"
         ),
         (
@@ -62,7 +65,8 @@ def _accuracy(document: dict[str, Any], *, full: bool) -> list[str]:
         return [f"accuracy     {', '.join(parts)}"]
     if accuracies["test"] is None:
         return ["test accuracy  unknown: the graph has no test nodes"]
-    rows = [("GCN on the accelerator", accuracies["test"])]
+    name = NAMES[document["options"]["model"]]
+    rows = [(f"{name} on the accelerator", accuracies["test"])]
     rows += [("logistic regression", document["baseline"]["logistic_regression"])]
     return ["test accuracy"] + [
         f"  {name:<24}{100 * value:5.1f} %  {bar(value, 40)}" for name, value in rows

@@ -46,6 +46,7 @@ PLAIN = str.maketrans(":/", "--")
 EXAMPLE = """examples:
   gcnloom train --data digits --epochs 100
   gcnloom train --data sbm:2000,4 --device model --dropout 0.5 --json result.json
+  gcnloom train --data digits --model sage --layers 3 --residual
   gcnloom train --data digits --epochs 200 --resume       continue gcnloom-digits.npz
   gcnloom train --data digits --parallel mop --workers 4  on four devices
   mpiexec -n 4 gcnloom train --data digits --parallel mop"""
@@ -54,8 +55,8 @@ EXAMPLE = """examples:
 def add_commands(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
-        "train", help="train a GCN on a device", epilog=EXAMPLE,
-        description="Train a GCN, every matrix product of every pass on the device.",
+        "train", help="train a GCN, GraphSAGE or GIN on a device", epilog=EXAMPLE,
+        description="Train a network, every matrix product of every pass on the device.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add_data(parser)

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands in program order, with what each reads and writes on the way to its tokens."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.errors import ProgramError
 from gcnloom.lower.buffers import Arena
-from gcnloom.lower.descent import Descent
+from gcnloom.lower.output import Output, Tensor
 from gcnloom.lower.work import check_draws
 from gcnloom.programs.access import Reach, accesses_of
 from gcnloom.programs.dependence import insert_tokens
 from gcnloom.programs.program import Program
-from gcnloom.tensors.memory import TensorLayout
 from gcnloom_spec.commands import Command, Emission, Load, Store
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Destination, Source, Target
@@ -48,76 +47,6 @@ def row_unit(config: AcceleratorConfig) -> int:
     The tiles of an operand, each of which begins in the first bank, are multiples of it wide.
     """
     return max(config.vector.items_per_word, config.operand_banks)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tensor:
-    """A dense matrix a program works on.
-
-    Parameters
-    ----------
-    name : str
-    rows, features : int
-    stored : TensorLayout, optional
-        Where it lies in device memory; left out, it only ever passes through the fabric.
-    """
-
-    name: str
-    rows: int
-    features: int
-    stored: TensorLayout | None = None
-
-    @property
-    def layout(self) -> TensorLayout:
-        """Where it lies in device memory; an error if it does not."""
-        if self.stored is None:
-            raise ProgramError(f"{self.name!r} is not in device memory; store it first")
-        return self.stored
-
-
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """How a product leaves its engine.
-
-    Parameters
-    ----------
-    tensor : Tensor
-        Stored to device memory if it has a layout.
-    identifier : int
-        Tensor number of statistics, random draws and shifts.
-    raw, relu : bool
-    mask : Tensor, optional
-        Elements where this tensor is not above zero become zero.
-    dropout : int
-        Threshold of 256 below which an element is dropped.
-    direct : Target, optional
-        On-chip memory the fabric also carries the vectors to.
-    grid : int
-        Rows that get their room there at once, from a multiple of it on; 0: all.
-    counted : int, optional
-        Rows from this one on, which the loss does not see, go by the tensor number `outside`,
-        so that they leave no trace in the statistics that shifts follow from.
-    outside : int
-    descent : Descent, optional
-        Weights that are updated with the vectors, which are stored nowhere.
-    row, feature : int
-        Place in a larger tensor, of draws and of `counted`; the feature a multiple of the lanes.
-    """
-
-    tensor: Tensor
-    identifier: int = 0
-    raw: bool = False
-    relu: bool = False
-    stochastic: bool = False
-    mask: Tensor | None = None
-    dropout: int = 0
-    direct: Target | None = None
-    grid: int = 0
-    counted: int | None = None
-    outside: int = 0
-    descent: Descent | None = None
-    row: int = 0
-    feature: int = 0
 
 
 class Builder:

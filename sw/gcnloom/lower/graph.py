@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from gcnloom.errors import MemoryFullError
-from gcnloom.graphs.graph import Graph, gcn_norm
+from gcnloom.errors import ConfigError, MemoryFullError
+from gcnloom.graphs.aggregation import aggregation
+from gcnloom.graphs.graph import Graph
 from gcnloom.graphs.partition import node_order
 from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
@@ -70,6 +71,8 @@ class OrderedGraph:
     adjacency_exponent, features_exponent : int
     lost_edges : int
         Edges, self loops included, whose weight is below half of the smallest mantissa.
+    one : int
+        Mantissa of 1 at the adjacency's exponent; 0 if the network has no root terms.
     """
 
     adjacency: csr_array
@@ -79,6 +82,7 @@ class OrderedGraph:
     adjacency_exponent: int
     features_exponent: int
     lost_edges: int
+    one: int = 0
 
 
 def order_graph(graph: Graph, network: Network, config: AcceleratorConfig) -> OrderedGraph:
@@ -86,15 +90,23 @@ def order_graph(graph: Graph, network: Network, config: AcceleratorConfig) -> Or
 
     Its numbers depend on the operand width alone, the order on the graph.
     """
-    adjacency, adjacency_exponent = quantised("adjacency", gcn_norm(graph.adjacency), config)
+    adjacency, adjacency_exponent = quantised(
+        "adjacency", aggregation(graph.adjacency, network), config, least=float(network.has_roots)
+    )
+    if network.has_roots and adjacency_exponent > 0:
+        raise ConfigError(
+            f"{graph.name} has weights of 2**{config.operand_width - 2 + adjacency_exponent} and "
+            "more, at whose exponent the root terms' 1 is no mantissa; try smaller weights of edges"
+        )
     features, features_exponent = quantised("features", graph.features, config)
-    field = ReceptiveField.of(adjacency, graph.train, network.layers)
+    field = ReceptiveField.of(adjacency, graph.train, network.hops)
     order = field.sort(_order(graph))
     return OrderedGraph(
         adjacency=csr_array(adjacency[order][:, order]), features=features[order], order=order,
-        seen=field.rows, adjacency_exponent=adjacency_exponent,
+        seen=network.rows_of(field.rows), adjacency_exponent=adjacency_exponent,
         features_exponent=features_exponent,
         lost_edges=int(adjacency.nnz - adjacency.count_nonzero()),
+        one=1 << -adjacency_exponent if network.has_roots else 0,
     )  # fmt: skip
 
 
@@ -128,8 +140,8 @@ def lower_graph(
 
     def lower(memory: Allocator) -> LoweredNetwork:
         return lower_network(
-            network, ordered.adjacency, ordered.features, config, memory, seen=ordered.seen,
-            sampled=sampled, serial=serial, mixture=mixture, descends=descends,
+            network, ordered.adjacency, ordered.features, config, memory, one=ordered.one,
+            seen=ordered.seen, sampled=sampled, serial=serial, mixture=mixture, descends=descends,
         )  # fmt: skip
 
     try:

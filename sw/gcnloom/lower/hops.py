@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from gcnloom.layers import Network
 from gcnloom.lower.buffers import NoRoomError
 from gcnloom.lower.builder import Builder, Output, Tensor
-from gcnloom.lower.dense import StreamedGemm
 from gcnloom.lower.interleave import Step, finished
 from gcnloom.lower.making import Making
 from gcnloom.lower.matrices import Matrices
@@ -16,13 +15,14 @@ from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Load
 from gcnloom.lower.placement import Tensors
 from gcnloom.lower.sparse import spmm
+from gcnloom.lower.streamed import StreamedGemm
 from gcnloom.lower.tiling import operand_room
 from gcnloom.lower.turns import exhaust, in_turn
 from gcnloom.programs.program import Program
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Target
 
-__all__ = ["Hop", "Made", "Pass", "PassParts", "fitting", "part_of"]
+__all__ = ["Hop", "Made", "Pass", "PassParts", "fitting", "make", "part_of"]
 
 Made = Making | tuple[range, Iterable[range]]
 """Panels of a product, and what emits the commands that make them and yields their rows."""
@@ -61,6 +61,12 @@ class Hop:
 def part_of(onward: Hop | None) -> int:
     """Rows of a part if the next product takes its operand in parts, else 0."""
     return onward.matrix.columns if onward and onward.matrix.streamed else 0
+
+
+def make(made: Iterable[Made]) -> None:
+    """Emit all commands of a product that no sparse product follows."""
+    for group in made:
+        exhaust(group.rows() if isinstance(group, Making) else group[1])
 
 
 class Pass(ABC):

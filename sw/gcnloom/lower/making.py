@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both engines do to make a dense product, and what the sparse one does beside that."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,6 +12,7 @@ from gcnloom.lower.matrices import Matrices
 from gcnloom.lower.matrix import StoredMatrix
 from gcnloom.lower.mixture import Shares
 from gcnloom.lower.sparse import spmm
+from gcnloom.lower.stack import Term
 
 __all__ = ["Handover", "Making", "dense_makings", "shared_makings"]
 
@@ -79,16 +80,21 @@ class Handover:
 
 def dense_makings(
     builder: Builder, left: Tensor, weights: Tensor, output: Output,
-    first: Iterable[Step] | None = None,
+    first: Iterable[Step] | None = None, terms: Sequence[Term] = (),
 ) -> Iterator[Making]:  # fmt: skip
-    """Yield groups of panels of a product, all on the array; the `first` in these spans."""
-    whole: Iterable[Step] = (range(left.rows),)
+    """Yield groups of panels of a product, all on the array; the `first` in these spans.
+
+    See :func:`gcnloom.lower.dense.gemm_steps` for `terms`.
+    """
+    whole: Iterable[Step] = (range(output.tensor.rows),)
+    if terms and terms[0].done:
+        whole = tuple(term.rows for term in terms)
     for group in groups(output.tensor, builder.config):
         spans = whole if group or first is None else first
-        array = gemm_steps(builder, left, weights, output, group, spans, output.grid)
+        array = gemm_steps(builder, left, weights, output, group, spans, output.grid, terms)
         yield Making(
             builder=builder, panels=group_panels(output.tensor, group, builder.config),
-            array=array, sparse=iter(()), parts=_parts(left.rows, output.grid),
+            array=array, sparse=iter(()), parts=_parts(output.tensor.rows, output.grid),
         )  # fmt: skip
 
 

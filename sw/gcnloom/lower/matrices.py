@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sparse matrices of a network, and their leading blocks, scheduled as they are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,25 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
+from gcnloom.lower.stack import Stack
 from gcnloom.lower.tiling import Tiling, tiling
 from gcnloom.scheduling.schedule import Schedule, schedule
 from gcnloom.tensors.memory import Allocator
 from gcnloom_spec.config import AcceleratorConfig
 
 __all__ = ["Matrices"]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A matrix that is made when its schedule is."""
+
+    name: str
+    shape: tuple[int, int]
+    matrix: Callable[[], csr_array]
+
+    def key(self, plan: Tiling) -> str:
+        return f"{self.name} {plan.rows}x{plan.columns}/{plan.part} in {plan.slots}"
 
 
 class Matrices:
@@ -28,6 +42,8 @@ class Matrices:
     config : AcceleratorConfig
     allocator : Allocator
         Of the device's memory.
+    one : int
+        Mantissa of 1 at the adjacency's exponent, the weight of root terms.
 
     Attributes
     ----------
@@ -36,18 +52,13 @@ class Matrices:
     """
 
     def __init__(
-        self, adjacency: csr_array, features: Any, config: AcceleratorConfig, allocator: Allocator
-    ) -> None:
+        self, adjacency: csr_array, features: Any, config: AcceleratorConfig, allocator: Allocator,
+        one: int = 0,
+    ) -> None:  # fmt: skip
         self._config, self._allocator = config, allocator
-        self._whole = {"adjacency": adjacency}
-        transposed = csr_array(adjacency.T)
-        self._symmetric = not abs(adjacency - transposed).nnz
-        if not self._symmetric:
-            self._whole["adjacency_transposed"] = transposed
+        self._adjacency, self._features, self._one = adjacency, features, one
+        self._symmetric = not abs(adjacency - csr_array(adjacency.T)).nnz
         self.sparse_input = issparse(features)
-        if self.sparse_input:
-            self._whole |= {"features": features, "features_transposed": csr_array(features.T)}
-        self._features = features
         self._schedules: dict[str, Schedule] = {}
         self._stored: dict[str, StoredMatrix] = {}
 
@@ -55,31 +66,30 @@ class Matrices:
         return iter(self._stored.values())
 
     def adjacency(
-        self, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0,
-        streamed: bool = True,
-    ) -> StoredMatrix:  # fmt: skip
-        """First rows and columns of the adjacency.
+        self, stack: Stack, *, panels: int, beside: int = 0, part: int = 0, streamed: bool = True
+    ) -> StoredMatrix:
+        """First rows and columns of the adjacency, with ones behind for a root term.
 
         `panels` of its operand are multiplied at a time, and made by the array, or out of
         `beside` rows of another operand by the sparse engine. Results leave `part` rows at a
         time (0: as is best). It is `streamed` only where that fits.
         """
         return self._square(
-            "adjacency", rows, columns, panels=panels, beside=beside, part=part, streamed=streamed
+            self._block(stack), panels=panels, beside=beside, part=part, streamed=streamed
         )
 
     def adjacency_transposed(
-        self, rows: int, columns: int, *, panels: int, part: int = 0, streamed: bool = True
+        self, stack: Stack, *, panels: int, part: int = 0, streamed: bool = True
     ) -> StoredMatrix:
-        """First rows and columns of its transpose."""
-        name = "adjacency" if self._symmetric else "adjacency_transposed"
-        return self._square(name, rows, columns, panels=panels, part=part, streamed=streamed)
+        """Return the transpose of that."""
+        block = self._block(stack, transposed=True)
+        return self._square(block, panels=panels, part=part, streamed=streamed)
 
-    def features(self, rows: int, *, panels: int, part: int) -> StoredMatrix:
+    def features(self, stack: Stack, *, panels: int, part: int) -> StoredMatrix:
         """Features of the first nodes, in blocks of at most `part` rows."""
-        columns = self._whole["features"].shape[1]
-        plan = tiling(self._config, rows, columns, panels=panels).by_rows(part)
-        return self._block("features", rows, columns, plan)
+        block = self._inputs(stack)
+        plan = tiling(self._config, *block.shape, panels=panels).by_rows(part)
+        return self._placed(block, plan)
 
     def dense_features(self, rows: int) -> NDArray[np.int64]:
         """Dense features of the first nodes."""
@@ -102,52 +112,79 @@ class Matrices:
 
     def edges(self, rows: int, columns: int) -> int:
         """Non-zeros of the first rows and columns of the adjacency."""
-        return int(self._whole["adjacency"][:rows, :columns].count_nonzero())
+        return int(self._adjacency[:rows, :columns].count_nonzero())
 
     def features_transposed(
-        self, columns: int, *, panels: int, streamed: bool = True
+        self, stack: Stack, *, panels: int, streamed: bool = True
     ) -> StoredMatrix:
-        """Their transpose."""
-        return self._square(
-            "features_transposed", self.inputs, columns, panels=panels, streamed=streamed
-        )
+        """Return the transpose of the features of the first nodes."""
+        block = self._inputs(stack, transposed=True)
+        return self._square(block, panels=panels, streamed=streamed)
 
     @property
     def inputs(self) -> int:
         """Features of a node."""
         return int(self._features.shape[1])
 
+    def _block(self, stack: Stack, *, transposed: bool = False) -> _Block:
+        """Adjacency of a layer."""
+        along = "adjacency_transposed" if transposed else "adjacency"
+        shape = (stack.rows, stack.own) if transposed else (stack.own, stack.rows)
+        if stack.root:
+            name = f"{along} of {stack.heard} with roots[:{shape[0]}, :{shape[1]}]"
+            return _Block(
+                name, shape, lambda: _turned(
+                    stack.beside_identity(self._adjacency, self._one), transposed=transposed
+                ),
+            )  # fmt: skip
+        turned = transposed and not self._symmetric
+        name = f"{along if turned else 'adjacency'}[:{shape[0]}, :{shape[1]}]"
+        return _Block(
+            name, shape, lambda: csr_array(
+                _turned(self._adjacency, transposed=turned)[: shape[0], : shape[1]]
+            ),
+        )  # fmt: skip
+
+    def _inputs(self, stack: Stack, *, transposed: bool = False) -> _Block:
+        """Sparse features of the rows of the first layer's operand."""
+        shape = stack.rows, self.inputs * (2 if stack.root else 1)
+        shape = shape[::-1] if transposed else shape
+        along = "features_transposed" if transposed else "features"
+        name = f"{along} of {stack.heard}[:{shape[0]}, :{shape[1]}]"
+        return _Block(
+            name, shape, lambda: _turned(stack.twice(self._features), transposed=transposed)
+        )
+
     def _square(
-        self, name: str, rows: int, columns: int, *, panels: int, beside: int = 0, part: int = 0,
-        streamed: bool,
-    ) -> StoredMatrix:  # fmt: skip
+        self, block: _Block, *, panels: int, beside: int = 0, part: int = 0, streamed: bool
+    ) -> StoredMatrix:
         plan = tiling(
-            self._config, rows, columns, panels=panels, beside=beside, part=part, streamed=streamed
+            self._config, *block.shape, panels=panels, beside=beside, part=part, streamed=streamed
         )
         if plan.streamed:
-            scheduled = self._schedule(name, rows, columns, plan)
-            if not plan.holds(sum(block.slots for block in scheduled.blocks)):
+            scheduled = self._schedule(block, plan)
+            if not plan.holds(sum(each.slots for each in scheduled.blocks)):
                 plan = plan.by_rows()
-        return self._block(name, rows, columns, plan)
+        return self._placed(block, plan)
 
-    def _key(self, name: str, rows: int, columns: int, plan: Tiling) -> str:
-        sizes = f"{plan.rows}x{plan.columns}/{plan.part} in {plan.slots}"
-        return f"{name}[:{rows}, :{columns}] {sizes}"
-
-    def _schedule(self, name: str, rows: int, columns: int, plan: Tiling) -> Schedule:
-        key = self._key(name, rows, columns, plan)
+    def _schedule(self, block: _Block, plan: Tiling) -> Schedule:
+        key = block.key(plan)
         if key not in self._schedules:
             self._schedules[key] = schedule(
-                csr_array(self._whole[name][:rows, :columns]), self._config, max_rows=plan.rows,
-                max_columns=plan.columns, max_slots=plan.slots,
+                block.matrix(), self._config, max_rows=plan.rows, max_columns=plan.columns,
+                max_slots=plan.slots,
             )  # fmt: skip
         return self._schedules[key]
 
-    def _block(self, name: str, rows: int, columns: int, plan: Tiling) -> StoredMatrix:
-        key = self._key(name, rows, columns, plan)
+    def _placed(self, block: _Block, plan: Tiling) -> StoredMatrix:
+        key = block.key(plan)
         if key not in self._stored:
             self._stored[key] = place_matrix(
-                key, self._schedule(name, rows, columns, plan), self._allocator, self._config,
+                key, self._schedule(block, plan), self._allocator, self._config,
                 streamed=plan.streamed, columns=plan.columns, part=plan.part,
             )  # fmt: skip
         return self._stored[key]
+
+
+def _turned(matrix: csr_array, *, transposed: bool) -> csr_array:
+    return csr_array(matrix.T) if transposed else matrix

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole GCN: its tensors in device memory and the programs of its passes."""
+"""A whole network: its tensors in device memory and the programs of its passes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from gcnloom.layers import Network
 from gcnloom.lower.arrangement import Arrangement
 from gcnloom.lower.backward import lower_backward
+from gcnloom.lower.blocks import Blocks
 from gcnloom.lower.builder import Tensor
 from gcnloom.lower.forward import lower_forward
 from gcnloom.lower.hops import PassParts
@@ -46,6 +47,8 @@ class LoweredNetwork:
     necessary_macs, unsampled_macs : dict[str, int]
         By pass: multiplications no exact engine could leave out, sparse ones on non-zeros only,
         of the rows that the pass computes; and of all rows.
+    blocks : dict[str, Blocks]
+        Of the weights and the transposed ones, by tensor name.
     """
 
     network: Network
@@ -59,6 +62,7 @@ class LoweredNetwork:
     features: NDArray[np.int64] | None
     necessary_macs: dict[str, int]
     unsampled_macs: dict[str, int]
+    blocks: dict[str, Blocks]
 
     def layout(self, name: str) -> TensorLayout:
         """Layout of a tensor that lies in device memory."""
@@ -80,6 +84,7 @@ def lower_network(
     config: AcceleratorConfig,
     allocator: Allocator,
     *,
+    one: int = 0,
     seen: tuple[int, ...] | None = None,
     sampled: bool = False,
     serial: bool = False,
@@ -98,6 +103,8 @@ def lower_network(
     config : AcceleratorConfig
     allocator : Allocator
         Of the device's memory.
+    one : int
+        Mantissa of 1 at the adjacency's exponent, where the network has root terms.
     seen : tuple of int, optional
         How many nodes the loss sees of the input and of each layer: the first so many, see
         :class:`~gcnloom.graphs.receptive.ReceptiveField`. All if left out.
@@ -114,9 +121,9 @@ def lower_network(
     every = (adjacency.shape[0],) * (network.layers + 1)
     seen = every if seen is None else seen
     rows = seen if sampled else every
-    check_sums(network, adjacency, features, config)
+    check_sums(network, adjacency, features, config, one)
     begin = allocator.used
-    matrices = Matrices(adjacency, features, config, allocator)
+    matrices = Matrices(adjacency, features, config, allocator, one)
     tensors = Tensors(network, config, allocator, matrices.sparse_input)
     tensors.place(every[0], rows)
     parts = PassParts(
@@ -143,4 +150,5 @@ def lower_network(
         matrices=placed.matrices(matrices),
         features=None if matrices.sparse_input else np.asarray(features, dtype=np.int64),
         necessary_macs=macs(rows) | {"infer": macs(every)["infer"]}, unsampled_macs=macs(every),
+        blocks=tensors.every_block(),
     )  # fmt: skip

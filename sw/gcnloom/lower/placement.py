@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network's tensors in device memory."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gcnloom.layers import Network
+from gcnloom.lower.blocks import Blocks
 from gcnloom.lower.builder import Tensor
-from gcnloom.lower.dense import padded_inner
+from gcnloom.lower.dense import block_pitch, padded_inner
+from gcnloom.lower.stack import Stack
 from gcnloom.tensors.memory import Allocator, TensorLayout
 from gcnloom_spec.config import AcceleratorConfig
 
@@ -50,11 +53,16 @@ class Tensors:
             inner, outer = network.widths[layer - 1], network.widths[layer]
             sparse = layer == 1 and self._sparse_input
             padded = inner if sparse else padded_inner(inner, config)
+            padded += self.blocks(layer).behind
             self._place(f"weights{layer}", padded, outer)
             if layer > 1:
-                self._place(f"weights{layer}_transposed", padded_inner(outer, config), inner)
-            self._name(f"product{layer}", nodes, outer)
-            self._place(f"aggregate_gradient{layer}", rows[layer - 1], outer)
+                turned = self.blocks_back(layer).behind + padded_inner(outer, config)
+                self._place(f"weights{layer}_transposed", turned, inner)
+            if network.aggregates(layer):
+                every = (nodes,) * len(rows)
+                self._name(f"product{layer}", self.stack(layer, every).rows, outer)
+                spread = self.stack(layer, rows).rows
+                self._place(f"aggregate_gradient{layer}", spread, outer)
             self._place(
                 f"weight_gradient{layer}", padded, outer, kind="sums",
                 block=None if sparse else config.rows,
@@ -72,6 +80,30 @@ class Tensors:
             self._place("training_logits", rows[-1], network.widths[-1], kind="sums")
         self._place(f"gradient{last}", rows[-1], network.widths[-1])
 
+    def stack(self, layer: int, rows: Sequence[int]) -> Stack:
+        """Rows of the operand of a layer's sparse product."""
+        return Stack.of(self._network, layer, rows, self._config)
+
+    def blocks(self, layer: int) -> Blocks:
+        """Blocks of a layer's weights."""
+        count, inner = self._network.blocks(layer), self._network.widths[layer - 1]
+        sparse = layer == 1 and self._sparse_input
+        pitch = inner if sparse else block_pitch(inner, self._config)
+        return Blocks(count=count, rows=inner, pitch=pitch)
+
+    def blocks_back(self, layer: int) -> Blocks:
+        """Blocks of a layer's transposed weights."""
+        count, outer = self._network.blocks(layer), self._network.widths[layer]
+        return Blocks(count=count, rows=outer, pitch=block_pitch(outer, self._config))
+
+    def every_block(self) -> dict[str, Blocks]:
+        """Blocks of all weights, by tensor name."""
+        layers = range(1, self._network.layers + 1)
+        straight = {f"weights{layer}": self.blocks(layer) for layer in layers}
+        return straight | {
+            f"weights{layer}_transposed": self.blocks_back(layer) for layer in layers
+        }
+
     def place_masters(self) -> None:
         """Place what the device needs to update the weights itself."""
         config, network = self._config, self._network
@@ -81,9 +113,9 @@ class Tensors:
             block = gradient.block
             self._place(f"masters{layer}", gradient.rows, columns, kind="masters", block=block)
             if layer > 1:
-                rows = self.named[f"weights{layer}"].rows
-                self._place(f"identity{layer}", rows, network.widths[layer - 1])
-        if config.left_banks > 1:
+                inner = network.widths[layer - 1]
+                self._place(f"identity{layer}", padded_inner(inner, config), inner)
+        if config.left_banks > 1 or network.keeps_identity:
             self._place("zeros", config.left_depth, config.lanes)
 
     def first(self, name: str, rows: int) -> Tensor:

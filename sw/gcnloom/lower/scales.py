@@ -42,12 +42,14 @@ def fit_forward(network: Network) -> list[Scale]:
     """Fit what the next forward pass and its loss requantise."""
     fit, last = _Fit(network), network.layers
     for layer in range(1, last + 1):
-        fit.of(f"product{layer}", _hidden(layer), f"used_weights{layer}")
-        fit.same(f"outside_product{layer}", f"product{layer}")
+        factors = _hidden(layer), f"used_weights{layer}"
+        if network.aggregates(layer):
+            fit.of(f"product{layer}", *factors)
+            fit.same(f"outside_product{layer}", f"product{layer}")
+            factors = f"product{layer}", "adjacency"
+        fit.of(f"hidden{layer}" if layer < last else "logits", *factors)
         if layer < last:
-            fit.of(f"hidden{layer}", f"product{layer}", "adjacency")
             fit.same(f"outside_hidden{layer}", f"hidden{layer}")
-    fit.of("logits", f"product{last}", "adjacency")
     fit.of(f"gradient{last}", "probability", "one")
     return fit.commands
 
@@ -56,10 +58,12 @@ def fit_backward(network: Network) -> list[Scale]:
     """Fit what the next backward pass requantises, after the forward pass."""
     fit = _Fit(network)
     for layer in range(network.layers, 0, -1):
-        fit.of(f"aggregate_gradient{layer}", f"gradient{layer}", "adjacency")
-        fit.of(f"weight_gradient{layer}", _hidden(layer), f"aggregate_gradient{layer}")
+        spread = network.spread(layer)
+        if network.aggregates(layer):
+            fit.of(spread, f"gradient{layer}", "adjacency")
+        fit.of(f"weight_gradient{layer}", _hidden(layer), spread)
         if layer > 1:
-            fit.of(f"gradient{layer - 1}", f"aggregate_gradient{layer}", f"used_weights{layer}")
+            fit.of(f"gradient{layer - 1}", spread, f"used_weights{layer}")
     return fit.commands
 
 
@@ -76,10 +80,11 @@ def fit_inference(network: Network) -> list[Scale]:
     fit = _Fit(network)
     for layer in range(1, network.layers + 1):
         before = f"infer_hidden{layer - 1}" if layer > 1 else "features"
-        fit.of(f"infer_product{layer}", before, f"used_weights{layer}")
-        if layer < network.layers:
-            fit.of(f"infer_hidden{layer}", f"infer_product{layer}", "adjacency")
-    fit.of("infer_logits", f"infer_product{network.layers}", "adjacency")
+        factors = before, f"used_weights{layer}"
+        if network.aggregates(layer):
+            fit.of(f"infer_product{layer}", *factors)
+            factors = f"infer_product{layer}", "adjacency"
+        fit.of(f"infer_hidden{layer}" if layer < network.layers else "infer_logits", *factors)
     return fit.commands
 
 

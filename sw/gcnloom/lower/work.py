@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import csr_array, hstack, identity, issparse
 
 from gcnloom.errors import ConfigError
 from gcnloom.layers import Network
@@ -23,20 +23,27 @@ def necessary_macs(
     Sparse matrices count with what is not zero after quantising, dense ones with every element.
     `rows` are how many nodes count of the input and of each layer: the first so many.
     """
-    inputs = features[: rows[0]]
-    entries = inputs.count_nonzero() if issparse(inputs) else inputs.size
     hidden = forward = 0
     for layer, (inner, outer) in enumerate(pairwise(network.widths), start=1):
-        edges = adjacency[: rows[layer], : rows[layer - 1]].count_nonzero()
-        weights = entries if layer == 1 else rows[layer - 1] * inner
+        edges = weights = 0
+        if network.aggregates(layer):
+            edges = adjacency[: rows[layer], : rows[layer - 1]].count_nonzero()
+        # A root term is of fewer nodes; ones, of an edge or of the identity, take no product.
+        for nodes in rows[layer - 1 : layer + (1 if network.trains_root else 0)]:
+            weights += _entries(features[:nodes]) if layer == 1 else nodes * inner
         forward += (weights + edges) * outer
         hidden += weights * outer if layer > 1 else 0
     # Backward: as much again, and the gradients that pass on to earlier layers.
     return {"forward": int(forward), "infer": int(forward), "backward": int(forward + hidden)}
 
 
+def _entries(inputs: Any) -> int:
+    """Count the elements of features that are multiplied."""
+    return int(inputs.count_nonzero() if issparse(inputs) else inputs.size)
+
+
 def check_sums(
-    network: Network, adjacency: csr_array, features: Any, config: AcceleratorConfig
+    network: Network, adjacency: csr_array, features: Any, config: AcceleratorConfig, one: int = 0
 ) -> None:
     """Raise :class:`~gcnloom.errors.ConfigError` if any sum of any pass could wrap."""
     operand = config.operand_width
@@ -48,8 +55,13 @@ def check_sums(
         "transposed features": features.T,
     }
     bits = {name: row_sum_bits(matrix, operand) for name, matrix in matrices.items()}
+    if one:
+        own = csr_array(one * identity(adjacency.shape[0], dtype=np.int64, format="csr"))
+        both = csr_array(hstack([adjacency, own]))
+        bits["adjacency with root terms"] = row_sum_bits(both, operand)
     if network.layers > 1:
-        longest = max(*widths[1:], adjacency.shape[0])
+        passing = [width * network.blocks(layer) for layer, width in enumerate(widths) if layer]
+        longest = max(*widths[1:], *passing, adjacency.shape[0])
         bits["hidden layers"] = row_sum_bits(np.array([[longest << (operand - 1)]]), operand)
     for name, needed in bits.items():
         if needed > config.sum_width:

@@ -80,7 +80,9 @@ class ParallelEngine(SharedPasses):
         """Logits, shape ``(nodes, classes)``; NaN but for the nodes that this worker owns."""
         name = "forward" if training else "infer"
         part = self._training if training else self._inference
-        operands = weight_operands(weights, self.network.kept if training else 1.0, self._width)
+        operands = weight_operands(
+            self.network, weights, self.network.kept if training else 1.0, self._width
+        )
         self._site.write_weights(operands, training=training)
         exponents = [exponent for _, exponent in operands]
         scales = self.scales[name]

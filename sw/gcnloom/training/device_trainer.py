@@ -147,7 +147,10 @@ class DeviceTrainer(Trainer):
 
     def _take(self, state: State) -> None:
         """Take up the weights of a state, which are the ones kept."""
-        self.weights = [masters.real for masters in state.masters]
+        shapes = self.engine.network.weight_shapes
+        self.weights = [
+            masters.real[: shape[0]] for masters, shape in zip(state.masters, shapes, strict=True)
+        ]
         self.best = self.weights
         self._state = self._snapshot()
 

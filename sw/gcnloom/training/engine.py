@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 
 class Engine(Passes):
-    """Every matrix product of a GCN's passes, on a device.
+    """Every matrix product of a network's passes, on a device.
 
     Parameters
     ----------
@@ -118,9 +118,10 @@ class Engine(Passes):
         gradients = []
         for layer in range(1, self.network.layers + 1):
             sums = self.device.read(self.lowered.layout(f"weight_gradient{layer}"))
-            inner = self.network.widths[layer - 1]
+            sums = self.lowered.blocks[f"weights{layer}"].collect(sums)
+            sums = sums[: self.network.weight_shapes[layer - 1][0]]
             real = np.ldexp(
-                sums[:inner].astype(np.float64), self._hidden_exponents[layer - 1] + spread[layer]
+                sums.astype(np.float64), self._hidden_exponents[layer - 1] + spread[layer]
             )
             gradients.append(real / (self.network.kept if layer > 1 else 1.0))
         return gradients
@@ -155,16 +156,15 @@ class Engine(Passes):
 
     def _write_weights(self, weights: list[Array], *, training: bool) -> list[int]:
         kept = self.network.kept if training else 1.0
-        operands = weight_operands(weights, kept, self._width)
+        operands = weight_operands(self.network, weights, kept, self._width)
         for layer, (mantissas, _) in enumerate(operands, start=1):
-            self.write_padded(f"weights{layer}", mantissas)
+            self.write_weights(f"weights{layer}", mantissas)
             if layer > 1 and training:
-                self.write_padded(f"weights{layer}_transposed", mantissas.T)
+                turned = self.lowered.blocks[f"weights{layer}"].transposed(mantissas)
+                self.write_weights(f"weights{layer}_transposed", turned)
         return [exponent for _, exponent in operands]
 
-    def write_padded(self, name: str, mantissas: NDArray[np.int64]) -> None:
-        """Write a tensor whose padding is zero."""
+    def write_weights(self, name: str, mantissas: NDArray[np.int64]) -> None:
+        """Write a tensor's blocks of weights, and zeros around them."""
         layout = self.lowered.layout(name)
-        padded = np.zeros((layout.rows, layout.features), dtype=np.int64)
-        padded[: mantissas.shape[0]] = mantissas
-        self.device.write(layout, padded)
+        self.device.write(layout, self.lowered.blocks[name].spread(mantissas, layout.rows))

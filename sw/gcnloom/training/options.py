@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gcnloom.errors import ConfigError
-from gcnloom.layers import Network
+from gcnloom.layers import MODELS, MOST_LAYERS, Network
 from gcnloom.training.optimiser import SGD, Adam, Optimiser
 
 __all__ = ["OPTIMISERS", "ROUNDINGS", "UPDATES", "Options"]
@@ -20,17 +20,24 @@ ROUNDINGS = ("nearest", "stochastic")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a GCN is trained.
+    """How a network is trained.
 
     Parameters
     ----------
     update : {"device", "host"}
         Where loss and weight step are computed: on the device, many epochs a run, by SGD on
         integers; or on the host, in float64.
+    model : {"gcn", "sage", "gin"}
+        Graph convolution: Kipf and Welling's, GraphSAGE with the mean aggregator, or the graph
+        isomorphism network, see :class:`gcnloom.layers.Network`.
     hidden : int
-        Features of every hidden layer.
+        Features of every hidden layer, those inside the perceptrons of ``"gin"`` among them.
     layers : int
         Graph convolutions.
+    residual : bool
+        Whether hidden layers whose input is one add it before their ReLU.
+    epsilon : float
+        What ``"gin"`` adds to the weight of a node's own features, which is one.
     epochs : int
         Full-batch steps.
     optimiser : {"adam", "sgd"}
@@ -65,8 +72,11 @@ class Options:
         weights are the same, bit for bit.
     """
 
+    model: str = "gcn"
     hidden: int = 16
     layers: int = 2
+    residual: bool = False
+    epsilon: float = 0.0
     epochs: int = 200
     optimiser: str = "sgd"
     lr: float = 0.05
@@ -94,24 +104,35 @@ class Options:
             self._at_least(name, least)
         if not (type(self.seed) is int and 0 <= self.seed < 1 << 32):
             raise ConfigError(f"seed={self.seed!r} is outside 0..2**32-1; try 0")
-        for name in ("sampled", "serial", "mixture"):
+        for name in ("residual", "sampled", "serial", "mixture"):
             if type(getattr(self, name)) is not bool:
                 default = type(self).__dataclass_fields__[name].default
                 raise ConfigError(
                     f"{name}={getattr(self, name)!r} is no truth value; try {default}"
                 )
+        self._among("model", MODELS)
         self._among("optimiser", OPTIMISERS)
         self._among("rounding", ROUNDINGS)
         self._among("update", UPDATES)
         self._check_update()
-        for name in ("lr", "momentum", "weight_decay", "dropout"):
+        for name in ("lr", "momentum", "weight_decay", "dropout", "epsilon"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not isfinite(value):
                 raise ConfigError(f"{name}={value!r} is not a finite number; try 0.01")
         if self.lr <= 0:
             raise ConfigError(f"lr={self.lr} does not learn; try 0.02")
         self.make_optimiser()
+        self._check_depth()
         self.network(1, 1)
+
+    def _check_depth(self) -> None:
+        """Refuse what a perceptron in each layer makes too deep, in terms of these options."""
+        most = MOST_LAYERS // self.products
+        if self.layers > most and self.products > 1:
+            raise ConfigError(
+                f"{self.layers} layers of model={self.model!r} are {self.layers * self.products} "
+                f"products, more than the device keeps statistics for; try at most {most}"
+            )
 
     def _check_update(self) -> None:
         """Refuse what only the host, or only the device, can do."""
@@ -135,13 +156,18 @@ class Options:
             raise ConfigError(f"halve_every={self.halve_every} is no power of two from 2; try 64")
 
     @property
+    def products(self) -> int:
+        """Weight matrices of a layer: those of a perceptron are two."""
+        return 2 if self.model == "gin" else 1
+
+    @property
     def patient_judgements(self) -> int:
         """Judgements of the device without a smaller loss after which it stops; 0: never."""
         return -(-self.patience // self.validate_every) if self.validate_every else 0
 
     def make_optimiser(self) -> Optimiser:
         """Return the optimiser these options name, at its start."""
-        decay = [self.weight_decay] + [0.0] * (self.layers - 1)
+        decay = [self.weight_decay] + [0.0] * (self.layers * self.products - 1)
         if self.optimiser == "adam":
             return Adam(lr=self.lr, weight_decay=decay)
         return SGD(lr=self.lr, momentum=self.momentum, weight_decay=decay)
@@ -149,7 +175,10 @@ class Options:
     def network(self, features: int, classes: int) -> Network:
         """Return the network these options describe."""
         return Network(
-            widths=(features, *[self.hidden] * (self.layers - 1), classes),
+            widths=(features, *[self.hidden] * (self.layers * self.products - 1), classes),
+            model=self.model,
+            residual=self.residual,
+            epsilon=self.epsilon,
             dropout=self.dropout,
             stochastic=self.rounding == "stochastic",
         )
@@ -159,11 +188,15 @@ class Options:
         return asdict(self)
 
     def differences(self, other: dict[str, Any], *, ignore: tuple[str, ...]) -> list[str]:
-        """Phrases about options that `other` has otherwise, for an error."""
+        """Phrases about options that `other` has otherwise, for an error.
+
+        One that it does not have was not there yet, and counts as its default.
+        """
+        there = {field.name: other.get(field.name, field.default) for field in fields(self)}
         return [
-            f"{field.name}={other.get(field.name)!r} not {getattr(self, field.name)!r}"
-            for field in fields(self)
-            if field.name not in ignore and other.get(field.name) != getattr(self, field.name)
+            f"{name}={value!r} not {getattr(self, name)!r}"
+            for name, value in there.items()
+            if name not in ignore and value != getattr(self, name)
         ]
 
     def _at_least(self, name: str, least: int) -> None:

@@ -16,6 +16,7 @@ from gcnloom.training.loss import cross_entropy
 from gcnloom.training.masters import Masters, pack_masters, unpack_masters
 from gcnloom.training.options import Options
 from gcnloom.training.passes import MOST_REPEATS
+from gcnloom.training.weights import whole_weights
 from gcnloom.transport import NOTHING_JUDGED, Judged
 from gcnloom_spec.number import envelope, exponent_for, requantise, shift_for
 from gcnloom_spec.softmax import PROBABILITY_FRACTION, WANTED
@@ -81,7 +82,7 @@ class Resident:
         for layer in range(2, engine.network.layers + 1):
             layout = engine.lowered.layout(f"identity{layer}")
             device.write(layout, np.eye(layout.rows, layout.features, dtype=np.int64))
-        if device.config.left_banks > 1:
+        if "zeros" in engine.lowered.tensors:
             layout = engine.lowered.layout("zeros")
             device.write(layout, np.zeros((layout.rows, layout.features), dtype=np.int64))
         # What the loss does not see has no gradient.
@@ -103,8 +104,12 @@ class Resident:
         engine.logits(weights)
         scales = [1.0] + [network.kept] * (network.layers - 1)
         masters = tuple(
-            Masters.of(each, gradient * scale, scale=scale, width=width)
-            for each, gradient, scale in zip(weights, gradients, scales, strict=True)
+            Masters.of(
+                whole_weights(network, layer, each), gradient * scale, scale=scale, width=width
+            )
+            for layer, (each, gradient, scale) in enumerate(
+                zip(weights, gradients, scales, strict=True), start=1
+            )
         )
         return State(
             step=0, masters=masters, wanted=self._first_wanted(masters, top),
@@ -199,11 +204,15 @@ class Resident:
         for layer, (masters, used) in enumerate(
             zip(state.masters, state.used, strict=True), start=1
         ):
-            layout = lowered.layout(f"masters{layer}")
-            packed = pack_masters(layout, masters.weights, masters.momenta)
+            layout, blocks = lowered.layout(f"masters{layer}"), lowered.blocks[f"weights{layer}"]
+            packed = pack_masters(
+                layout, *(
+                    blocks.spread(each, layout.rows) for each in (masters.weights, masters.momenta)
+                ),
+            )  # fmt: skip
             device.write_bytes(layout.address, packed)
             operands, _ = requantise(masters.weights, used - masters.exponent, width)
-            self._engine.write_padded(f"weights{layer}", operands)
+            self._engine.write_weights(f"weights{layer}", operands)
 
     def _read(self, state: State, result: RunResult) -> State:
         device, network = self._engine.device, self._engine.network
@@ -212,7 +221,10 @@ class Resident:
         for layer, each in enumerate(state.masters, start=1):
             layout = self._engine.lowered.layout(f"masters{layer}")
             data = device.read_bytes(layout.address, layout.words)
-            weights, momenta = unpack_masters(layout, data, each.weights.shape)
+            parts = unpack_masters(layout, data, (layout.rows, each.weights.shape[1]))
+            weights, momenta = (
+                self._engine.lowered.blocks[f"weights{layer}"].collect(part) for part in parts
+            )
             masters.append(replace(each, weights=weights, momenta=momenta))
         names = network.every_name()
         used = (network.identifier(f"used_weights{layer}") for layer in range(1, len(masters) + 1))

@@ -79,8 +79,9 @@ def forward_exponents(
     """
     hidden = [features]
     for layer, exponent in enumerate(weights, start=1):
-        product = scales.through(network.identifier(f"product{layer}"), hidden[-1] + exponent)
-        sums = product + adjacency
+        sums = hidden[-1] + exponent
+        if network.aggregates(layer):
+            sums = scales.through(network.identifier(f"product{layer}"), sums) + adjacency
         if layer < network.layers:
             sums = scales.through(network.identifier(f"hidden{layer}"), sums)
         hidden.append(sums)
@@ -95,12 +96,14 @@ def backward_exponents(
     Returns
     -------
     dict[int, int]
-        Exponent of each layer's aggregated gradient.
+        Exponent of each layer's gradient, aggregated where the layer goes along the edges.
     """
     spread: dict[int, int] = {}
     for layer in range(network.layers, 0, -1):
-        identifier = network.identifier(f"aggregate_gradient{layer}")
-        spread[layer] = scales.through(identifier, gradient + adjacency)
+        spread[layer] = gradient
+        if network.aggregates(layer):
+            identifier = network.identifier(f"aggregate_gradient{layer}")
+            spread[layer] = scales.through(identifier, gradient + adjacency)
         if layer > 1:
             identifier = network.identifier(f"gradient{layer - 1}")
             gradient = scales.through(identifier, spread[layer] + weights[layer - 1])

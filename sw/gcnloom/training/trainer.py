@@ -4,7 +4,6 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ MAY_CHANGE = ("epochs", "patience", "sampled", "serial", "mixture")
 
 
 class FullBatch:
-    """Train a GCN, loss and optimiser on the host.
+    """Train a network, loss and optimiser on the host.
 
     The weights kept at the end are those with the best validation accuracy, the smaller
     validation loss deciding ties; without validation nodes, the last.
@@ -230,7 +229,7 @@ class FullBatch:
 
 
 class Trainer(FullBatch):
-    """Train a GCN, every product on a device, loss and optimiser on the host.
+    """Train a network, every product on a device, loss and optimiser on the host.
 
     Parameters
     ----------
@@ -278,12 +277,20 @@ class Trainer(FullBatch):
 
 
 def first_weights(network: Network, seed: int) -> list[Array]:
-    """Weights drawn uniformly as Glorot and Bengio (2010) do, one array a layer."""
+    """Weights drawn uniformly as Glorot and Bengio (2010) do, one array a layer.
+
+    Root weights of a layer that adds its input have the identity in them from the start: so they
+    are those of ``H V + H``, at no cost.
+    """
     rng = np.random.default_rng(seed)
-    return [
-        rng.uniform(-1, 1, (inner, outer)) * np.sqrt(6 / (inner + outer))
-        for inner, outer in pairwise(network.widths)
-    ]
+    weights = []
+    for layer, (rows, outer) in enumerate(network.weight_shapes, start=1):
+        inner = network.widths[layer - 1]
+        drawn = rng.uniform(-1, 1, (rows, outer)) * np.sqrt(6 / (inner + outer))
+        if network.adds(layer) and network.trains_root:
+            drawn[inner:] += np.eye(inner, outer)
+        weights.append(drawn)
+    return weights
 
 
 def weights_sha256(weights: list[Array]) -> str:

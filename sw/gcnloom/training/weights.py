@@ -13,7 +13,7 @@ from gcnloom.errors import CheckpointError
 from gcnloom.layers import Network
 from gcnloom_spec.number import exponent_for, quantise
 
-__all__ = ["load_weights", "require_shapes", "save_weights", "weight_operands"]
+__all__ = ["load_weights", "require_shapes", "save_weights", "weight_operands", "whole_weights"]
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,8 @@ def load_weights(path: str | Path) -> list[Array]:
                 "numbers; try a file of --save-weights"
             )
     for (before, first), (name, second) in pairwise(zip(names, weights, strict=True)):
-        if first.shape[1] != second.shape[0]:
+        # A root term's weights lie below the others.
+        if second.shape[0] not in (first.shape[1], 2 * first.shape[1]):
             raise CheckpointError(
                 f"{before} of {path} is {first.shape} and {name} {second.shape}, which do not "
                 "follow each other; try a file of --save-weights"
@@ -78,16 +79,30 @@ def load_weights(path: str | Path) -> list[Array]:
 
 def require_shapes(weights: list[Array], network: Network) -> None:
     """Refuse weights of another network."""
-    wanted, there = [*pairwise(network.widths)], [array.shape for array in weights]
+    wanted, there = [*network.weight_shapes], [array.shape for array in weights]
     if there != wanted:
         raise CheckpointError(
             f"the weights are of shapes {there} and the network's {wanted}; "
-            "try --hidden and --layers of the training that they come from"
+            "try --model, --hidden and --layers of the training that they come from"
         )
 
 
+def whole_weights(network: Network, layer: int, trained: Array) -> Array:
+    """Weights of a layer as the device has them: with an identity below, where it adds its input.
+
+    Parameters
+    ----------
+    network : Network
+    layer : int
+        From 1 on.
+    trained : NDArray[np.float64]
+        As `network.weight_shapes` says.
+    """
+    return np.vstack([trained, np.eye(*trained.shape)]) if network.identity(layer) else trained
+
+
 def weight_operands(
-    weights: list[Array], kept: float, width: int
+    network: Network, weights: list[Array], kept: float, width: int
 ) -> list[tuple[NDArray[np.int64], int]]:
     """Mantissas and exponent of each layer's weights, as operands of `width` bits.
 
@@ -95,7 +110,7 @@ def weight_operands(
     """
     operands = []
     for layer, array in enumerate(weights, start=1):
-        scaled = array / (kept if layer > 1 else 1.0)
+        scaled = whole_weights(network, layer, array) / (kept if layer > 1 else 1.0)
         exponent = exponent_for(scaled, width)
         operands.append((quantise(scaled, exponent, width), exponent))
     return operands
