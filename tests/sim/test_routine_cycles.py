@@ -12,7 +12,7 @@ from gcnloom.programs.routine import Part, Routine
 from gcnloom.training.engine import Engine
 from gcnloom.training.options import Options
 from gcnloom.training.resident import Resident
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.cycles import predict, predict_routine
 from gcnloom_sim.cycles.routine import passes
 from gcnloom_spec.commands import Drain, Emission, Loss, Repeat, Scale, Step

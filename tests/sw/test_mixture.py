@@ -12,7 +12,8 @@ from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import gcn_norm
 from gcnloom.lower.mixture import Load, block_rows, deal
 from gcnloom.training.engine import Engine
-from gcnloom.training.trainer import Trainer, first_weights
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.cycles import predict
 from gcnloom_spec.config import AcceleratorConfig
 from tests.sw.host import host_options

@@ -10,7 +10,8 @@ from gcnloom.device import open as open_device
 from gcnloom.errors import DataError, TrainingError
 from gcnloom.graphs.graph import gcn_norm
 from gcnloom.training.loss import accuracy
-from gcnloom.training.trainer import Trainer, first_weights, graph_digest
+from gcnloom.training.trainer import Trainer, graph_digest
+from gcnloom.training.weights import first_weights
 from gcnloom_sim import golden
 from tests.sw.graphs import AWKWARD, block_model, changed
 from tests.sw.host import host_options

@@ -7,7 +7,7 @@ import pytest
 from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
 from gcnloom.training.engine import Engine
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.cycles import predict
 from tests.sw.host import host_options
 

@@ -12,7 +12,7 @@ from gcnloom.device import open as open_device
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.engine import Engine
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.golden_models import backward, forward, layers_of
 from gcnloom_spec.random import DROPOUT, draw
 from tests.system.training import loss_and_gradient

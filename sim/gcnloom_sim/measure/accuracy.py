@@ -13,7 +13,8 @@ from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.layers import Network
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights, weights_sha256
+from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import first_weights
 from gcnloom_sim import golden
 from gcnloom_spec.random import DROPOUT, draw
 

@@ -10,7 +10,7 @@ from gcnloom.programs.program import Program
 from gcnloom.training.engine import Engine
 from gcnloom.training.loss import cross_entropy
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.cycles import predict
 from gcnloom_sim.cycles.cases import REPEATS, cases
 from gcnloom_sim.cycles.timing import Timing

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.parallel.rounds import Rounds
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim import golden
 from gcnloom_sim.measure.accuracy import dropped
 

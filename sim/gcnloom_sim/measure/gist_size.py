@@ -14,7 +14,7 @@ from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import open_in_turn
 from gcnloom.parallel.threads import run_threads
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim import golden
 
 __all__ = ["SIZE", "size_rows"]

@@ -21,7 +21,7 @@ from gcnloom.parallel.trainer import ParallelTrainer
 from gcnloom.training.engine import Engine
 from gcnloom.training.loss import cross_entropy
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 
 __all__ = ["BYTES", "COVERAGE", "WORK", "byte_rows", "coverage_rows", "work_rows"]
 

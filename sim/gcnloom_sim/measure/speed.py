@@ -5,7 +5,7 @@ from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
 from gcnloom.training.engine import Engine
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.memory import IDEAL, Memory
 
 __all__ = ["cycles_per_second"]

@@ -12,7 +12,8 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.training.device_trainer import DeviceTrainer
 from gcnloom.training.engine import Engine
 from gcnloom.training.passes import MOST_REPEATS
-from gcnloom.training.trainer import Trainer, first_weights
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import first_weights
 from gcnloom_sim.cycles import Prediction, predict
 from gcnloom_sim.workloads.rows import Row
 from gcnloom_sim.workloads.runs import RUN_EPOCHS, per_epoch, predicted_epochs, routine_of

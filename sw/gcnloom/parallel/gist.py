@@ -24,8 +24,8 @@ from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights, graph_digest
-from gcnloom.training.weights import require_shapes
+from gcnloom.training.trainer import graph_digest
+from gcnloom.training.weights import first_weights, require_shapes
 
 __all__ = ["GistTrainer", "check_gist"]
 
@@ -261,6 +261,7 @@ def check_gist(
     options: Options, graph: Graph, workers: int, local_iterations: int, evaluate_every: int = 0
 ) -> None:
     """Raise ConfigError about what cannot be trained by sub-networks."""
+    options.require_gcn("gist")
     rounds = Rounds.of(options, workers, local_iterations)
     for name in ("patience", "validate_every", "halve_every"):
         value = getattr(options, name)

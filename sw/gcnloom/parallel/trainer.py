@@ -137,11 +137,7 @@ def check_mode(mode: str, options: Options, graph: Graph, workers: int) -> None:
             f"update={options.update!r} keeps a training on one device; try update='host' with "
             f"parallel={mode!r}"
         )
-    if options.model != "gcn" or options.residual:
-        raise ConfigError(
-            f"model={options.model!r}, residual={options.residual} trains on one device; try "
-            f"model='gcn', residual=False with parallel={mode!r}, or no parallel"
-        )
+    options.require_gcn(mode)
     if not 1 <= workers <= graph.nodes:
         raise ConfigError(
             f"workers={workers} is outside 1..{graph.nodes}, the number of nodes of "

@@ -146,7 +146,7 @@ class SampledEngine(SharedPasses):
         """Logits, by training those of `nodes`: NaN but for those that this worker has."""
         if not training:
             return self.logits(weights)
-        operands = weight_operands(weights, self.network.kept, self._width)
+        operands = weight_operands(self.network, weights, self.network.kept, self._width)
         self._passes.write_weights(operands)
         self._weight_exponents = [exponent for _, exponent in operands]
         scales = self.scales["forward"]

@@ -74,6 +74,7 @@ class Sampling:
                 f"update={options.update!r} keeps a training on one device; try update='host' "
                 f"with parallel={mode!r}"
             )
+        options.require_gcn(mode)
         if options.rounding != "nearest":
             raise ConfigError(
                 f"rounding={options.rounding!r} draws by place on the device, and a batch's "

@@ -155,6 +155,14 @@ class Options:
         if self.halve_every & (self.halve_every - 1) or self.halve_every == 1:
             raise ConfigError(f"halve_every={self.halve_every} is no power of two from 2; try 64")
 
+    def require_gcn(self, mode: str) -> None:
+        """Raise ConfigError about a network that trains on one device only."""
+        if self.model != "gcn" or self.residual:
+            raise ConfigError(
+                f"model={self.model!r}, residual={self.residual} trains on one device; try "
+                f"model='gcn', residual=False with parallel={mode!r}, or no parallel"
+            )
+
     @property
     def products(self) -> int:
         """Weight matrices of a layer: those of a perceptron are two."""

@@ -19,9 +19,9 @@ from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
 from gcnloom.training.passes import MOST_REPEATS, PASSES, Passes
-from gcnloom.training.weights import require_shapes
+from gcnloom.training.weights import first_weights, require_shapes
 
-__all__ = ["FullBatch", "Trainer", "first_weights", "weights_sha256"]
+__all__ = ["FullBatch", "Trainer", "weights_sha256"]
 
 Array = NDArray[np.float64]
 MAY_CHANGE = ("epochs", "patience", "sampled", "serial", "mixture")
@@ -274,23 +274,6 @@ class Trainer(FullBatch):
         self.history, self._best_rank = [], None
         self.engine.restart(seed)
         self.start_from(weights)
-
-
-def first_weights(network: Network, seed: int) -> list[Array]:
-    """Weights drawn uniformly as Glorot and Bengio (2010) do, one array a layer.
-
-    Root weights of a layer that adds its input have the identity in them from the start: so they
-    are those of ``H V + H``, at no cost.
-    """
-    rng = np.random.default_rng(seed)
-    weights = []
-    for layer, (rows, outer) in enumerate(network.weight_shapes, start=1):
-        inner = network.widths[layer - 1]
-        drawn = rng.uniform(-1, 1, (rows, outer)) * np.sqrt(6 / (inner + outer))
-        if network.adds(layer) and network.trains_root:
-            drawn[inner:] += np.eye(inner, outer)
-        weights.append(drawn)
-    return weights
 
 
 def weights_sha256(weights: list[Array]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network's weights as an .npz file of plain numbers, for use elsewhere and from elsewhere."""
+"""A network's weights: the first, as operands, and as an .npz file of plain numbers."""
 
 import io
 from itertools import pairwise
@@ -13,7 +13,14 @@ from gcnloom.errors import CheckpointError
 from gcnloom.layers import Network
 from gcnloom_spec.number import exponent_for, quantise
 
-__all__ = ["load_weights", "require_shapes", "save_weights", "weight_operands", "whole_weights"]
+__all__ = [
+    "first_weights",
+    "load_weights",
+    "require_shapes",
+    "save_weights",
+    "weight_operands",
+    "whole_weights",
+]
 
 Array = NDArray[np.float64]
 
@@ -99,6 +106,23 @@ def whole_weights(network: Network, layer: int, trained: Array) -> Array:
         As `network.weight_shapes` says.
     """
     return np.vstack([trained, np.eye(*trained.shape)]) if network.identity(layer) else trained
+
+
+def first_weights(network: Network, seed: int) -> list[Array]:
+    """Weights drawn uniformly as Glorot and Bengio (2010) do, one array a layer.
+
+    Root weights of a layer that adds its input have the identity in them from the start: so they
+    are those of ``H V + H``, at no cost.
+    """
+    rng = np.random.default_rng(seed)
+    weights = []
+    for layer, (rows, outer) in enumerate(network.weight_shapes, start=1):
+        inner = network.widths[layer - 1]
+        drawn = rng.uniform(-1, 1, (rows, outer)) * np.sqrt(6 / (inner + outer))
+        if network.adds(layer) and network.trains_root:
+            drawn[inner:] += np.eye(inner, outer)
+        weights.append(drawn)
+    return weights
 
 
 def weight_operands(

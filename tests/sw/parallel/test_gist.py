@@ -14,7 +14,7 @@ from gcnloom.parallel.rounds import Rounds
 from gcnloom.parallel.threads import run_threads
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from tests.sw.graphs import block_model, changed
 from tests.sw.parallel.gist import train_gist
 
