@@ -17,8 +17,8 @@ from gcnloom_sim.measure.gist_float import Look, train_gist_float
 __all__ = ["ACCURACIES", "Study", "accuracy_rows", "read_studies", "study"]
 
 ACCURACIES = (
-    "data", "workers", "local iterations", "epochs each", "test", "deviation", "loss",
-    "validation", "last test",
+    "data", "workers", "local iterations", "epochs each", "seeds", "test", "deviation", "loss",
+    "validation", "best look",
 )  # fmt: skip
 
 
@@ -94,23 +94,24 @@ def study(
 def accuracy_rows(studies: Sequence[Study]) -> Iterator[tuple[object, ...]]:
     """Yield a row of :data:`ACCURACIES` for each number of workers and of local iterations.
 
-    Accuracies are means over the seeds, in percent: the test one where the validation one was
-    best, its standard deviation, what it is below that of one worker, and the test one at the end.
+    Accuracies are means over the seeds, in percent: on the test nodes at the end, its standard
+    deviation, what it is below that of one worker; on the validation nodes at the end; on the
+    test nodes at the look with the best validation accuracy. One worker has one look, at the end.
     """
     groups: dict[tuple[str, int, int], list[Study]] = {}
     for each in studies:
         groups.setdefault((each.data, each.workers, each.local_iterations), []).append(each)
     alone: dict[str, float] = {}
     for (data, workers, iterations), members in groups.items():
-        test = [100 * each.kept.test for each in members]
+        test = [100 * each.looks[-1].test for each in members]
         if workers == 1:
             alone[data] = float(np.mean(test))
-        val = np.mean([100 * each.kept.val for each in members])
-        last = np.mean([100 * each.looks[-1].test for each in members])
+        val = np.mean([100 * each.looks[-1].val for each in members])
+        kept = np.mean([100 * each.kept.test for each in members])
         loss = f"{alone[data] - np.mean(test):+.2f}" if data in alone else ""
         yield (
-            data, workers, iterations, members[0].looks[-1].epoch, f"{np.mean(test):.2f}",
-            f"{np.std(test):.2f}", loss, f"{val:.2f}", f"{last:.2f}",
+            data, workers, iterations, members[0].looks[-1].epoch, len(members),
+            f"{np.mean(test):.2f}", f"{np.std(test):.2f}", loss, f"{val:.2f}", f"{kept:.2f}",
         )  # fmt: skip
 
 

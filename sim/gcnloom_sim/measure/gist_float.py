@@ -17,7 +17,7 @@ from gcnloom_sim.measure.accuracy import dropped
 
 __all__ = ["LOOKS", "Look", "train_gist_float"]
 
-Array = NDArray[np.floating]
+Array = NDArray[np.float32]
 LOOKS = 20
 """Looks at the whole network that a training is followed by, at most."""
 

@@ -9,9 +9,14 @@ from typing import Any
 from gcnloom.cli.options import open_device
 from gcnloom.cli.sampling import add_sampling, sampling_of
 from gcnloom.cli.start import Start, interrupted
+from gcnloom.device import Device
+from gcnloom.errors import ConfigError
 from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched, world
+from gcnloom.parallel.outcome import gist_result
+from gcnloom.parallel.rounds import check_gist
 from gcnloom.sampling.modes import (
     EVERY_MODE,
     TogetherTrainer,
@@ -23,9 +28,11 @@ from gcnloom.training.checkpoint import save_checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.result import result
 
-__all__ = ["add_parallel", "speaks", "train_parallel"]
+__all__ = ["GIST", "add_parallel", "check_rounds", "speaks", "train_parallel"]
 
-CHOICES = ("single", *EVERY_MODE)
+GIST = "gist"
+ITERATIONS = 10
+CHOICES = ("single", *EVERY_MODE, GIST)
 
 
 def add_parallel(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +41,17 @@ def add_parallel(parser: argparse.ArgumentParser) -> None:
         "--parallel", default="single", choices=CHOICES,
         help="how several devices share the work: mop by features and by nodes in turn, partition "
         "by a METIS partition of the nodes, minibatch by a batch for each, cooperative by a part "
-        "of one batch for each; default single",
+        "of one batch for each, gist by parts of the network that train apart; default single",
+    )  # fmt: skip
+    parser.add_argument(
+        "--local-iterations", type=int, metavar="N",
+        help="epochs of a round of --parallel gist, after which neurons are dealt anew; "
+        f"default {ITERATIONS}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--evaluate-every", type=int, metavar="N",
+        help="epochs of sampled batches, or rounds of --parallel gist, between looks at the "
+        "validation nodes with the whole network; default 0, none on the way",
     )  # fmt: skip
     parser.add_argument(
         "--workers", type=int, metavar="N",
@@ -51,14 +68,16 @@ def speaks(options: argparse.Namespace) -> bool:
 
 def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
     """Train on several devices; None if interrupted."""
-    trainers: list[TogetherTrainer] = []
+    trainers: list[TogetherTrainer | GistTrainer] = []
 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator, trainers)
 
-    check_together(
-        options.parallel, sampling_of(options), start.settings, start.graph, options.workers
-    )
+    sampling = sampling_of(options)
+    if options.parallel != GIST:
+        check_together(options.parallel, sampling, start.settings, start.graph, options.workers)
+    elif options.workers is not None:
+        check_gist(start.settings, start.graph, options.workers, **_rounds(options))
     try:
         return run_workers(options.workers, work)
     except KeyboardInterrupt:
@@ -71,7 +90,7 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
 
 def _work(
     options: argparse.Namespace, start: Start, communicator: Communicator,
-    trainers: list[TogetherTrainer],
+    trainers: list[TogetherTrainer | GistTrainer],
 ) -> dict[str, Any]:  # fmt: skip
     """Train as one worker; the first keeps the checkpoint and is told of epochs."""
     leads = communicator.rank == 0
@@ -80,10 +99,7 @@ def _work(
     with open_in_turn(communicator, lambda: open_device(mine, start.progress)) as device:
         if leads:
             start.progress.stage("partitioning, scheduling and lowering")
-        trainer = trainer_together(
-            start.graph, start.settings, device, communicator, mode=options.parallel,
-            sampling=sampling_of(options),
-        )  # fmt: skip
+        trainer = _trainer(options, start, device, communicator)
         start.begin_with(trainer)
         build = time.perf_counter() - start.begin
         if leads:
@@ -103,8 +119,39 @@ def _work(
             raise
         if leads:
             start.keep(trainer, options.save_weights)
-        document = result(
-            trainer, device=options.device, config=mine.config, begin=start.begin, build=build
-        )
         link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
+        named = {"device": options.device, "config": mine.config}
+        if isinstance(trainer, GistTrainer):
+            document = gist_result(trainer, begin=start.begin, build=build, **named)
+            return document | {"link": link}
+        document = result(trainer, begin=start.begin, build=build, **named)
         return document | {"link": link, "parallel": summarise(trainer)}
+
+
+def _trainer(
+    options: argparse.Namespace, start: Start, device: Device, communicator: Communicator
+) -> TogetherTrainer | GistTrainer:
+    if options.parallel == GIST:
+        return GistTrainer(start.graph, start.settings, device, communicator, **_rounds(options))
+    return trainer_together(
+        start.graph, start.settings, device, communicator, mode=options.parallel,
+        sampling=sampling_of(options),
+    )  # fmt: skip
+
+
+def check_rounds(options: argparse.Namespace) -> None:
+    """Refuse an option of another mode."""
+    if options.local_iterations is not None and options.parallel != GIST:
+        raise ConfigError(
+            f"--local-iterations {options.local_iterations} is for training by sub-networks; "
+            "try --parallel gist"
+        )
+
+
+def _rounds(options: argparse.Namespace) -> dict[str, int]:
+    """Return how rounds are asked for, or the default."""
+    iterations, every = options.local_iterations, options.evaluate_every
+    return {
+        "local_iterations": ITERATIONS if iterations is None else iterations,
+        "evaluate_every": 0 if every is None else every,
+    }

@@ -128,16 +128,20 @@ def _streams(moved: dict[str, int]) -> str:
 
 
 def _parallel(parallel: dict[str, Any]) -> list[str]:
-    """Return a table of what an epoch moves between workers, and how evenly work is dealt."""
-    moved = parallel["bytes_per_epoch"]
+    """Return a table of what workers send each other, and how evenly work is dealt."""
+    mode, what = f"{parallel['mode']}, {parallel['workers']} workers", "the last epoch"
+    if parallel["mode"] == "gist":
+        mode += f", {parallel['rounds']} rounds of {parallel['local_iterations']} epochs each"
+        what = "a round"
+    moved = parallel["bytes_per_round" if parallel["mode"] == "gist" else "bytes_per_epoch"]
     total = {name: sum(kind[name] for kind in moved.values()) for name in ("measured", "formula")}
     rows = {kind: numbers for kind, numbers in moved.items() if any(numbers.values())}
     lines = [
-        f"parallel     {parallel['mode']}, {parallel['workers']} workers; bytes of the last epoch",
+        f"parallel     {mode}; bytes of {what}",
         f"  {'messages':<14} {'measured':>12} {'formula':>14}",
     ]
     lines += [
-        f"  {kind:<14} {numbers['measured']:>12,} {numbers['formula']:>14,.1f}"
+        f"  {kind:<14} {numbers['measured']:>12,.0f} {numbers['formula']:>14,.1f}"
         for kind, numbers in (rows | {"total": total}).items()
     ]
     parts = [

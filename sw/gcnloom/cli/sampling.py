@@ -32,7 +32,6 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
         "kappa": "steps after which nothing is left of a sampler's draws; default %s",
         "clusters": "METIS parts of --sampler cluster",
         "cache": "rows of features that each worker holds from step to step; default %s",
-        "evaluate_every": "epochs between looks at the validation nodes, 0 at the end; default %s",
     }
     for name, text in helps.items():
         group.add_argument(
@@ -47,6 +46,8 @@ def sampling_of(options: argparse.Namespace) -> Sampling | None:
         name: getattr(options, name) for name in NAMES if getattr(options, name) is not None
     }
     if options.parallel not in SAMPLED_MODES:
+        if options.parallel == "gist":
+            given.pop("evaluate_every", None)
         for name, value in given.items():
             raise ConfigError(
                 f"--{name.replace('_', '-')} {value} is for sampled batches; "

@@ -5,6 +5,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,32 @@ from gcnloom.cli.progress import Progress
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.checkpoint import Checkpoint, save_checkpoint
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import FullBatch
 from gcnloom.training.weights import save_weights
 
-__all__ = ["Start", "interrupted"]
+__all__ = ["Kept", "Start", "interrupted"]
+
+Array = NDArray[np.float64]
+
+
+class Kept(Protocol):
+    """A training that can be begun with something, kept and continued."""
+
+    @property
+    def best(self) -> list[Array]:
+        """Weights kept, by layer."""
+
+    @property
+    def operand_width(self) -> int:
+        """Bits of an operand on its device."""
+
+    def start_from(self, weights: list[Array]) -> None:
+        """Begin with these weights."""
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint."""
+
+    def checkpoint(self) -> Checkpoint:
+        """State to continue from."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,21 +69,21 @@ class Start:
     progress: Progress
     graph: Graph
 
-    def begin_with(self, trainer: FullBatch) -> None:
+    def begin_with(self, trainer: Kept) -> None:
         """Take up a checkpoint or weights, if there are some."""
         if self.earlier is not None:
             trainer.restore(self.earlier)
         if self.first is not None:
             trainer.start_from(self.first)
 
-    def keep(self, trainer: FullBatch, weights: Path | None) -> None:
+    def keep(self, trainer: Kept, weights: Path | None) -> None:
         """Write the checkpoint of a finished training, and its weights if asked to."""
         save_checkpoint(self.path, trainer.checkpoint())
         if weights:
-            save_weights(weights, trainer.best, trainer.engine.device.config.operand_width)
+            save_weights(weights, trainer.best, trainer.operand_width)
 
 
-def interrupted(trainer: FullBatch, path: Path, arguments: list[str]) -> None:
+def interrupted(trainer: Kept, path: Path, arguments: list[str]) -> None:
     """Write the checkpoint of an interrupted training; say how to continue."""
     save_checkpoint(path, trainer.checkpoint())
     command = [word for word in arguments if word not in ("--force", "--resume")]

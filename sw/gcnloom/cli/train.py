@@ -22,7 +22,7 @@ from gcnloom.cli.options import (
     prints,
     write_json,
 )
-from gcnloom.cli.parallel import add_parallel, speaks, train_parallel
+from gcnloom.cli.parallel import GIST, add_parallel, check_rounds, speaks, train_parallel
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.report import report
 from gcnloom.cli.sampling import sampling_of
@@ -49,7 +49,8 @@ EXAMPLE = """examples:
   gcnloom train --data digits --model sage --layers 3 --residual
   gcnloom train --data digits --epochs 200 --resume       continue gcnloom-digits.npz
   gcnloom train --data digits --parallel mop --workers 4  on four devices
-  mpiexec -n 4 gcnloom train --data digits --parallel mop"""
+  mpiexec -n 4 gcnloom train --data digits --parallel mop
+  gcnloom train --data digits --hidden 64 --parallel gist --workers 4 --local-iterations 10"""
 
 
 def add_commands(commands: Any) -> None:
@@ -65,7 +66,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--update", choices=UPDATES,
         help="where loss and weight step are computed, the device's many epochs a run; "
-        f"default {DEFAULTS.update}, or host with --parallel",
+        f"default {DEFAULTS.update}, or host with --parallel mop and partition",
     )  # fmt: skip
     add_parallel(parser)
     parser.add_argument(
@@ -130,7 +131,9 @@ def _start(options: argparse.Namespace) -> Start:
     """Check the options and load what they name."""
     begin = time.perf_counter()
     if options.update is None:
-        options.update = DEFAULTS.update if options.parallel == SINGLE else "host"
+        own = options.parallel in (SINGLE, GIST)
+        options.update = DEFAULTS.update if own else "host"
+    check_rounds(options)
     settings = Options(**{name: getattr(options, name) for name in DEFAULTS.as_dict()})
     if options.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")

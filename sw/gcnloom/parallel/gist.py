@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device
-from gcnloom.errors import CheckpointError, ConfigError, DataError
+from gcnloom.errors import CheckpointError
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.alike import require_alike
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.local import LocalTraining, Trained
 from gcnloom.parallel.parts import Parts
-from gcnloom.parallel.rounds import Rounds
+from gcnloom.parallel.rounds import Rounds, check_gist
 from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
@@ -27,7 +27,7 @@ from gcnloom.training.options import Options
 from gcnloom.training.trainer import graph_digest
 from gcnloom.training.weights import first_weights, require_shapes
 
-__all__ = ["GistTrainer", "check_gist"]
+__all__ = ["GistTrainer"]
 
 Array = NDArray[np.float64]
 ROUNDS = ("workers", "local_iterations")
@@ -69,13 +69,22 @@ class GistTrainer:
         By local epoch, on the first worker: mean loss and accuracy of the sub-networks; of the
         last epoch of a round that was looked at also the whole network's on the validation nodes;
         `cycles` of a whole round, of its slowest worker, with its last epoch.
-    counters : Counter[str]
-        What this worker's device counted in local training.
+    counters, macs, clipped : Counter[str]
+        What this worker's device did in local training, see
+        :class:`gcnloom.parallel.local.Trained`.
+    seconds : float
+        Time it took for it.
+    seen : tuple of int
+        How many nodes the loss sees of the input and of each layer; none before the first round.
+    lost_edges : int
+        Edges too light for the operand width; likewise.
     best : list of NDArray[np.float64]
         Weights kept, likewise: those best on the validation nodes of the rounds that were looked
         at, the smaller loss deciding ties; else the last.
     done : int
         Whole rounds.
+    trained : int
+        Of them those of this trainer, and not of one whose checkpoint it continued.
 
     Raises
     ------
@@ -100,7 +109,11 @@ class GistTrainer:
         self.weights = first_weights(self.network, options.seed) if self.leads else []
         self.history: list[Epoch] = []
         self.counters: Counter[str] = Counter()
-        self.done = 0
+        self.macs: Counter[str] = Counter()
+        self.clipped: Counter[str] = Counter()
+        self.seconds, self.lost_edges = 0.0, 0
+        self.seen: tuple[int, ...] = ()
+        self.done = self.trained = 0
         self.best = self.weights
         self._best_rank: tuple[float, float] | None = None
         self._local: LocalTraining | None = None
@@ -111,6 +124,11 @@ class GistTrainer:
     def leads(self) -> bool:
         """Whether this is the first worker."""
         return self.communicator.rank == 0
+
+    @property
+    def operand_width(self) -> int:
+        """Bits of an operand on this worker's device."""
+        return self.device.config.operand_width
 
     @property
     def local_options(self) -> Options:
@@ -203,10 +221,11 @@ class GistTrainer:
             part, seed=rounds.local_seed(number, self.communicator.rank),
             epochs=rounds.iterations(number),
         )  # fmt: skip
-        self.counters.update(trained.counters)
+        self._count(trained, self._local)
         self.weights = self._parts.gather(number, self.weights, trained.weights)
         epochs = self._epochs(trained)
         self.done += 1
+        self.trained += 1
         if self.leads and self._evaluate_every and not self.done % self._evaluate_every:
             epochs[-1] = self._evaluated(epochs[-1])
         if not self._evaluate_every:
@@ -229,6 +248,14 @@ class GistTrainer:
             )
             for index in range(count)
         ]  # fmt: skip
+
+    def _count(self, trained: Trained, local: LocalTraining) -> None:
+        self.counters.update(trained.counters)
+        self.macs.update(trained.macs)
+        self.clipped.update(trained.clipped)
+        self.seconds += trained.seconds
+        lowered = local.trainer.engine.graph
+        self.seen, self.lost_edges = lowered.seen, lowered.lost_edges
 
     def _evaluated(self, epoch: Epoch) -> Epoch:
         logits, val = self.logits(), self.graph.val
@@ -255,27 +282,3 @@ class GistTrainer:
                 "best_rank": self._best_rank,
             },
         )  # fmt: skip
-
-
-def check_gist(
-    options: Options, graph: Graph, workers: int, local_iterations: int, evaluate_every: int = 0
-) -> None:
-    """Raise ConfigError about what cannot be trained by sub-networks."""
-    options.require_gcn("gist")
-    rounds = Rounds.of(options, workers, local_iterations)
-    for name in ("patience", "validate_every", "halve_every"):
-        value = getattr(options, name)
-        if value:
-            raise ConfigError(
-                f"{name}={value} counts epochs of one training, and each round of parallel='gist' "
-                f"is another; try {name}=0"
-            )
-    if type(evaluate_every) is not int or evaluate_every < 0:
-        raise ConfigError(f"evaluate_every={evaluate_every!r} is no number from 0 on; try 0")
-    if evaluate_every > rounds.count:
-        raise ConfigError(
-            f"evaluate_every={evaluate_every} is more than the {rounds.count} rounds; "
-            f"try {rounds.count}"
-        )
-    if evaluate_every and not len(graph.val):
-        raise DataError(f"{graph.name} has no validation nodes to look at; try evaluate_every=0")

@@ -12,6 +12,7 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.options import Options
+from gcnloom.training.passes import PASSES
 from gcnloom.training.trainer import Trainer
 
 __all__ = ["LocalTraining", "Trained"]
@@ -30,11 +31,21 @@ class Trained:
     history : list of Epoch
     counters : Counter[str]
         What the device counted.
+    macs : Counter[str]
+        Multiplications of all passes that no exact engine could leave out: ``necessary``; and
+        ``unsampled``, were every pass to compute all rows.
+    clipped : dict[str, int]
+        Weights and momenta that did not fit, by layer, where the device updates them.
+    seconds : float
+        Time the device took.
     """
 
     weights: list[Array]
     history: list[Epoch]
     counters: Counter[str]
+    macs: Counter[str]
+    clipped: dict[str, int]
+    seconds: float
 
 
 class LocalTraining:
@@ -61,13 +72,24 @@ class LocalTraining:
 
     def train(self, weights: list[Array], *, seed: int, epochs: int) -> Trained:
         """Train from these weights on."""
-        trainer = self.trainer
-        before = self._total()
+        trainer, engine = self.trainer, self.trainer.engine
+        before, runs, seconds = self._total(), Counter(engine.runs), engine.seconds
+        clipped = Counter(trainer.clipped)
         trainer.restart(weights, seed=seed, epochs=epochs)
         trainer.run()
+        macs = Counter(
+            {
+                name: sum(counts[part] * (engine.runs[part] - runs[part]) for part in PASSES)
+                for name, counts in (
+                    ("necessary", engine.necessary_macs), ("unsampled", engine.unsampled_macs),
+                )
+            }
+        )  # fmt: skip
         return Trained(
-            weights=trainer.weights, history=trainer.history, counters=self._total() - before
-        )
+            weights=trainer.weights, history=trainer.history, counters=self._total() - before,
+            macs=macs, clipped=dict(Counter(trainer.clipped) - clipped),
+            seconds=engine.seconds - seconds,
+        )  # fmt: skip
 
     def _total(self) -> Counter[str]:
         return sum(self.trainer.engine.totals().values(), Counter())

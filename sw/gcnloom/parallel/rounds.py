@@ -7,18 +7,20 @@ Wolfe et al., "GIST: Distributed Training for Large-Scale Graph Convolutional Ne
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gcnloom.errors import ConfigError
+from gcnloom.errors import ConfigError, DataError
+from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.shares import even_shares
 from gcnloom.training.options import Options
 from gcnloom_spec.random import threefry
 
-__all__ = ["Groups", "Rounds"]
+__all__ = ["Groups", "Rounds", "check_gist"]
 
-Array = NDArray[np.float64]
+Number = TypeVar("Number", bound=np.floating)
 Neurons = NDArray[np.int64]
 SEEDS = 0
 """Second word of the counters that seeds are drawn with; those of a layer's permutation have the
@@ -38,18 +40,18 @@ class Groups:
 
     layers: tuple[tuple[Neurons, ...], ...]
 
-    def gather(self, weights: Sequence[Array], worker: int) -> list[Array]:
+    def gather(self, weights: Sequence[NDArray[Number]], worker: int) -> list[NDArray[Number]]:
         """Copy a worker's sub-network out of all weights.
 
         Parameters
         ----------
-        weights : sequence of NDArray[np.float64]
+        weights : sequence of NDArray
             By layer, shape ``(inner, outer)``.
         worker : int
 
         Returns
         -------
-        list of NDArray[np.float64]
+        list of NDArray
             ``weights[i][inputs, outputs]`` of the worker's neurons; inputs of the first layer and
             outputs of the last are not divided.
         """
@@ -58,14 +60,16 @@ class Groups:
             for array, place in zip(weights, self._places(weights, worker), strict=True)
         ]
 
-    def scatter(self, weights: Sequence[Array], worker: int, part: Sequence[Array]) -> None:
+    def scatter(
+        self, weights: Sequence[NDArray[Number]], worker: int, part: Sequence[NDArray[Number]]
+    ) -> None:  # fmt: skip
         """Put a worker's sub-network back to its places in all weights, which are changed."""
         places = self._places(weights, worker)
         for array, place, mine in zip(weights, places, part, strict=True):
             array[place] = mine
 
     def _places(
-        self, weights: Sequence[Array], worker: int
+        self, weights: Sequence[NDArray[Number]], worker: int
     ) -> list[tuple[NDArray[np.intp], ...]]:  # fmt: skip
         sides = [np.arange(weights[0].shape[0]), *(layer[worker] for layer in self.layers)]
         sides.append(np.arange(weights[-1].shape[1]))
@@ -182,3 +186,27 @@ class Rounds:
         index = np.arange(count, dtype=np.uint32)
         high, low = threefry((self.seed, number), (index, np.full_like(index, purpose)))
         return high.astype(np.uint64), low.astype(np.uint64)
+
+
+def check_gist(
+    options: Options, graph: Graph, workers: int, local_iterations: int, evaluate_every: int = 0
+) -> None:
+    """Raise ConfigError about what cannot be trained by sub-networks."""
+    options.require_gcn("gist")
+    rounds = Rounds.of(options, workers, local_iterations)
+    for name in ("patience", "validate_every", "halve_every"):
+        value = getattr(options, name)
+        if value:
+            raise ConfigError(
+                f"{name}={value} counts epochs of one training, and each round of parallel='gist' "
+                f"is another; try {name}=0"
+            )
+    if type(evaluate_every) is not int or evaluate_every < 0:
+        raise ConfigError(f"evaluate_every={evaluate_every!r} is no number from 0 on; try 0")
+    if evaluate_every > rounds.count:
+        raise ConfigError(
+            f"evaluate_every={evaluate_every} is more than the {rounds.count} rounds; "
+            f"try {rounds.count}"
+        )
+    if evaluate_every and not len(graph.val):
+        raise DataError(f"{graph.name} has no validation nodes to look at; try evaluate_every=0")

@@ -10,7 +10,7 @@ from gcnloom.training.trainer import FullBatch, weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
-__all__ = ["result"]
+__all__ = ["result", "stream_bytes", "unit_cycles"]
 
 
 def result(
@@ -81,8 +81,8 @@ def result(
         "saturations": sum(epoch.saturations for epoch in trainer.history) + engine.saturations,
         "clipped_weights": trainer.clipped,
         "host_bytes_per_epoch": engine.link_bytes / epochs if epochs else None,
-        "bytes": _bytes(total, sizes),
-        "units": _units(total),
+        "bytes": stream_bytes(total, sizes),
+        "units": unit_cycles(total),
         "weights_sha256": weights_sha256(trainer.weights),
         "model_sha256": weights_sha256(trainer.best),
         "seconds": {
@@ -121,7 +121,7 @@ def _per_epoch(trainer: FullBatch) -> int:
     )
 
 
-def _bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
+def stream_bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
     """Bytes between the accelerator and its memory, by stream."""
     streams = {
         name.removesuffix("_words"): count * sizes.memory_bytes
@@ -132,7 +132,7 @@ def _bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
     return {"read": sum(streams.values()) - written, "written": written} | streams
 
 
-def _units(total: Counter[str]) -> dict[str, dict[str, int]]:
+def unit_cycles(total: Counter[str]) -> dict[str, dict[str, int]]:
     """Cycles of each unit: moving data, stalled, and waiting for each other unit's tokens."""
     names = [unit.name.lower() for unit in Unit]
     return {

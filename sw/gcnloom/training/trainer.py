@@ -80,6 +80,11 @@ class FullBatch:
         self._state = self._snapshot()
 
     @property
+    def operand_width(self) -> int:
+        """Bits of an operand on the device."""
+        return self.engine.device.config.operand_width
+
+    @property
     def stopped_early(self) -> bool:
         """Whether the validation loss has not fallen for `patience` epochs."""
         losses = [epoch.val_loss for epoch in self.history if epoch.val_loss is not None]
@@ -203,6 +208,10 @@ class FullBatch:
         )
 
     def _require_same(self, meta: Mapping[str, Any]) -> None:
+        if "gist" in meta:
+            raise CheckpointError(
+                "the checkpoint is of a training by sub-networks; try it with --parallel gist"
+            )
         if len(meta["history"]) > self.options.epochs:
             raise CheckpointError(
                 f"the checkpoint has {len(meta['history'])} epochs already, more than "

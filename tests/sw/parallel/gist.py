@@ -20,12 +20,13 @@ class Trained:
     sent: list
 
 
-def train_gist(graph, options, workers, *, device="model:odd", **more):
-    """Train with so many workers."""
+def train_gist(graph, options, workers, *, device="model:odd", prepare=lambda _: None, **more):
+    """Train with so many workers; `prepare` sees every trainer before it runs."""
 
     def work(communicator):
         with gcnloom.open(device, memory_megabytes=1) as opened:
             trainer = GistTrainer(graph, options, opened, communicator, **more)
+            prepare(trainer)
             trainer.run()
             accuracy = None
             if trainer.leads:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gcnloom
-from gcnloom.errors import ConfigError, DataError
+from gcnloom.errors import CheckpointError, ConfigError, DataError
 from gcnloom.parallel.communicator import Alone
 from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.rounds import Rounds
@@ -89,6 +89,41 @@ def test_history_is_by_local_epoch_and_looks_at_validation_nodes_when_asked():
     assert [epoch.val is not None for epoch in history] == [False, False, False, True, False]
     plain = train_gist(graph, options, 2, local_iterations=2).trainer.history
     assert [epoch.loss for epoch in plain] == [epoch.loss for epoch in history]
+
+
+def test_an_interrupted_training_continues_to_the_same_bits():
+    graph = block_model(nodes=16)
+    options = Options(hidden=4, epochs=8, seed=3, **ON_DEVICE)
+
+    def stops(trainer):
+        trainer.rounds = replace(trainer.rounds, epochs=4)
+
+    whole = train_gist(graph, options, 2, local_iterations=2).trainer
+    half = train_gist(graph, options, 2, local_iterations=2, prepare=stops).trainer
+    resumed = train_gist(
+        graph,
+        options,
+        2,
+        local_iterations=2,
+        prepare=lambda trainer: trainer.restore(half.checkpoint()),
+    ).trainer
+    assert resumed.trained == 1
+    assert same(resumed.weights, whole.weights)
+    assert resumed.history == whole.history
+
+
+def test_checkpoints_of_other_trainings_are_refused():
+    graph, options = block_model(nodes=16), Options(hidden=4, epochs=8)
+    with gcnloom.open("model:odd", memory_megabytes=1) as device:
+        trainer = GistTrainer(graph, options, device, Alone(), local_iterations=4)
+        other = GistTrainer(graph, options, device, Alone(), local_iterations=2)
+        with pytest.raises(CheckpointError, match="with local_iterations=4 not 2; try to resume"):
+            other.restore(trainer.checkpoint())
+        ordinary = trainer_for(graph, options, device)
+        with pytest.raises(CheckpointError, match="by sub-networks; try it with --parallel gist"):
+            ordinary.restore(trainer.checkpoint())
+        with pytest.raises(CheckpointError, match="is of a whole network's training; try it"):
+            trainer.restore(ordinary.checkpoint())
 
 
 @pytest.mark.sim
