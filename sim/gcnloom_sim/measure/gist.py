@@ -9,7 +9,6 @@ from typing import Any
 
 from gcnloom.training.options import Options
 from gcnloom_sim.measure.gist_accuracy import ACCURACIES, accuracy_rows, study
-from gcnloom_sim.measure.gist_size import SIZE, size_rows
 from gcnloom_sim.measure.gist_work import (
     BYTES,
     COVERAGE,
@@ -57,14 +56,8 @@ def add_gist(measurements: Any) -> None:
     moved.add_argument("--data", default="sbm:60,3", help="as `gcnloom train` takes it")
     moved.add_argument("--device", default="model:demo")
     moved.add_argument("--workers", type=int, nargs="+", default=[2, 4, 8])
+    moved.add_argument("--hidden", type=int, default=64)
     moved.add_argument("--local-iterations", type=int, default=3)
-    size = add("size", _size, "a network of which no device could hold the whole")
-    size.add_argument("--data", default="sbm:60,3", help="as `gcnloom train` takes it")
-    size.add_argument("--device", default="model:demo")
-    size.add_argument("--hidden", type=int, default=2880)
-    size.add_argument("--workers", type=int, default=8)
-    size.add_argument("--local-iterations", type=int, default=2)
-    size.add_argument("--rounds", type=int, default=3)
     coverage = add("coverage", _coverage, "share of hidden weights that nobody has trained")
     coverage.add_argument("--hidden", type=int, default=256)
     coverage.add_argument("--workers", type=int, nargs="+", default=[2, 4, 8])
@@ -94,16 +87,8 @@ def _work(options: argparse.Namespace) -> Table:
 
 def _bytes(options: argparse.Namespace) -> Table:
     epochs = max(options.workers) * options.local_iterations
-    settings = Options(**RECIPE | {"hidden": 64, "epochs": epochs})
-    return BYTES, byte_rows(
-        options.data, options.device, options.workers, options.local_iterations, settings, _say
-    )
-
-
-def _size(options: argparse.Namespace) -> Table:
-    epochs = options.workers * options.local_iterations * options.rounds
     settings = Options(**RECIPE | {"hidden": options.hidden, "epochs": epochs})
-    return SIZE, size_rows(
+    return BYTES, byte_rows(
         options.data, options.device, options.workers, options.local_iterations, settings, _say
     )
 

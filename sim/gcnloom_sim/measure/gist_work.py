@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work, bytes, coverage and size of sub-network training (G3 to G6), measured."""
+"""Work, bytes and coverage of sub-network training (G3, G4, G6), measured."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

@@ -28,7 +28,7 @@ from gcnloom.training.checkpoint import save_checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.result import result
 
-__all__ = ["GIST", "add_parallel", "check_rounds", "speaks", "train_parallel"]
+__all__ = ["GIST", "add_parallel", "check_rounds", "shown_epochs", "speaks", "train_parallel"]
 
 GIST = "gist"
 ITERATIONS = 10
@@ -64,6 +64,14 @@ def add_parallel(parser: argparse.ArgumentParser) -> None:
 def speaks(options: argparse.Namespace) -> bool:
     """Whether this process reports: of those of a training in parallel, the first."""
     return options.parallel == "single" or not launched() or world().rank == 0
+
+
+def shown_epochs(options: argparse.Namespace) -> int:
+    """Epochs that there will be to show: those of each worker, where they are divided."""
+    if options.parallel != GIST:
+        return int(options.epochs)
+    workers = options.workers or (world().size if launched() else 1)
+    return max(1, options.epochs // max(1, workers))
 
 
 def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:

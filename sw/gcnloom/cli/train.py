@@ -22,7 +22,14 @@ from gcnloom.cli.options import (
     prints,
     write_json,
 )
-from gcnloom.cli.parallel import GIST, add_parallel, check_rounds, speaks, train_parallel
+from gcnloom.cli.parallel import (
+    GIST,
+    add_parallel,
+    check_rounds,
+    shown_epochs,
+    speaks,
+    train_parallel,
+)
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.report import report
 from gcnloom.cli.sampling import sampling_of
@@ -144,7 +151,7 @@ def _start(options: argparse.Namespace) -> Start:
     first = load_weights(options.weights) if options.weights else None
     earlier = load_checkpoint(path) if options.resume else None
     progress = Progress(
-        sys.stderr, epochs=options.epochs, quiet=options.quiet or not speaks(options),
+        sys.stderr, epochs=shown_epochs(options), quiet=options.quiet or not speaks(options),
         verbose=options.verbose,
     )  # fmt: skip
     progress.stage(f"loading {options.data}")
