@@ -2,9 +2,12 @@
 """``python -m gcnloom_sim.measure WHAT``: print one measurement as a Markdown table."""
 
 import argparse
+import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from gcnloom.errors import LoomError
@@ -17,6 +20,7 @@ from gcnloom_sim.measure.executors import executions
 from gcnloom_sim.measure.gist import add_gist
 from gcnloom_sim.measure.link import efficiencies, survive
 from gcnloom_sim.measure.minibatch.command import add_statements, statement_rows
+from gcnloom_sim.measure.models import trained_models
 from gcnloom_sim.measure.parallel import EXCHANGED, exchanged
 from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
@@ -58,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--memory", default="ideal", help="memory model (ideal)")
         if name == "commands":
             added.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+        if name == "models":
+            added.add_argument("--data", default="digits", help="as `gcnloom train` takes it")
+            added.add_argument("--epochs", type=int, default=Options().epochs)
+            added.add_argument("--json", type=Path, metavar="FILE", help="also add the rows there")
         if name in ("accuracy", "executors", "parallel", "window"):
             added.add_argument(
                 "--set", nargs="*", default=[], dest="changes", metavar="NAME=VALUE",
@@ -66,11 +74,11 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("--data", default="digits", help="as `gcnloom train` takes it")
             epochs = 4 if name in ("parallel", "window") else Options().epochs
             added.add_argument("--epochs", type=int, default=epochs)
-        if name in ("accuracy", "parallel"):
+        if name in ("accuracy", "models", "parallel"):
             added.add_argument("--device", default="model:demo")
         if name == "parallel":
             added.add_argument("--workers", type=int, nargs="+", default=[2, 4, 8, 16])
-        if name == "accuracy":
+        if name in ("accuracy", "models"):
             added.add_argument("--seeds", type=int, default=3)
         if name == "executors":
             added.add_argument("--devices", nargs="+", default=["model:demo", "rtl:demo"])
@@ -96,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("schedules", _schedules, "length of schedules against their lower bound")
     add("speed", _speed, "simulated cycles a second, on one core")
     add("accuracy", _accuracy, "test accuracy on a device and in 32-bit floating point")
+    add("models", _models, "accuracy, multiplications and predicted cycles of every model")
     add("executors", _executors, "the same training on several executors")
     add("link", _link, "efficiency of a serial link, or what becomes of faults on it")
     add("programs", _programs, "the same random programs on several executors")
@@ -146,6 +155,26 @@ def _accuracy(options: argparse.Namespace) -> Table:
     mean = ("mean", f"{100 * device:.2f} %", f"{100 * float32:.2f} %", "", "", "")
     header = ("seed", options.device, "float32", "last losses", "float32", "most apart")
     return header, [*cells, mean]
+
+
+def _models(options: argparse.Namespace) -> Table:
+    header = ("graph", "network", "model", "float32", "apart", "MACs an epoch", "cycles an epoch")
+    return header, _model_rows(options)
+
+
+def _model_rows(options: argparse.Namespace) -> Iterator[Sequence[object]]:
+    earlier = (
+        json.loads(options.json.read_text()) if options.json and options.json.is_file() else []
+    )
+    for row in trained_models(options.data, options.device, options.seeds, options.epochs, _say):
+        device, float32 = (100 * sum(each) / len(each) for each in (row.device, row.float32))
+        yield (
+            row.data, row.name, f"{device:.1f} %", f"{float32:.1f} %", f"{device - float32:+.1f}",
+            f"{row.macs:,}", f"{row.cycles:,}",
+        )  # fmt: skip
+        if options.json:
+            earlier.append(asdict(row))
+            options.json.write_text(json.dumps(earlier, indent=2) + "\n")
 
 
 def _executors(options: argparse.Namespace) -> Table:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
-from gcnloom.graphs.graph import Graph, gcn_norm
+from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
 from gcnloom.training.trainer import weights_sha256
 from gcnloom.training.weights import first_weights
-from gcnloom_sim import golden
+from gcnloom_sim import golden, golden_models
 from gcnloom_spec.random import DROPOUT, draw
 
 __all__ = ["Comparison", "compare", "dropped", "train_float"]
@@ -102,13 +102,13 @@ def train_float(
     It drops what a device does on which the nodes lie in the given order.
     """
     network = options.network(graph.features.shape[1], graph.classes)
-    adjacency = gcn_norm(graph.adjacency).astype(np.float32)
+    layers = _layers(graph, options)
     features = graph.features.astype(np.float32)
     weights: list[Array] = [w.astype(np.float32) for w in first_weights(network, options.seed)]
     optimiser = options.make_optimiser()
     best, kept_accuracy, losses = (-1.0, 0.0), 0.0, []
     for epoch in range(options.epochs + 1):
-        logits = golden.forward(adjacency, features, weights).logits
+        logits = golden_models.forward(layers, features, weights).logits
         rank = (float(epoch), 0.0)
         if options.update == "host":
             loss = golden.loss_of(logits, graph.labels, graph.val)
@@ -118,14 +118,29 @@ def train_float(
         if epoch == options.epochs:
             break
         masks = dropped(network, order, options.seed, epoch)
-        result = golden.forward(adjacency, features, weights, masks)
+        result = golden_models.forward(layers, features, weights, masks)
         losses.append(golden.loss_of(result.logits, graph.labels, graph.train))
-        gradients = golden.backward(adjacency, weights, result, graph.labels, graph.train, masks)
+        gradients = golden_models.backward(
+            layers, weights, result, graph.labels, graph.train, masks
+        )
         stepped = optimiser.step(
             [w.astype(np.float64) for w in weights], [g.astype(np.float64) for g in gradients]
         )
         weights = [w.astype(np.float32) for w in stepped]
     return kept_accuracy, losses
+
+
+def _layers(graph: Graph, options: Options) -> list[golden_models.Layer]:
+    """Golden layers in float32; root weights have a residual's identity in them already."""
+    layers = golden_models.layers_of(
+        options.model, graph.adjacency, options.layers, epsilon=options.epsilon,
+        residual=options.residual and options.model == "gcn",
+    )  # fmt: skip
+    return [
+        replace(layer, adjacency=layer.adjacency.astype(np.float32)) if layer.adjacency is not None
+        else layer
+        for layer in layers
+    ]  # fmt: skip
 
 
 def dropped(network: Network, order: NDArray[np.int64], seed: int, step: int) -> list[Array | None]:

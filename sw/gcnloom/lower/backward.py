@@ -139,7 +139,7 @@ class _Backward(Pass):
         panels = 1 if last else self.config.right_banks
         stack, name = self.tensors.stack(layer, self.rows), f"gradient{layer}"
         matrix = self.matrices.adjacency_transposed(
-            stack, panels=panels, part=part_of(onward), streamed=self.streamed
+            stack, panels=panels, part=0 if stack.root else part_of(onward), streamed=self.streamed
         )
         if last:
             return Hop(matrix=matrix, operand=Output(tensor=self.tensors.named[name]), panels=1)

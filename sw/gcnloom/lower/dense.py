@@ -103,7 +103,7 @@ def gemm_steps(
     """
     config = builder.config
     terms = terms or (Term(rows=range(left.rows)),)
-    most = tile_rows(builder, left, output, tile)
+    most = tile_rows(builder, output, tile)
     for span in spans:
         if span is None:
             yield None
@@ -126,14 +126,15 @@ def _done(rows: range, terms: Sequence[Term]) -> range:
     return range(rows.start, max(rows.stop, *ends, 0))
 
 
-def tile_rows(builder: Builder, left: Tensor, output: Output, tile: int) -> int:
+def tile_rows(builder: Builder, output: Output, tile: int) -> int:
     """Rows that the array takes at a time: `tile` (0: all) or as many as fit."""
     config = builder.config
-    limits = [config.sum_depth, config.left_depth // 2, tile or left.rows]
+    rows = output.tensor.rows
+    limits = [config.sum_depth, config.left_depth // 2, tile or rows]
     if output.mask is not None:
         limits.append(config.mask_depth // 2)
     most = min(limits)
-    return most if most >= left.rows else aligned(most, config)
+    return most if most >= rows else aligned(most, config)
 
 
 def steps_of(features: int, config: AcceleratorConfig) -> int:

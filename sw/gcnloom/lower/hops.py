@@ -59,8 +59,12 @@ class Hop:
 
 
 def part_of(onward: Hop | None) -> int:
-    """Rows of a part if the next product takes its operand in parts, else 0."""
-    return onward.matrix.columns if onward and onward.matrix.streamed else 0
+    """Rows of a part if the next product takes its operand in parts, else 0.
+
+    One with a root term is made of results that have all left.
+    """
+    in_parts = onward and onward.matrix.streamed and not onward.operand.root
+    return onward.matrix.columns if onward and in_parts else 0
 
 
 def make(made: Iterable[Made]) -> None:
