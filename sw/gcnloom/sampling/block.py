@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.sampling.draws import owners
 from gcnloom.sampling.samplers import Sampler
+from gcnloom.sampling.topology import Edges
 
 __all__ = ["Block", "Share", "block_bytes", "sample_block"]
 
@@ -103,24 +104,24 @@ def sample_block(
     targets = np.unique(seeds)
     for layer in range(layers, 0, -1):
         edges = sampler.edges(targets, layer, iteration)
-        sources, column = np.unique(edges.source, return_inverse=True)
-        weights = csr_array(
-            (edges.weight, (edges.target, column)), shape=(len(targets), len(sources))
-        )
-        owner = owners(seed, sources, communicator.size)
-        places = [np.flatnonzero(owner == worker) for worker in range(communicator.size)]
-        asked = _ask(communicator, [sources[place] for place in places])
-        own = np.unique(np.concatenate([targets, *asked]))
-        sends = [np.searchsorted(own, each) for each in asked]
-        shares.insert(
-            0,
-            Share(
-                targets=targets, sources=sources, weights=weights, own=own, sends=sends,
-                places=places,
-            ),
-        )  # fmt: skip
-        targets = own
+        shares.insert(0, _share(targets, edges, communicator, seed))
+        targets = shares[0].own
     return Block(layers=tuple(shares))
+
+
+def _share(targets: Vertices, edges: Edges, communicator: Communicator, seed: int) -> Share:
+    """Find out who owns the sources of the targets' edges, and have the owners know of it."""
+    sources, column = np.unique(edges.source, return_inverse=True)
+    shape = len(targets), len(sources)
+    owner = owners(seed, sources, communicator.size)
+    places = [np.flatnonzero(owner == worker) for worker in range(communicator.size)]
+    asked = _ask(communicator, [sources[place] for place in places])
+    own = np.unique(np.concatenate([targets, *asked]))
+    return Share(
+        targets=targets, sources=sources, own=own, places=places,
+        weights=csr_array((edges.weight, (edges.target, column)), shape=shape),
+        sends=[np.searchsorted(own, each) for each in asked],
+    )  # fmt: skip
 
 
 def block_bytes(

@@ -95,16 +95,21 @@ class SampledEngine(SharedPasses):
             network, self.graph.adjacency, self.graph.features, every
         )
         self.peak_words = 0
+        self._work = {"forward": 0, "backward": 0}
         self.expected: Counter[str] = Counter()
 
     @property
     def necessary_macs(self) -> dict[str, int]:  # type: ignore[override]
-        """Multiplications of a mean pass, by pass, of this worker."""
-        mean = {
-            name: (self.macs[name].total()) // max(1, self.runs[name])
-            for name in ("forward", "backward")
-        }
+        """Multiplications of a mean pass, by pass, of all workers as :meth:`totals` found them."""
+        mean = {name: macs // max(1, self.runs[name]) for name, macs in self._work.items()}
         return mean | {"infer": self.unsampled_macs["infer"]}
+
+    def totals(self) -> dict[str, Counter[str]]:
+        """Counters by pass: sums of all devices, of cycles the largest."""
+        mine = np.array([self.macs[name].total() for name in self._work], dtype=np.int64)
+        every = self.communicator.all_reduce("end", mine, "sum")
+        self._work = dict(zip(self._work, every.tolist(), strict=True))
+        return super().totals()
 
     def begin(self, iteration: int) -> None:
         """Sample the batch of an iteration, fetch its features and place it on the device."""

@@ -80,6 +80,11 @@ class Sampling:
                 f"rounding={options.rounding!r} draws by place on the device, and a batch's "
                 "vertices change places; try rounding='nearest'"
             )
+        if not options.sampled:
+            raise ConfigError(
+                f"sampled={options.sampled} computes every row, and a batch never does; "
+                "try sampled=True"
+            )
         if options.patience and not self.evaluate_every:
             raise ConfigError(
                 f"patience={options.patience} needs looks at the validation nodes; "

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcnloom.parallel.costs import COUNT_BYTES, LOSS_PARTS, all_reduce_bytes
 from gcnloom.parallel.scheme import wire_type
@@ -31,25 +32,14 @@ def sampled_summary(trainer: MinibatchTrainer) -> dict[str, Any]:
         ``fetched_bytes``, of all workers and epochs; ``peak_device_memory``: bytes in use at most
         on a device while training. Numbers as JSON has them.
     """
-    engine, communicator = trainer.engine, trainer.communicator
-    cache, runs = engine.cache, engine.runs
-    mine = [trainer.last.sent[kind] for kind in KINDS]
-    mine += [trainer.last.expected[kind] for kind in KINDS[:3]]
-    mine += [
-        sum(engine.macs[part][name] // max(1, runs[part]) for part in ("forward", "backward"))
-        for name in ENGINES
-    ]
-    mine += [cache.asked, cache.fetched, cache.fetched_bytes]
-    mine += [engine.peak_words * engine.device.config.memory_bytes]
-    array = np.array(mine, dtype=np.int64)
-    rows = np.stack(communicator.all_gather("end", array, [array.shape] * communicator.size))
+    rows = _gathered(trainer)
     kinds, expected, macs, fetched, peak = np.split(rows, [5, 8, 10, 13], axis=1)
     formula = dict(zip(KINDS, expected.sum(axis=0).tolist(), strict=False)) | _shared(trainer)
     per_worker = {"bytes": kinds.sum(axis=1).tolist()}
     per_worker |= {f"{name}_macs": macs[:, index].tolist() for index, name in enumerate(ENGINES)}
     return {
         "mode": trainer.mode,
-        "workers": communicator.size,
+        "workers": trainer.communicator.size,
         "sampling": trainer.sampling.as_dict(),
         "bytes_per_epoch": {
             kind: {"measured": int(kinds[:, index].sum()), "formula": formula[kind]}
@@ -62,6 +52,22 @@ def sampled_summary(trainer: MinibatchTrainer) -> dict[str, Any]:
         ),
         "peak_device_memory": int(peak.max()),
     }
+
+
+def _gathered(trainer: MinibatchTrainer) -> NDArray[np.int64]:
+    """Everybody's bytes sent by class, expected of blocks, MACs, rows fetched and peak memory."""
+    engine, communicator = trainer.engine, trainer.communicator
+    cache, runs = engine.cache, engine.runs
+    mine = [trainer.last.sent[kind] for kind in KINDS]
+    mine += [trainer.last.expected[kind] for kind in KINDS[:3]]
+    mine += [
+        sum(engine.macs[part][name] // max(1, runs[part]) for part in ("forward", "backward"))
+        for name in ENGINES
+    ]
+    mine += [cache.asked, cache.fetched, cache.fetched_bytes]
+    mine += [engine.peak_words * engine.device.config.memory_bytes]
+    array = np.array(mine, dtype=np.int64)
+    return np.stack(communicator.all_gather("end", array, [array.shape] * communicator.size))
 
 
 def _shared(trainer: MinibatchTrainer) -> dict[str, int]:

@@ -28,7 +28,7 @@ FULL_EPOCHS, EPOCHS = 120, 40
 RECIPE = Options(
     update="host", optimiser="adam", lr=0.02, weight_decay=5e-3, dropout=0.25, epochs=EPOCHS
 )
-LOOK = 5
+LOOK = 10
 MEASURED = 16
 """Batches whose memory is looked at."""
 FANOUT = (10, 10)
