@@ -199,6 +199,7 @@ def test_the_gateware_comes_to_the_models_weights():
         ({}, {"sampler": "cluster", "clusters": 61}, "clusters"),
         ({"rounding": "stochastic"}, {}, "rounding"),
         ({"layers": 3}, {}, "fanout"),
+        ({"sampled": False}, {}, "sampled"),
         ({"patience": 5}, {"evaluate_every": 0}, "patience"),
         ({}, {"sampler": "walk"}, "sampler"),
         ({}, {"batch": 0}, "batch"),

@@ -43,20 +43,20 @@ def statement_rows(options: argparse.Namespace, say: Say) -> Table:
 
 
 def _kept(options: argparse.Namespace, header: Sequence[str], rows: Rows) -> Iterator[list[str]]:
-    """Pass on rows; at their end, write them."""
-    cells = []
-    for row in rows:
-        cells.append([str(cell) for cell in row])
-        yield cells[-1]
+    """Pass on rows; write those so far after each, as some take long."""
     place = options.arguments.index("--json")
     words = options.arguments[:place] + options.arguments[place + 2 :]
     command = f"python -m gcnloom_sim.measure {' '.join(words)}"
-    document = {"command": command, "header": list(header), "rows": cells}
-    try:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise DataError(f"cannot write {options.json} ({error}); try another --json") from error
+    cells: list[list[str]] = []
+    for row in rows:
+        cells.append([str(cell) for cell in row])
+        document = {"command": command, "header": list(header), "rows": cells}
+        try:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise DataError(f"cannot write {options.json} ({error}); try another --json") from error
+        yield cells[-1]
 
 
 def _inputs(options: argparse.Namespace, say: Say) -> Table:
