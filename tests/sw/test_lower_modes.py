@@ -8,7 +8,7 @@ import pytest
 
 from gcnloom.graphs import datasets
 from gcnloom.lower.tiling import column_limit
-from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from tests.sw.lowering import random_config, random_graph, rubbish, trained
 

@@ -9,7 +9,8 @@ from gcnloom.device import Device
 from gcnloom.device import open as open_device
 from gcnloom.errors import ConfigError, DataError
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.number import limits
 from tests.sw.graphs import block_model

@@ -16,7 +16,7 @@ from gcnloom.parallel.trainer import check_mode
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights, weights_sha256
+from gcnloom.training.weights import first_weights, weights_sha256
 from tests.sw.graphs import AWKWARD, block_model, changed
 
 KINDS = {

@@ -8,7 +8,8 @@ import pytest
 
 from gcnloom.device import open as open_device
 from gcnloom.graphs import datasets
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import weights_sha256
 from tests.sw.host import host_options
 
 CONFIGS = ["smallest", "odd", "tall", "banked", "demo", "mul144-wide", "mul16"]

@@ -10,7 +10,8 @@ from gcnloom.device import Device
 from gcnloom.device import open as open_device
 from gcnloom.errors import CheckpointError
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from tests.sw.graphs import block_model, changed
 from tests.sw.host import host_options

@@ -11,7 +11,8 @@ from gcnloom.errors import MemoryFullError, ProgramError
 from gcnloom.graphs import datasets
 from gcnloom.programs.program import Program
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import weights_sha256
 from gcnloom.transport import connect, streaming
 from gcnloom_sim.model import Model
 from gcnloom_sim.random_programs import MEMORY_BYTES, random_program

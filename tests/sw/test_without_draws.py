@@ -9,7 +9,8 @@ import pytest
 from gcnloom.device import open as open_device
 from gcnloom.errors import ConfigError, ProgramError
 from gcnloom.graphs import datasets
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import weights_sha256
 from gcnloom_sim.model.epilogue import Epilogue
 from gcnloom_sim.model.scales import Scales
 from gcnloom_spec.commands import Emission

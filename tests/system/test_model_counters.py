@@ -12,7 +12,7 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.lower.work import necessary_macs
 from gcnloom.training.engine import Engine
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import first_weights
+from gcnloom.training.weights import first_weights
 from tests.system.training import loss_and_gradient
 
 FEATURES, HIDDEN, CLASSES = 6, 3, 2

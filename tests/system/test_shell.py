@@ -10,7 +10,7 @@ from gcnloom.device import Device
 from gcnloom.errors import DeviceError
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import weights_sha256
 from gcnloom.transport import configuration
 from gcnloom.transport.serial import open_serial
 from gcnloom_sim.model import Model

@@ -13,8 +13,7 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import weights_sha256
-from gcnloom.training.weights import first_weights
+from gcnloom.training.weights import first_weights, weights_sha256
 from gcnloom_sim import golden, golden_models
 from gcnloom_spec.random import DROPOUT, draw
 

@@ -12,7 +12,7 @@ from gcnloom.errors import DeviceError
 from gcnloom.graphs import datasets
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import weights_sha256
 from gcnloom.transport import Transport, configuration
 from gcnloom.transport.serial import SerialTransport, open_channel
 from gcnloom.transport.serial.conversation import Tally

@@ -15,7 +15,8 @@ from gcnloom.parallel.summary import summary
 from gcnloom.parallel.threads import run_threads
 from gcnloom.parallel.trainer import MODES, ParallelTrainer
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import Trainer, weights_sha256
+from gcnloom.training.trainer import Trainer
+from gcnloom.training.weights import weights_sha256
 
 __all__ = ["EXCHANGED", "Exchanged", "exchanged"]
 

@@ -12,7 +12,7 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.training.device_trainer import trainer_for
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.options import Options
-from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import weights_sha256
 from gcnloom.transport import NOTHING_JUDGED, Ended, Judged, Watch, configuration
 from gcnloom.transport.link import Moved
 from gcnloom_sim.model import Model

@@ -71,7 +71,7 @@ def shown_epochs(options: argparse.Namespace) -> int:
     if options.parallel != GIST:
         return int(options.epochs)
     workers = options.workers or (world().size if launched() else 1)
-    return max(1, options.epochs // max(1, workers))
+    return max(1, int(options.epochs) // max(1, workers))
 
 
 def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.parts import KINDS, round_bytes
 from gcnloom.parallel.summary import imbalance
 from gcnloom.training.result import stream_bytes, unit_cycles
-from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import weights_sha256
 from gcnloom_spec.registers import COUNTERS
 
 __all__ = ["gist_result"]

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 from gcnloom.training.passes import PASSES, Passes
-from gcnloom.training.trainer import FullBatch, weights_sha256
+from gcnloom.training.trainer import FullBatch
+from gcnloom.training.weights import weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 

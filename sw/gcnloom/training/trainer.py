@@ -21,7 +21,7 @@ from gcnloom.training.options import Options
 from gcnloom.training.passes import MOST_REPEATS, PASSES, Passes
 from gcnloom.training.weights import first_weights, require_shapes
 
-__all__ = ["FullBatch", "Trainer", "weights_sha256"]
+__all__ = ["FullBatch", "Trainer", "graph_digest"]
 
 Array = NDArray[np.float64]
 MAY_CHANGE = ("epochs", "patience", "sampled", "serial", "mixture")
@@ -283,11 +283,6 @@ class Trainer(FullBatch):
         self.history, self._best_rank = [], None
         self.engine.restart(seed)
         self.start_from(weights)
-
-
-def weights_sha256(weights: list[Array]) -> str:
-    """Digest of the weights' float64 bytes, layer after layer."""
-    return hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
 
 
 def graph_digest(graph: Graph) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network's weights: the first, as operands, and as an .npz file of plain numbers."""
 
+import hashlib
 import io
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ __all__ = [
     "require_shapes",
     "save_weights",
     "weight_operands",
+    "weights_sha256",
     "whole_weights",
 ]
 
@@ -123,6 +125,11 @@ def first_weights(network: Network, seed: int) -> list[Array]:
             drawn[inner:] += np.eye(inner, outer)
         weights.append(drawn)
     return weights
+
+
+def weights_sha256(weights: list[Array]) -> str:
+    """Digest of the weights' float64 bytes, layer after layer."""
+    return hashlib.sha256(b"".join(array.tobytes() for array in weights)).hexdigest()
 
 
 def weight_operands(

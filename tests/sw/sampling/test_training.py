@@ -13,7 +13,7 @@ from gcnloom.parallel.threads import run_threads
 from gcnloom.parallel.trainer import SharedJudge
 from gcnloom.sampling.options import Sampling
 from gcnloom.sampling.trainer import MinibatchTrainer
-from gcnloom.training.trainer import weights_sha256
+from gcnloom.training.weights import weights_sha256
 from tests.sw.graphs import AWKWARD
 from tests.sw.host import host_options
 
