@@ -21,7 +21,7 @@ from tests.sw.graphs import block_model
 TRAIN = ["train", "--data", "sbm:30,2", *MODEL, "--hidden", "4", "--epochs", "3"]
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 MAIN = "from gcnloom.cli import main; raise SystemExit(main())"
-LIMIT = 60
+LIMIT = 300
 SOON = 10
 """Seconds within which all stop when one does."""
 

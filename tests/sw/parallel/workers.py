@@ -15,7 +15,7 @@ from gcnloom.training.trainer import Trainer
 __all__ = ["bits", "options", "together", "trained"]
 
 MEGABYTES = 8
-TIMEOUT = 60.0
+TIMEOUT = 600.0
 
 
 def options(**changes: Any) -> Options:
