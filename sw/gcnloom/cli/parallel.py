@@ -68,10 +68,11 @@ def speaks(options: argparse.Namespace) -> bool:
 
 def shown_epochs(options: argparse.Namespace) -> int:
     """Epochs that there will be to show: those of each worker, where they are divided."""
+    epochs: int = options.epochs
     if options.parallel != GIST:
-        return int(options.epochs)
-    workers = options.workers or (world().size if launched() else 1)
-    return max(1, int(options.epochs) // max(1, workers))
+        return epochs
+    workers: int = options.workers or (world().size if launched() else 1)
+    return max(1, epochs // max(1, workers))
 
 
 def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
