@@ -50,8 +50,8 @@ UPDATE = [
     ),
     Mutation(
         f"{SW}/lower/descent.py",
-        "stochastic=int(self.stochastic), row=rows.start,",
-        "stochastic=int(self.stochastic), row=0,",
+        "row=block * self.blocks.rows + inside,",
+        "row=0,",
         (*RESIDENT, "-k", "widths"),
     ),
     Mutation(
