@@ -93,8 +93,8 @@ HOST = [
     ),
     Mutation(
         f"{SW}/lower/matrices.py",
-        'name = "adjacency" if self._symmetric else "adjacency_transposed"',
-        'name = "adjacency"',
+        "turned = transposed and not self._symmetric",
+        "turned = 0",
         GRADIENTS,
     ),
     Mutation(
@@ -103,7 +103,7 @@ HOST = [
         "counted=None",
         SAMPLED,
     ),
-    Mutation(f"{SW}/lower/parts.py", "+ (cut if emission.destination else 0)", "+ 0", SAMPLED),
+    Mutation(f"{SW}/lower/parts.py", "+ (start if emission.destination else 0)", "+ 0", SAMPLED),
     Mutation(f"{SW}/graphs/receptive.py", "np.minimum(ring[heard], number)", "number", SAMPLED),
     Mutation(
         f"{SW}/lower/dense.py",
@@ -124,13 +124,13 @@ HOST = [
         ("tests/sw/test_lower_tiling.py",),
     ),
     Mutation(
-        f"{SW}/lower/dense.py",
+        f"{SW}/lower/streamed.py",
         "if min((group + 1) * banks, self._panels()) <= panels.stop",
         "if group * banks <= panels.stop",
         MODES,
     ),
     Mutation(
-        f"{SW}/lower/dense.py",
+        f"{SW}/lower/streamed.py",
         "return base + group * self._left.rows + rows.start",
         "return base + rows.start",
         MODES,

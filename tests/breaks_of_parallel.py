@@ -39,13 +39,13 @@ TOGETHER = [
     ),
     Mutation(f"{PARALLEL}/scheme.py", "row=first, feature", "row=0, feature", ROUNDED),
     Mutation(
-        f"{PARALLEL}/engine.py",
+        f"{PARALLEL}/shared.py",
         'self._reduce(worker.envelopes[tensors], "or")',
         "worker.envelopes[tensors]",
         MOP,
     ),
     Mutation(
-        f"{PARALLEL}/engine.py",
+        f"{PARALLEL}/shared.py",
         'self._reduce(np.array([least], dtype=np.int64), "max")[0]',
         "least",
         UNSEEN,
