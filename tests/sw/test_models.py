@@ -28,7 +28,7 @@ HOST = {"update": "host", "optimiser": "adam", "lr": 0.02}
 
 
 @cache
-def directed(nodes=40):
+def directed(nodes=24):
     """A graph of which the loss sees a part; most edges lead one way."""
     graph = block_model(nodes=nodes, classes=3, seed=5)
     kept = graph.adjacency.toarray() * (np.random.default_rng(2).random((nodes, nodes)) < 0.4)
@@ -45,8 +45,9 @@ def trainer_of(graph, config="odd", *, resumed=None, **options):
     return trainer
 
 
-@pytest.mark.parametrize("update", ["host", "device"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "update"), [("sage", "host"), ("gin", "host"), *((kind, "device") for kind in KINDS)]
+)
 def test_every_configuration_leaves_the_same_weights(kind, update):
     options = KINDS[kind] | {"rounding": "stochastic"} | (HOST if update == "host" else {})
     found = {
@@ -59,7 +60,7 @@ def test_every_configuration_leaves_the_same_weights(kind, update):
 @pytest.mark.parametrize("update", ["host", "device"])
 @pytest.mark.parametrize("layers", [3, 4])
 def test_deep_networks_learn_in_both_places(layers, update):
-    options = {"layers": layers, "epochs": 12, "dropout": 0.0, "hidden": 8, "lr": 0.2}
+    options = {"layers": layers, "epochs": 6, "dropout": 0.0, "hidden": 8, "lr": 0.2}
     trainer = trainer_of(block_model(), "demo", update=update, **options)
     losses = [epoch.loss for epoch in trainer.history]
     assert losses[-1] < losses[0], losses
@@ -68,11 +69,11 @@ def test_deep_networks_learn_in_both_places(layers, update):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_resumed_training_ends_with_the_same_bits(kind, tmp_path):
-    whole = trainer_of(directed(), epochs=3, **KINDS[kind])
+    whole = trainer_of(directed(), epochs=2, **KINDS[kind])
     part = trainer_of(directed(), epochs=1, **KINDS[kind])
     save_checkpoint(tmp_path / "part.npz", part.checkpoint())
     resumed = load_checkpoint(tmp_path / "part.npz")
-    rest = trainer_of(directed(), epochs=3, resumed=resumed, **KINDS[kind])
+    rest = trainer_of(directed(), epochs=2, resumed=resumed, **KINDS[kind])
     assert weights_sha256(rest.weights) == weights_sha256(whole.weights)
 
 
@@ -107,10 +108,9 @@ def test_root_weights_of_a_residual_layer_begin_with_the_identity():
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_awkward_graphs_train_with_every_model(name):
-    for kind in ("sage", "gin"):
-        trainer = trainer_of(AWKWARD[name], "demo", model=kind, **HOST)
-        assert all(np.isfinite(array).all() for array in trainer.weights)
+def test_awkward_graphs_train_with_root_terms(name):
+    trainer = trainer_of(AWKWARD[name], "demo", model="sage", **HOST)
+    assert all(np.isfinite(array).all() for array in trainer.weights)
 
 
 def test_the_estimator_classifies_the_graph_it_was_fitted_on_and_another():
@@ -146,9 +146,10 @@ def test_networks_of_the_wrong_shape_are_refused():
 
 
 def test_weights_that_leave_the_root_terms_no_mantissa_are_refused():
-    loops = csr_array(np.diag([1e-6] * 40)) + directed().adjacency
+    edges = directed().adjacency.toarray()
+    edges[1], edges[0, 1], edges[1, 1] = 0, 1, 1e-6  # It hears next to nothing and is heard.
     with pytest.raises(ConfigError, match="no mantissa; try smaller weights of edges"):
-        trainer_of(changed(directed(), adjacency=loops), **KINDS["residual"])
+        trainer_of(changed(directed(), adjacency=csr_array(edges)), **KINDS["residual"])
     with pytest.raises(DataError, match=r"into node 1 sum to -2, .* not negative"):
         mean_norm(csr_array([[0.0, 1.0], [-2.0, 0.0]]))
 
