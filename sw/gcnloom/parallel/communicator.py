@@ -86,6 +86,11 @@ class Communicator(ABC):
         """Send a piece to everybody; return everybody's, of the given shapes."""
         return self.all_to_all(kind, [piece] * self.size, shapes)
 
+    def table(self, kind: str, numbers: Sequence[Any]) -> NDArray[np.int64]:
+        """Everybody's integers, of one shape, stacked by rank."""
+        mine = np.array(numbers, dtype=np.int64)
+        return np.stack(self.all_gather(kind, mine, [mine.shape] * self.size))
+
     def all_reduce(self, kind: str, array: Array, combine: str) -> Array:
         """Element-wise ``"sum"``, ``"or"`` or ``"max"`` of everybody's array, the same for all.
 

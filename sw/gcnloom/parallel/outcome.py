@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training by sub-networks came to, as numbers that JSON can hold."""
 
-import time
 from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.parts import KINDS, round_bytes
-from gcnloom.parallel.summary import imbalance
-from gcnloom.training.result import stream_bytes, unit_cycles
-from gcnloom.training.weights import weights_sha256
+from gcnloom.parallel.summary import compared, loads
+from gcnloom.training.result import Account, document
 from gcnloom_spec.registers import COUNTERS
 
 __all__ = ["gist_result"]
@@ -48,7 +47,6 @@ def gist_result(
     table = _gathered(trainer)
     if not trainer.leads:
         return {}
-    graph, options, sizes = trainer.graph, trainer.options, trainer.device.config
     total = Counter(
         dict(zip(COUNTERS, table[:, : len(COUNTERS)].sum(axis=0).tolist(), strict=True))
     )
@@ -56,69 +54,40 @@ def gist_result(
         zip(MACS, table[:, len(COUNTERS) : len(COUNTERS) + 2].sum(axis=0).tolist(), strict=True)
     )
     slowest = int(table[:, list(COUNTERS).index("cycles")].max())
-    epochs = max(1, len(trainer.history))
-    multipliers = sizes.multipliers * trainer.rounds.workers
-    capacity = total["cycles"] * sizes.multipliers
-    logits = trainer.logits(trainer.best)
-    splits = {"train": graph.train, "val": graph.val, "test": graph.test}
-    seconds = time.perf_counter() - begin
-    running = int(table[0, -1]) / MICRO
-    return {
-        "data": graph.name,
-        "nodes": graph.nodes,
-        "edges": int(graph.adjacency.nnz),
-        "features": int(graph.features.shape[1]),
-        "classes": graph.classes,
-        "layers": options.layers,
-        "device": device,
-        "config": config,
-        "config_digest": sizes.digest,
-        "multipliers": multipliers,
-        "master_width": sizes.master_width,
-        "epochs": len(trainer.history),
-        "stopped_early": False,
-        "seed": options.seed,
-        "options": options.as_dict(),
-        "loss": [epoch.loss for epoch in trainer.history],
-        "validation": [epoch.val for epoch in trainer.history],
-        "accuracy": {name: trainer.judge.accuracy(logits, nodes) for name, nodes in splits.items()},
-        "cycles": {"total": total["cycles"] or None, "per_epoch": slowest // epochs or None},
-        "macs": macs
-        | {
-            "executed": total["edges"] * sizes.lanes
-            + total["transform_rows"] * sizes.rows * sizes.columns,
-            "per_epoch": {name: count // epochs for name, count in macs.items()},
-        },
-        "effective_utilisation": macs["necessary"] / capacity if capacity else None,
-        "receptive_field": list(trainer.seen),
-        "lost_edges": trainer.lost_edges,
-        "saturations": sum(epoch.saturations for epoch in trainer.history),
-        "clipped_weights": dict(trainer.clipped),
-        "host_bytes_per_epoch": None,
-        "bytes": stream_bytes(total, sizes),
-        "units": unit_cycles(total),
-        "weights_sha256": weights_sha256(trainer.weights),
-        "model_sha256": weights_sha256(trainer.best),
-        "seconds": {
-            "total": seconds, "build": build, "device": running,
-            "host": seconds - build - running,
-        },
-        "parallel": _parallel(trainer, table),
-    }  # fmt: skip
+    epochs, sizes = max(1, len(trainer.history)), trainer.device.config
+    account = Account(
+        total=total,
+        macs=macs | {"per_epoch": {name: count // epochs for name, count in macs.items()}},
+        multipliers=sizes.multipliers * trainer.rounds.workers,
+        # Its cycles are those of all devices.
+        capacity=total["cycles"] * sizes.multipliers,
+        per_epoch=slowest // epochs,
+        stopped_early=False,
+        seen=trainer.seen,
+        lost_edges=trainer.lost_edges,
+        saturations=0,
+        clipped=trainer.clipped,
+        host_bytes=None,
+        seconds=int(table[0, -1]) / MICRO,
+    )
+    numbers = document(
+        trainer, account, trainer.logits(trainer.best), sizes, device=device, config=config,
+        begin=begin, build=build,
+    )  # fmt: skip
+    return numbers | {"parallel": _parallel(trainer, table)}
 
 
-def _gathered(trainer: GistTrainer) -> Any:
+def _gathered(trainer: GistTrainer) -> NDArray[np.int64]:
     """Counters, necessary and unsampled MACs, bytes by class and microseconds, a row a worker."""
     communicator = trainer.communicator
     mine = [trainer.counters[name] for name in COUNTERS]
     mine += [trainer.macs[name] for name in MACS]
     mine += [communicator.sent[kind] for kind in KINDS]
     mine.append(round(trainer.seconds * MICRO))
-    shapes = [(len(mine),)] * communicator.size
-    return np.stack(communicator.all_gather("end", np.array(mine, dtype=np.int64), shapes))
+    return communicator.table("end", mine)
 
 
-def _parallel(trainer: GistTrainer, table: Any) -> dict[str, Any]:
+def _parallel(trainer: GistTrainer, table: NDArray[np.int64]) -> dict[str, Any]:
     rounds = trainer.rounds
     sent = table[:, -1 - len(KINDS) : -1]
     trained = max(1, trainer.trained)
@@ -135,9 +104,6 @@ def _parallel(trainer: GistTrainer, table: Any) -> dict[str, Any]:
         "workers": rounds.workers,
         "rounds": rounds.count,
         "local_iterations": rounds.local_iterations,
-        "bytes_per_round": {
-            kind: {"measured": measured[kind], "formula": formula[kind]} for kind in KINDS
-        },
-        "per_worker": per_worker,
-        "imbalance": {name: imbalance(loads) for name, loads in per_worker.items()},
+        "bytes_per_round": compared(measured, formula),
+        **loads(per_worker),
     }

@@ -47,9 +47,8 @@ class SharedPasses(Passes):
     def totals(self) -> dict[str, Counter[str]]:
         """Counters by pass: sums of all devices, of cycles the largest."""
         names = list(COUNTERS)
-        mine = np.array([[self.counters[part][name] for name in names] for part in self.counters])
-        shapes = [mine.shape] * self.communicator.size
-        every = np.stack(self.communicator.all_gather("end", mine, shapes))
+        mine = [[self.counters[part][name] for name in names] for part in self.counters]
+        every = self.communicator.table("end", mine)
         total = every.sum(axis=0)
         total[:, names.index("cycles")] = every[:, :, names.index("cycles")].max(axis=0)
         return {

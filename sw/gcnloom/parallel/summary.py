@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a parallel training came to: bytes beside their formulae, and how evenly work was dealt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from gcnloom.graphs.partition import node_parts
 from gcnloom.parallel.costs import Volume, mop_bytes, partition_bytes
 from gcnloom.parallel.engine import KINDS
+from gcnloom.parallel.shared import SharedPasses
 from gcnloom.parallel.trainer import ParallelTrainer
 from gcnloom.parallel.worker import ENGINES
 
-__all__ = ["imbalance", "summary"]
+__all__ = ["compared", "epoch_macs", "imbalance", "loads", "summary"]
 
 
 def imbalance(loads: Sequence[float]) -> float:
@@ -27,6 +26,29 @@ def imbalance(loads: Sequence[float]) -> float:
     return max(loads) * len(loads) / total if total else 1.0
 
 
+def compared(
+    measured: Mapping[str, float], formula: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Bytes by class of message, as they were counted and as they should be."""
+    return {kind: {"measured": measured[kind], "formula": formula[kind]} for kind in measured}
+
+
+def loads(per_worker: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """Return loads by rank, and of each kind the largest over the mean."""
+    uneven = {name: imbalance(each) for name, each in per_worker.items()}
+    return {"per_worker": per_worker, "imbalance": uneven}
+
+
+def epoch_macs(engine: SharedPasses) -> list[int]:
+    """Multiplications of a mean forward and backward pass on this device, by engine."""
+    return [
+        sum(
+            engine.macs[part][name] // max(1, engine.runs[part]) for part in ("forward", "backward")
+        )
+        for name in ENGINES
+    ]
+
+
 def summary(trainer: ParallelTrainer) -> dict[str, Any]:
     """Summarise what the workers exchanged and did; all call it together.
 
@@ -38,32 +60,19 @@ def summary(trainer: ParallelTrainer) -> dict[str, Any]:
         of a forward and a backward pass, by rank; ``imbalance``: of each the largest over the
         mean. Numbers as JSON has them.
     """
-    engine, communicator = trainer.engine, trainer.communicator
-    runs = engine.runs
+    communicator = trainer.communicator
     mine = [trainer.last.sent[kind] for kind in KINDS]
-    mine += [
-        sum(engine.macs[part][name] // max(1, runs[part]) for part in ("forward", "backward"))
-        for name in ENGINES
-    ]
-    rows = np.stack(
-        communicator.all_gather(
-            "end", np.array(mine, dtype=np.int64), [(len(mine),)] * communicator.size
-        )
-    )
+    rows = communicator.table("end", [*mine, *epoch_macs(trainer.engine)])
     measured = dict(zip(KINDS, rows[:, : len(KINDS)].sum(axis=0).tolist(), strict=True))
     per_worker = {"bytes": rows[:, : len(KINDS)].sum(axis=1).tolist()}
     per_worker |= {
         f"{name}_macs": rows[:, len(KINDS) + index].tolist() for index, name in enumerate(ENGINES)
     }
-    formula = _formula(trainer)
     return {
         "mode": trainer.mode,
         "workers": communicator.size,
-        "bytes_per_epoch": {
-            kind: {"measured": measured[kind], "formula": formula[kind]} for kind in KINDS
-        },
-        "per_worker": per_worker,
-        "imbalance": {name: imbalance(loads) for name, loads in per_worker.items()},
+        "bytes_per_epoch": compared(measured, _formula(trainer)),
+        **loads(per_worker),
     }
 
 

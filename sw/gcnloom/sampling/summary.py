@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gcnloom.parallel.costs import COUNT_BYTES, LOSS_PARTS, all_reduce_bytes
 from gcnloom.parallel.scheme import wire_type
-from gcnloom.parallel.summary import imbalance
+from gcnloom.parallel.summary import compared, epoch_macs, loads
 from gcnloom.parallel.worker import ENGINES
 from gcnloom.sampling.trainer import MinibatchTrainer
 
@@ -35,18 +35,15 @@ def sampled_summary(trainer: MinibatchTrainer) -> dict[str, Any]:
     rows = _gathered(trainer)
     kinds, expected, macs, fetched, peak = np.split(rows, [5, 8, 10, 13], axis=1)
     formula = dict(zip(KINDS, expected.sum(axis=0).tolist(), strict=False)) | _shared(trainer)
+    measured = dict(zip(KINDS, kinds.sum(axis=0).tolist(), strict=True))
     per_worker = {"bytes": kinds.sum(axis=1).tolist()}
     per_worker |= {f"{name}_macs": macs[:, index].tolist() for index, name in enumerate(ENGINES)}
     return {
         "mode": trainer.mode,
         "workers": trainer.communicator.size,
         "sampling": trainer.sampling.as_dict(),
-        "bytes_per_epoch": {
-            kind: {"measured": int(kinds[:, index].sum()), "formula": formula[kind]}
-            for index, kind in enumerate(KINDS)
-        },
-        "per_worker": per_worker,
-        "imbalance": {name: imbalance(loads) for name, loads in per_worker.items()},
+        "bytes_per_epoch": compared(measured, formula),
+        **loads(per_worker),
         "features": dict(
             zip(("asked", "fetched", "fetched_bytes"), fetched.sum(axis=0).tolist(), strict=True)
         ),
@@ -56,18 +53,14 @@ def sampled_summary(trainer: MinibatchTrainer) -> dict[str, Any]:
 
 def _gathered(trainer: MinibatchTrainer) -> NDArray[np.int64]:
     """Everybody's bytes sent by class, expected of blocks, MACs, rows fetched and peak memory."""
-    engine, communicator = trainer.engine, trainer.communicator
-    cache, runs = engine.cache, engine.runs
+    engine = trainer.engine
+    cache = engine.cache
     mine = [trainer.last.sent[kind] for kind in KINDS]
     mine += [trainer.last.expected[kind] for kind in KINDS[:3]]
-    mine += [
-        sum(engine.macs[part][name] // max(1, runs[part]) for part in ("forward", "backward"))
-        for name in ENGINES
-    ]
+    mine += epoch_macs(engine)
     mine += [cache.asked, cache.fetched, cache.fetched_bytes]
     mine += [engine.peak_words * engine.device.config.memory_bytes]
-    array = np.array(mine, dtype=np.int64)
-    return np.stack(communicator.all_gather("end", array, [array.shape] * communicator.size))
+    return trainer.communicator.table("end", mine)
 
 
 def _shared(trainer: MinibatchTrainer) -> dict[str, int]:

@@ -3,15 +3,24 @@
 
 import time
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gcnloom.graphs.graph import Graph
+from gcnloom.training.epoch import Epoch
+from gcnloom.training.loss import Judge
+from gcnloom.training.options import Options
 from gcnloom.training.passes import PASSES, Passes
 from gcnloom.training.trainer import FullBatch
 from gcnloom.training.weights import weights_sha256
 from gcnloom_spec.config import AcceleratorConfig
 from gcnloom_spec.isa import Unit
 
-__all__ = ["result", "stream_bytes", "unit_cycles"]
+__all__ = ["Account", "document", "result"]
 
 
 def result(
@@ -45,16 +54,96 @@ def result(
         of the input and of each layer; ``lost_edges`` are too light for the operand width.
         Cycles and what follows from them are None on a device without a clock.
     """
-    graph, engine, options = trainer.graph, trainer.engine, trainer.options
-    sizes = engine.device.config
+    engine = trainer.engine
     logits = engine.logits(trainer.best)
-    splits = {"train": graph.train, "val": graph.val, "test": graph.test}
     total: Counter[str] = sum(engine.totals().values(), Counter())
     epochs = engine.runs["training"]
-    macs = _macs(engine, total, sizes)
-    cycles = total["cycles"]
-    capacity = cycles * engine.multipliers
+    account = Account(
+        total=total,
+        macs=_macs(engine),
+        multipliers=engine.multipliers,
+        capacity=total["cycles"] * engine.multipliers,
+        per_epoch=_per_epoch(trainer),
+        stopped_early=trainer.stopped_early,
+        seen=engine.graph.seen,
+        lost_edges=engine.graph.lost_edges,
+        saturations=engine.saturations,
+        clipped=trainer.clipped,
+        host_bytes=engine.link_bytes / epochs if epochs else None,
+        seconds=engine.seconds,
+    )
+    return document(
+        trainer, account, logits, engine.device.config, device=device, config=config,
+        begin=begin, build=build,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What one or several devices did in a training.
+
+    Parameters
+    ----------
+    total : Counter[str]
+        Their counters.
+    macs : dict
+        ``necessary``, ``unsampled`` and ``per_epoch``.
+    multipliers : int
+    capacity : int
+        Multiplications that there was time for.
+    per_epoch : int
+        Cycles of an epoch.
+    stopped_early : bool
+    seen : tuple of int
+        Nodes that the loss sees, of the input and of each layer.
+    lost_edges : int
+    saturations : int
+        Clipped results that no epoch counts.
+    clipped : Mapping[str, int]
+        Weights and momenta that did not fit.
+    host_bytes : float or None
+        Exchanged with the host in an epoch.
+    seconds : float
+        That the devices ran.
+    """
+
+    total: Counter[str]
+    macs: Mapping[str, Any]
+    multipliers: int
+    capacity: int
+    per_epoch: int
+    stopped_early: bool
+    seen: Sequence[int]
+    lost_edges: int
+    saturations: int
+    clipped: Mapping[str, int]
+    host_bytes: float | None
+    seconds: float
+
+
+class Trained(Protocol):
+    """A finished training."""
+
+    graph: Graph
+    options: Options
+    judge: Judge
+    weights: list[NDArray[np.float64]]
+    best: list[NDArray[np.float64]]
+    history: list[Epoch]
+
+
+def document(
+    trained: Trained, account: Account, logits: NDArray[np.float64], sizes: AcceleratorConfig,
+    *, device: str, config: str, begin: float, build: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the numbers of a training, whose kept weights lead to these logits.
+
+    The rest is as :func:`result` takes and returns it.
+    """
+    graph, options, total = trained.graph, trained.options, account.total
+    splits = {"train": graph.train, "val": graph.val, "test": graph.test}
     seconds = time.perf_counter() - begin
+    executed = total["edges"] * sizes.lanes + total["transform_rows"] * sizes.rows * sizes.columns
     return {
         "data": graph.name,
         "nodes": graph.nodes,
@@ -65,51 +154,55 @@ def result(
         "device": device,
         "config": config,
         "config_digest": sizes.digest,
-        "multipliers": engine.multipliers,
+        "multipliers": account.multipliers,
         "master_width": sizes.master_width,
-        "epochs": len(trainer.history),
-        "stopped_early": trainer.stopped_early,
+        "epochs": len(trained.history),
+        "stopped_early": account.stopped_early,
         "seed": options.seed,
         "options": options.as_dict(),
-        "loss": [epoch.loss for epoch in trainer.history],
-        "validation": [epoch.val for epoch in trainer.history],
-        "accuracy": {name: trainer.judge.accuracy(logits, nodes) for name, nodes in splits.items()},
-        "cycles": {"total": cycles or None, "per_epoch": _per_epoch(trainer) or None},
-        "macs": macs,
-        "effective_utilisation": macs["necessary"] / capacity if capacity else None,
-        "receptive_field": list(engine.graph.seen),
-        "lost_edges": engine.graph.lost_edges,
-        "saturations": sum(epoch.saturations for epoch in trainer.history) + engine.saturations,
-        "clipped_weights": trainer.clipped,
-        "host_bytes_per_epoch": engine.link_bytes / epochs if epochs else None,
-        "bytes": stream_bytes(total, sizes),
-        "units": unit_cycles(total),
-        "weights_sha256": weights_sha256(trainer.weights),
-        "model_sha256": weights_sha256(trainer.best),
+        "loss": [epoch.loss for epoch in trained.history],
+        "validation": [epoch.val for epoch in trained.history],
+        "accuracy": {name: trained.judge.accuracy(logits, nodes) for name, nodes in splits.items()},
+        "cycles": {"total": total["cycles"] or None, "per_epoch": account.per_epoch or None},
+        "macs": {
+            "necessary": account.macs["necessary"],
+            "unsampled": account.macs["unsampled"],
+            "executed": executed,
+            "per_epoch": account.macs["per_epoch"],
+        },
+        "effective_utilisation": (
+            account.macs["necessary"] / account.capacity if account.capacity else None
+        ),
+        "receptive_field": list(account.seen),
+        "lost_edges": account.lost_edges,
+        "saturations": sum(epoch.saturations for epoch in trained.history) + account.saturations,
+        "clipped_weights": dict(account.clipped),
+        "host_bytes_per_epoch": account.host_bytes,
+        "bytes": _stream_bytes(total, sizes),
+        "units": _unit_cycles(total),
+        "weights_sha256": weights_sha256(trained.weights),
+        "model_sha256": weights_sha256(trained.best),
         "seconds": {
             "total": seconds,
             "build": build,
-            "device": engine.seconds,
-            "host": seconds - build - engine.seconds,
+            "device": account.seconds,
+            "host": seconds - build - account.seconds,
         },
     }
 
 
-def _macs(engine: Passes, total: Counter[str], sizes: AcceleratorConfig) -> dict[str, Any]:
+def _macs(engine: Passes) -> dict[str, Any]:
     """Multiplications of all runs and of an epoch, by how they are counted."""
     counts = {
         "necessary": engine.necessary_macs,
         "unsampled": engine.unsampled_macs,
     }
-    return {
-        **{
-            name: sum(macs[part] * engine.runs[part] for part in PASSES)
-            for name, macs in counts.items()
-        },
-        "executed": total["edges"] * sizes.lanes
-        + total["transform_rows"] * sizes.rows * sizes.columns,
-        "per_epoch": {name: macs["forward"] + macs["backward"] for name, macs in counts.items()},
+    runs = {
+        name: sum(macs[part] * engine.runs[part] for part in PASSES)
+        for name, macs in counts.items()
     }
+    each = {name: macs["forward"] + macs["backward"] for name, macs in counts.items()}
+    return runs | {"per_epoch": each}
 
 
 def _per_epoch(trainer: FullBatch) -> int:
@@ -122,7 +215,7 @@ def _per_epoch(trainer: FullBatch) -> int:
     )
 
 
-def stream_bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
+def _stream_bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int]:
     """Bytes between the accelerator and its memory, by stream."""
     streams = {
         name.removesuffix("_words"): count * sizes.memory_bytes
@@ -133,7 +226,7 @@ def stream_bytes(total: Counter[str], sizes: AcceleratorConfig) -> dict[str, int
     return {"read": sum(streams.values()) - written, "written": written} | streams
 
 
-def unit_cycles(total: Counter[str]) -> dict[str, dict[str, int]]:
+def _unit_cycles(total: Counter[str]) -> dict[str, dict[str, int]]:
     """Cycles of each unit: moving data, stalled, and waiting for each other unit's tokens."""
     names = [unit.name.lower() for unit in Unit]
     return {
