@@ -62,3 +62,12 @@ def test_cora_takes_no_more_beats_than_its_edges_need(which, feed, pes):
     assert plan.length <= 1.002 * matrix.nnz / pes, plan.report()
     assert plan.entries <= 1.05 * matrix.shape[0]
     assert plan.blocks[0].skew <= 0.25 * plan.blocks[0].slots
+
+
+@pytest.mark.parametrize("pes", [2, 3, 4, 8, 16])
+@pytest.mark.parametrize("degree", [1024, 4096])
+def test_a_row_by_itself_goes_to_all_elements_alike(pes, degree):
+    config = configured(pes, "copies")
+    row = csr_array(np.ones((1, degree), dtype=np.int64))
+    plan = schedule(row, config, max_rows=1, max_columns=4096)
+    assert plan.length == plan.lower_bound, plan.report()

@@ -83,13 +83,19 @@ class _Levelling:
             zip(pieces.chunk[members].tolist(), pieces.size[members].tolist(), strict=True)
         )
         for source in np.flatnonzero(above > 0).tolist():
-            for piece in members[pe == source].tolist():
-                if above[source] <= 0:
-                    break
-                self._move(tile, piece, source, sizes)
+            for further in (False, True):
+                for piece in members[pe == source].tolist():
+                    if above[source] <= 0:
+                        break
+                    self._move(tile, piece, source, sizes, further=further)
 
-    def _move(self, tile: int, piece: int, source: int, sizes: dict[int, int]) -> None:
-        """Move edges of a piece until its PE is level, it is empty, or no PE takes more."""
+    def _move(
+        self, tile: int, piece: int, source: int, sizes: dict[int, int], *, further: bool
+    ) -> None:
+        """Move edges of a piece until its PE is level, it is empty, or no PE takes more.
+
+        A row whose chunk on a PE has all it should have gets a `further` one there if need be.
+        """
         pieces, above = self.pieces, self.above[tile]
         chunk = int(pieces.chunk[piece])
         row = int(pieces.row[chunk])
@@ -99,6 +105,8 @@ class _Levelling:
         for target in targets:
             other = self.chunks.get((row, target))
             taken = sizes.get(other, 0) if other is not None else 0
+            if further and taken >= self.limits[tile]:
+                other, taken = None, 0
             amount = int(
                 min(above[source], pieces.size[piece], -above[target], self.limits[tile] - taken)
             )
