@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m gcnloom_sim.measure WHAT``: print one measurement as a Markdown table."""
+"""``python -m gcnloom_sim.measure WHAT``: print one measurement as a Markdown table.
+
+The statements about one device are a table each.
+"""
 
 import argparse
 import json
@@ -25,6 +28,8 @@ from gcnloom_sim.measure.parallel import EXCHANGED, exchanged
 from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
+from gcnloom_sim.measure.statements.command import add_statements as add_engine_statements
+from gcnloom_sim.measure.statements.command import statement_tables
 from gcnloom_sim.measure.window import streamed
 from gcnloom_sim.workloads.rows import parsed_options
 
@@ -38,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(words, argparse.Namespace(arguments=words))
-    measure: Callable[[argparse.Namespace], Table] = options.measure
     try:
-        header, rows = measure(options)
-        for line in chain((header, ["---"] * len(header)), rows):
-            print(f"| {' | '.join(str(cell) for cell in line)} |", flush=True)
+        for number, (header, rows) in enumerate(_tables(options)):
+            if number:
+                print()
+            for line in chain((header, ["---"] * len(header)), rows):
+                print(f"| {' | '.join(str(cell) for cell in line)} |", flush=True)
     except LoomError as error:
         print(f"gcnloom_sim.measure: error: {error}", file=sys.stderr)
         return 2
@@ -111,8 +117,18 @@ def _parser() -> argparse.ArgumentParser:
     add("minibatch", _minibatch, "what sampled training is said to do")
     add("parallel", _parallel, "bytes that several devices exchange, and how evenly they work")
     add_gist(measurements)
+    purpose = "what is said of one device, and whether it is so"
+    statements = measurements.add_parser("statements", help=purpose, description=purpose)
+    add_engine_statements(statements)
+    statements.set_defaults(measure=statement_tables)
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
+
+
+def _tables(options: argparse.Namespace) -> Iterable[Table]:
+    if options.measure is statement_tables:
+        return statement_tables(options, _say)
+    return [options.measure(options)]
 
 
 def _settings(options: argparse.Namespace, **more: Any) -> Options:
