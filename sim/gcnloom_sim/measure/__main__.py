@@ -120,15 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     purpose = "what is said of one device, and whether it is so"
     statements = measurements.add_parser("statements", help=purpose, description=purpose)
     add_engine_statements(statements)
-    statements.set_defaults(measure=statement_tables)
     add("window", _window, "training through a part of the device memory that is needed")
     return parser
 
 
 def _tables(options: argparse.Namespace) -> Iterable[Table]:
-    if options.measure is statement_tables:
+    if "statements" in options:
         return statement_tables(options, _say)
-    return [options.measure(options)]
+    measure: Callable[[argparse.Namespace], Table] = options.measure
+    return [measure(options)]
 
 
 def _settings(options: argparse.Namespace, **more: Any) -> Options:
