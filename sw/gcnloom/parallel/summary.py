@@ -7,6 +7,7 @@ from typing import Any
 from gcnloom.graphs.partition import node_parts
 from gcnloom.parallel.costs import Volume, mop_bytes, partition_bytes
 from gcnloom.parallel.engine import KINDS
+from gcnloom.parallel.memory import memory_by_rank
 from gcnloom.parallel.shared import SharedPasses
 from gcnloom.parallel.trainer import ParallelTrainer
 from gcnloom.parallel.worker import ENGINES
@@ -58,7 +59,8 @@ def summary(trainer: ParallelTrainer) -> dict[str, Any]:
         ``bytes_per_epoch`` of the last epoch, by class of message ``measured`` and by
         ``formula``; ``per_worker``: ``bytes`` sent in it, and ``sparse_macs`` and ``dense_macs``
         of a forward and a backward pass, by rank; ``imbalance``: of each the largest over the
-        mean. Numbers as JSON has them.
+        mean; ``memory``: bytes of device memory by rank, see
+        :func:`gcnloom.parallel.memory.memory_by_rank`. Numbers as JSON has them.
     """
     communicator = trainer.communicator
     mine = [trainer.last.sent[kind] for kind in KINDS]
@@ -73,6 +75,7 @@ def summary(trainer: ParallelTrainer) -> dict[str, Any]:
         "workers": communicator.size,
         "bytes_per_epoch": compared(measured, _formula(trainer)),
         **loads(per_worker),
+        "memory": memory_by_rank(trainer.engine.device, communicator),
     }
 
 

@@ -92,7 +92,7 @@ def work_and_depth(options: argparse.Namespace, say: Say) -> Measured:
         worst[graph.name] = max(each.factor for each in found)
     return Measured(
         header=("graph", "PEs", "W", "D", "beats", "joins", "W / P", "c"), rows=cells,
-        shown=all(factor <= MOST for factor in worst.values()),
+        held=[factor <= MOST for factor in worst.values()],
         asked=f"c <= {MOST} for P = 1 to {MOST_PES}",
         measured="at most " + ", ".join(f"{factor:.2f} on {name}" for name, factor in worst.items())
         + "; additions of a feature slice, beside which results leave a row a cycle on any P",

@@ -9,17 +9,21 @@ from gcnloom.errors import DataError
 from gcnloom_sim.measure.statements.brent import work_and_depth
 from gcnloom_sim.measure.statements.hubs import finished_rows
 from gcnloom_sim.measure.statements.measured import Measured, Say
+from gcnloom_sim.measure.statements.memory import worker_memory
+from gcnloom_sim.measure.statements.operations import operations
 from gcnloom_sim.measure.statements.pipeline import equal_hardware, pipelined
 from gcnloom_sim.measure.statements.sampled import sampled_products
 
 __all__ = ["STATEMENTS", "add_statements", "statement_tables"]
 
 STATEMENTS: dict[str, Callable[[argparse.Namespace, Say], Measured]] = {
+    "A2": operations,
     "A3": finished_rows,
     "A4": work_and_depth,
     "M4": sampled_products,
     "M5": pipelined,
     "M6": equal_hardware,
+    "M8": worker_memory,
 }
 FINDING = ("statement", "verdict", "asked", "measured", "why")
 

@@ -101,7 +101,7 @@ def finished_rows(options: argparse.Namespace, say: Say) -> Measured:
     missed = [pes for pes, ratio in ratios.items() if ratio > MOST]
     return Measured(
         header=("PEs", "degree", "chunks", "beats", "streaming", "cycles", "extra"),
-        rows=cells, shown=not missed,
+        rows=cells, held=[ratio <= MOST for ratio in ratios.values()],
         asked=f"cycles beyond streaming, degree 2^14 over 2^7: <= {MOST}",
         measured=", ".join(f"{ratio:.2f} on {pes} PEs" for pes, ratio in ratios.items()),
         why=f"on {missed} PEs: beats are lost where tiles of a single row meet, as there are no "

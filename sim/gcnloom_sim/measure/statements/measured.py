@@ -23,24 +23,31 @@ class Measured:
     header : Sequence[str]
     rows : Sequence[Sequence[object]]
         Cells of a table.
-    shown : bool
-        Whether all that was asked for is there; otherwise it is refuted.
+    held : Sequence[bool]
+        Whether what was asked for is there, case by case.
     asked, measured, why : str
         As a :class:`~gcnloom.study.finding.Finding` has them.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[object]]
-    shown: bool
+    held: Sequence[bool]
     asked: str
     measured: str
     why: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """Shown in all cases, refuted in all, or not shown in some."""
+        if all(self.held):
+            return "shown"
+        return "not shown" if any(self.held) else "refuted"
+
     def finding(self, statement: str, command: str) -> Finding:
         """Return what is kept of it."""
         return Finding(
-            statement=statement, verdict="shown" if self.shown else "refuted", asked=self.asked,
-            measured=self.measured, command=command, why=self.why,
+            statement=statement, verdict=self.verdict, asked=self.asked, measured=self.measured,
+            command=command, why=self.why,
         )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def pipelined(options: argparse.Namespace, say: Say) -> Measured:
     return Measured(
         header=("workload", "serial over pipelined", "gain", "bound", "idle", "serial", "cycles"),
         rows=cells,
-        shown=balanced.gain >= 1.8 and balanced.idle <= 0.1 and same,
+        held=[balanced.gain >= 1.8, balanced.idle <= 0.1, same],
         asked=">= 1.8x (bound 2.0), idle <= 10 %, the same bits in any order of the nodes",
         measured=f"balanced: {balanced.gain:.2f}x over the engines in turn, {balanced.factor:.2f}x "
         f"over serial commands, idle {100 * balanced.idle:.1f} %; {len(orders)} orders of the "
@@ -138,7 +138,7 @@ def equal_hardware(options: argparse.Namespace, say: Say) -> Measured:
             "workload", "configuration", "digest", "multipliers", "bytes of buffers",
             "bytes a cycle", "baseline", "baseline's cycles", "cycles", "factor",
         ),
-        rows=cells, shown=bool(factors),
+        rows=cells, held=[bool(factors)],
         asked="the factor published with its baseline, which has the same MACs, memory and "
         "bandwidth",
         measured="one configuration for both: " + "; ".join(factors),
