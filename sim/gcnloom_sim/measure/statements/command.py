@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gcnloom.errors import DataError
+from gcnloom_sim.measure.statements.axes import axes
 from gcnloom_sim.measure.statements.brent import work_and_depth
 from gcnloom_sim.measure.statements.hubs import finished_rows
 from gcnloom_sim.measure.statements.measured import Measured, Say
@@ -17,6 +18,7 @@ from gcnloom_sim.measure.statements.sampled import sampled_products
 __all__ = ["STATEMENTS", "add_statements", "statement_tables"]
 
 STATEMENTS: dict[str, Callable[[argparse.Namespace, Say], Measured]] = {
+    "A1": axes,
     "A2": operations,
     "A3": finished_rows,
     "A4": work_and_depth,

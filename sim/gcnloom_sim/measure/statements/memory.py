@@ -88,7 +88,7 @@ def worker_memory(options: argparse.Namespace, say: Say) -> Measured:
             if workers > 1:
                 apart.setdefault(data, []).append(f"{100 * more:+.1f} %")
                 within[f"{data} on {workers}"] = abs(more) <= MOST_APART
-    missed = [name for name, held in within.items() if not held]
+    missed = [name for name, small in within.items() if not small]
     return Measured(
         header=(
             "graph", "workers", "peak", *HELD, "topology of one device", "sum of N D / P", "apart",
