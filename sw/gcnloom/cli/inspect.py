@@ -20,6 +20,7 @@ from gcnloom.doctor import listing as checks_listing
 from gcnloom.errors import ConfigError, ProgramError
 from gcnloom.lower.graph import lower_graph
 from gcnloom.programs.program import Program
+from gcnloom.programs.shares import shares_of
 from gcnloom.tensors.memory import ADDRESSABLE, Allocator
 from gcnloom.training.options import Options
 from gcnloom.training.passes import PASSES
@@ -125,6 +126,7 @@ def _graph(options: argparse.Namespace) -> dict[str, Any]:
 
 def _listing(options: argparse.Namespace) -> int:
     names: dict[int, str] = {}
+    shares: dict[str, Any] = {}
     check_writable(options, save=options.save)
     if (options.program is None) == (options.data is None):
         raise ConfigError("listing needs a program file or --data; try --data digits")
@@ -132,6 +134,8 @@ def _listing(options: argparse.Namespace) -> int:
         program = _saved(options)
     else:
         program, names = _lowered(options)
+        sizes = configuration(options.config or DEFAULT_CONFIG)
+        shares = {"shares": asdict(shares_of(program, sizes))}
     if options.save:
         program.save(options.save)
     document = {
@@ -139,6 +143,7 @@ def _listing(options: argparse.Namespace) -> int:
         "config_digest": program.config_digest,
         "isa_version": program.isa_version,
         "digest": program.digest,
+        **shares,
     }
     write_json(options, document)
     if prints(options):
