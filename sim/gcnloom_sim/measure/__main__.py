@@ -117,10 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     add("minibatch", _minibatch, "what sampled training is said to do")
     add("parallel", _parallel, "bytes that several devices exchange, and how evenly they work")
     add_gist(measurements)
-    purpose = "what is said of one device, and whether it is so"
-    statements = measurements.add_parser("statements", help=purpose, description=purpose)
-    add_engine_statements(statements)
     add("window", _window, "training through a part of the device memory that is needed")
+    add_engine_statements(measurements)
     return parser
 
 

@@ -4,6 +4,7 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from gcnloom.errors import DataError
 from gcnloom_sim.measure.statements.axes import axes
@@ -30,8 +31,10 @@ STATEMENTS: dict[str, Callable[[argparse.Namespace, Say], Measured]] = {
 FINDING = ("statement", "verdict", "asked", "measured", "why")
 
 
-def add_statements(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def add_statements(measurements: Any) -> None:
+    """Add the command to the parser's."""
+    purpose = "what is said of one device, and whether it is so"
+    parser = measurements.add_parser("statements", help=purpose, description=purpose)
     parser.add_argument(
         "statements", nargs="*", metavar="NAME",
         help=f"which, of {', '.join(STATEMENTS)}; default all",
