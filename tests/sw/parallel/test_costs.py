@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 from gcnloom.graphs import datasets
 from gcnloom.graphs.partition import node_parts
 from gcnloom.parallel.costs import Volume, all_reduce_bytes, mop_bytes, remote_rows
+from gcnloom.parallel.memory import HELD
 from gcnloom.parallel.summary import imbalance
 from tests.sw.graphs import block_model
 from tests.sw.parallel.workers import options, together
@@ -96,3 +97,16 @@ def test_parts_are_of_like_size_and_the_same_again():
     assert imbalance(np.bincount(parts, minlength=4).tolist()) < 1.3
     assert not node_parts(graph.adjacency, 1).any()
     assert imbalance([0, 0]) == 1.0
+
+
+@pytest.mark.parametrize("mode", ["mop", "partition"])
+def test_memory_is_what_devices_handed_out(mode):
+    found = together(block_model(50, 4), options(sampled=False), mode=mode, workers=3)
+    memory = found[0][1]["memory"]
+    for rank, (trainer, numbers) in enumerate(found):
+        assert numbers["memory"] == memory
+        device = trainer.engine.device
+        peak = memory["peak"][rank]
+        assert peak == device.memory.used * device.config.memory_bytes
+        assert peak == sum(memory[kind][rank] for kind in HELD)
+        assert all(memory[kind][rank] > 0 for kind in HELD)
