@@ -104,8 +104,8 @@ def finished_rows(options: argparse.Namespace, say: Say) -> Measured:
         rows=cells, held=[ratio <= MOST for ratio in ratios.values()],
         asked=f"cycles beyond streaming, degree 2^14 over 2^7: <= {MOST}",
         measured=", ".join(f"{ratio:.2f} on {pes} PEs" for pes, ratio in ratios.items()),
-        why=f"on {missed} PEs: beats are lost where tiles of a single row meet, as there are no "
-        "other edges to put between" if missed else "",
+        why=f"on {', '.join(map(str, missed))} PEs beats are lost where tiles of a single row "
+        "meet, as there are no other edges to put between" if missed else "",
     )  # fmt: skip
 
 
