@@ -196,8 +196,8 @@ DRAMS = {
             read_to_write=2,
             refresh=7,
             refresh_interval=781,
-            request=2,
-            answer=2,
+            request=3,
+            answer=4,
             turn=16,
         ),
         # 256 MB parts such as MT41K128M16, eight banks of rows of 2 KB, at 200 MHz (DDR3-400)

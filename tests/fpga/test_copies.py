@@ -1,54 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registers that carry `keep` stay apart in the netlist, and only these."""
+"""Copies of registers that reset many others."""
 
 from collections import Counter
 
-import pytest
-from amaranth import Module, Signal
-from amaranth.back import rtlil
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
-
-from gcnloom_fpga.flow.synthesis import COPIES
-from gcnloom_fpga.tools import run
-from gcnloom_spec.toolchain import YOSYS, ToolError
-
-BITS, COUNT = 5, 3
+from gcnloom_fpga.copies import MOST, copy_resets
 
 
-class Copies(wiring.Component):
-    """Equal registers: `COUNT` to keep, as many that may become one, and some with a reset."""
-
-    i: In(BITS)
-    kept: Out(BITS * COUNT)
-    merged: Out(BITS * COUNT)
-    cleared: Out(BITS * COUNT)
-
-    def elaborate(self, platform):
-        m = Module()
-        for number in range(COUNT):
-            part = slice(number * BITS, (number + 1) * BITS)
-            kept = Signal(BITS, name=f"kept{number}", reset_less=True, attrs={"keep": 1})
-            merged = Signal(BITS, name=f"merged{number}", reset_less=True)
-            cleared = Signal(BITS, name=f"cleared{number}", attrs={"keep": 1})
-            m.d.sync += [kept.eq(self.i), merged.eq(~self.i), cleared.eq(self.i + 1)]
-            m.d.comb += [
-                self.kept[part].eq(kept),
-                self.merged[part].eq(merged),
-                self.cleared[part].eq(cleared),
-            ]
-        return m
+def register(data, output, reset):
+    connections = {"CLK": [2], "DI": [data], "Q": [output], "LSR": [reset]}
+    return {"type": "TRELLIS_FF", "parameters": {}, "connections": connections}
 
 
-@pytest.mark.synth
-def test_copies_that_are_to_be_kept_are_not_merged(tmp_path):
-    try:
-        tool = YOSYS.find()
-    except ToolError as error:
-        pytest.skip(str(error))
-    (tmp_path / "design.il").write_text(rtlil.convert(Copies(), name="shell", emit_src=False))
-    script = f"read_rtlil design.il; {COPIES}; synth_ecp5 -top shell; select -list t:TRELLIS_FF"
-    run(tool, ("-p", f"{script} -write found"), folder=tmp_path)
-    found = (tmp_path / "found").read_text().splitlines()
-    registers = Counter(line.split("/")[1].split("_")[0].rstrip("0123456789") for line in found)
-    assert registers == {"kept": BITS * COUNT, "merged": BITS, "cleared": BITS * COUNT}
+def netlist(counts):
+    """Registers by their units, all reset by bit 3, which a register with input 4 gives."""
+    cells = {"top.reset": register(4, 3, "0")}
+    for unit, count in counts.items():
+        for _ in range(count):
+            cells[f"{unit}.r{len(cells)}"] = register("1", 10 + len(cells), 3)
+    return {"cells": cells}
+
+
+def test_every_unit_is_reset_by_one_copy_of_the_same_register():
+    module = netlist({"top.far.a": MOST - 1, "top.far.b": MOST, "top.near": 5})
+    before = len(module["cells"])
+    assert copy_resets(module) == 2 == len(module["cells"]) - before
+    cells = module["cells"]
+    sources = {
+        cell["connections"]["Q"][0]: name
+        for name, cell in cells.items()
+        if cell["connections"]["DI"] == [4]
+    }
+    loads, units = Counter(), {}
+    for name, cell in cells.items():
+        (reset,) = cell["connections"]["LSR"]
+        if reset != "0":
+            loads[reset] += 1
+            units.setdefault(name.rpartition(".")[0], set()).add(reset)
+    assert set(loads) == set(sources) and max(loads.values()) <= MOST
+    assert [len(sources) for sources in units.values()] == [1, 1, 1]
+
+
+def test_a_register_that_resets_few_has_no_copy_nor_one_without_hierarchy():
+    assert copy_resets(netlist({"top.far": MOST})) == 0
+    assert copy_resets(netlist({"top.r": 0})) == 0

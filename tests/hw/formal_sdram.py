@@ -230,7 +230,7 @@ class SdramProof(Elaboratable):
     def service(self, m):
         """Each request taken is moved once, in order, where it says."""
         config, pins, scheduler = self.config, self.controller.pins, self.controller.scheduler
-        taken = scheduler.requests.valid & scheduler.requests.ready
+        taken = scheduler.taken
         last = Signal.like(scheduler.held)
         before = Signal.like(scheduler.held)
         owed = Signal(2)
@@ -238,7 +238,7 @@ class SdramProof(Elaboratable):
         moves, done = self.read | self.write, Signal()
         columns = pins.a if config.pins == 11 else Cat(pins.a[:10], pins.a[11:])
         with m.If(taken):
-            m.d.sync += last.eq(scheduler.requests.payload)
+            m.d.sync += last.eq(scheduler.door)
         with m.If(moves):
             m.d.sync += burst.eq(Mux(done, 0, burst + 1))
         row = Signal(config.part.row_bits)
@@ -269,3 +269,6 @@ class SdramProof(Elaboratable):
             # Its row stays open while a request is held.
             mine = scheduler.holds & (held.bank == number)
             m.d.comb += Assert(~mine | (bank.open & (bank.row == held.row)))
+            here = scheduler.waiting & (scheduler.door.bank == number)
+            found = bank.open & (bank.row == scheduler.door.row)
+            m.d.comb += Assert(~here | (scheduler.hit == found))

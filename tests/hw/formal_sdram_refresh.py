@@ -53,3 +53,4 @@ def assert_refreshes(m, config, scheduler):
     for bank in scheduler.banks:
         countdowns += [bank.opening, bank.moving, bank.closing]
     m.d.comb += [Assert(each.left < max(2, each.longest)) for each in countdowns]
+    m.d.comb += [Assert(each.over == (each.left == 0)) for each in countdowns]

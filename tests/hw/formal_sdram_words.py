@@ -40,14 +40,15 @@ class AnswersProof(Elaboratable):
         ]
         # The command is on the pins one clock after `read`; its last transfer so much later.
         last = 1 + self.config.clocks.cas_latency + self.config.input_delay + burst - 1
-        begun = Signal(last + 1)
-        seen = [Signal.like(self.pins, name=f"seen{age}") for age in range(burst)]
+        begun = Signal(last + 2)
+        seen = [Signal.like(self.pins, name=f"seen{age}") for age in range(burst + 1)]
         m.d.sync += begun.eq(Cat(transfers.read, begun))
         for later, pins in zip(seen, [self.pins, *seen], strict=False):
             m.d.sync += later.eq(pins)
         answer = transfers.queue.i
         m.d.comb += [
-            Assert(answer.valid == begun[last]),
-            Assert(~answer.valid | (answer.payload == Cat(reversed(seen)))),
+            # Pins and queue are a register apart.
+            Assert(answer.valid == begun[last + 1]),
+            Assert(~answer.valid | (answer.payload == Cat(reversed(seen[1:])))),
         ]
         return m

@@ -179,7 +179,7 @@ def test_a_read_of_an_open_row_takes_as_long_as_is_said(memory_bytes, input_dela
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    least = 5 + run.config.clocks.cas_latency + run.config.transfers - 1 + input_delay
+    least = 7 + run.config.clocks.cas_latency + run.config.transfers - 1 + input_delay
     assert waits[1:] == [least, least]
 
 

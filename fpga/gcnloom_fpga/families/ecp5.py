@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from gcnloom_fpga.board import Board
+from gcnloom_fpga.copies import copy_resets
 from gcnloom_fpga.families.family import Family, begun
 from gcnloom_fpga.floorplan import SITED, floorplan
 from gcnloom_fpga.pack import pack_registers
@@ -52,8 +53,8 @@ class Ecp5(Family):
         )
 
     def improved(self, module: Mapping[str, Any]) -> dict[str, int]:
-        """Move registers into block RAMs and multipliers."""
-        return pack_registers(module)
+        """Move registers into block RAMs and multipliers; copy those that reset many."""
+        return pack_registers(module) | {"reset copies": copy_resets(module)}
 
     def planned(self, module: Mapping[str, Any], part: Part, seed: int) -> Mapping[str, str]:
         """Those of block RAMs and multipliers, if there are many."""

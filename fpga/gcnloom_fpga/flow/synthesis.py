@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gcnloom_fpga import pack
+from gcnloom_fpga import copies, pack
 from gcnloom_fpga.families.all import FAMILIES
 from gcnloom_fpga.families.family import NETLIST, OLDEST_YOSYS, Family, counted
 from gcnloom_fpga.flow.progress import Narrator, yosys_watch
@@ -94,9 +94,9 @@ def synthesise(
             f"try another version of yosys than {tool.version}"
         )
 
-    improving = Path(pack.__file__).read_text(encoding="utf-8")
+    improving = [Path(each.__file__).read_text(encoding="utf-8") for each in (pack, copies)]
     scripts = family.scripts.values()
-    folder = cached((text, tool.version, prepared, *passes, *scripts, improving), produce)
+    folder = cached((text, tool.version, prepared, *passes, *scripts, *improving), produce)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     return Synthesised(
         folder=folder, tool=tool, passes=summary["passes"], improved=summary["improved"],

@@ -19,9 +19,9 @@ __all__ = ["SdramController"]
 class SdramController(wiring.Component):
     """Serve an accelerator's reads and writes from an SDR SDRAM, in the order of accepting them.
 
-    Accepts one request a clock while fewer than eight wait. Words of one row follow each other
+    Accepts one request a clock while fewer than ten wait. Words of one row follow each other
     without a gap, as many transfers a clock as there are clocks. An answer comes
-    ``5 + cas_latency + transfers - 1 + input_delay`` clocks after its request where the row is
+    ``7 + cas_latency + transfers - 1 + input_delay`` clocks after its request where the row is
     open and nothing waits. Nothing is answered before the part is started; that is once after
     reset.
 

@@ -22,14 +22,15 @@ class Countdown:
     ----------
     left : Signal
         Clocks that the command has still to wait; 0: it may be issued in this one.
-    over : Value
+    over : Signal
+        Whether `left` is 0: a flip-flop, for much depends on it.
     longest : int
     """
 
     def __init__(self, name: str, longest: int) -> None:
         self.longest = longest
         self.left = Signal(range(max(2, longest)), name=name)
-        self.over = self.left == 0
+        self.over = Signal(name=f"{name}_over", init=1)
         self._waits: list[tuple[Any, int]] = []
 
     def after(self, event: Any, clocks: int) -> None:
@@ -37,10 +38,11 @@ class Countdown:
         self._waits.append((event, clocks - 1))
 
     def elaborate_into(self, m: Module) -> None:
-        """Add the register; no two events that wait happen in one clock."""
-        passed = Mux(self.over, 0, self.left - 1)
-        m.d.sync += self.left.eq(passed)
+        """Add the registers; no two events that wait happen in one clock."""
+        left = Signal.like(self.left, name=f"{self.left.name}_next")
+        m.d.comb += left.eq(Mux(self.over, 0, self.left - 1))
         for event, wait in self._waits:
             if wait:
                 with m.If(event & (self.left <= wait)):
-                    m.d.sync += self.left.eq(wait)
+                    m.d.comb += left.eq(wait)
+        m.d.sync += [self.left.eq(left), self.over.eq(left == 0)]

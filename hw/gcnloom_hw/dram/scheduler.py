@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests to SDRAM commands."""
 
-from amaranth import Cat, Const, Module, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,7 +35,9 @@ def sdram_command(config: SdramConfig):
 class Scheduler(wiring.Component):
     """Open rows, move words, keep the part alive: one command a clock.
 
-    Rows stay open until another of their bank is asked for, or a refresh is due. Words are moved
+    A request waits at the door, where it is known whether its row is open: it is compared with the
+    open ones as it comes, not when it is taken. Rows stay open until another of their bank is asked
+    for, or a refresh is due. Words are moved
     in the order of the requests. While one is, the next one's row is opened, after closing the
     bank's open one if that is not the row that is being used. Moving goes before opening.
 
@@ -55,6 +57,10 @@ class Scheduler(wiring.Component):
     command : Out(sdram_command(config))
         Registered: the command of the clock before.
     started : Out(1)
+    door, waiting, hit : Signal
+        The next request, whether there is one, and whether its row is open.
+    taken : Signal
+        It is the one whose word is moved from the next clock on.
     held, holds, index : Signal
         The request whose word is being moved, whether there is one, and its next burst.
     """
@@ -77,6 +83,8 @@ class Scheduler(wiring.Component):
         )
         self.upkeep = Upkeep(config)
         self.banks = [Bank(config) for _ in range(config.part.banks)]
+        self.door = Signal(sdram_request(config), reset_less=True)
+        self.waiting, self.hit, self.taken = Signal(), Signal(), Signal()
         self.held = Signal(sdram_request(config), reset_less=True)
         self.holds = Signal()
         self.index = Signal((config.bursts - 1).bit_length())
@@ -97,37 +105,61 @@ class Scheduler(wiring.Component):
             m.submodules[f"bank{number}"] = bank
         for countdown in (self.gap, self.reading, self.writing):
             countdown.elaborate_into(m)
-        hit = Signal()
         m.d.comb += self.working.eq(upkeep.phase == Phase.WORK)
-        m.d.comb += hit.eq(
-            Cat(
-                self._wants(number) & bank.open & (bank.row == self.requests.p.row)
-                for number, bank in enumerate(self.banks)
-            ).any()
-        )
+        self._admit(m)
         self._move(m)
-        self._open(m, hit)
+        self._open(m)
         self._command(m)
         with m.If(self.done):
             m.d.sync += self.holds.eq(0)
-        with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [self.held.eq(self.requests.payload), self.holds.eq(1)]
-            m.d.comb += self.take.eq(~self.requests.p.write)
+        with m.If(self.taken):
+            m.d.sync += [self.held.eq(self.door), self.holds.eq(1)]
         m.d.comb += [
-            self.requests.ready.eq(
+            self.taken.eq(
                 self.working
-                & hit
+                & self.waiting
+                & self.hit
                 & (~self.holds | self.done)
-                & (self.requests.p.write | self.available)
+                & (self.door.write | self.available)
             ),
+            self.take.eq(self.taken & ~self.door.write),
             upkeep.closable.eq(~self.holds & Cat(bank.may_close for bank in self.banks).all()),
             self.started.eq(upkeep.started),
         ]
         return m
 
+    def _admit(self, m):
+        """Let a request come to the door, and one more behind it; compare its row."""
+        behind, crowded = Signal.like(self.door), Signal()
+        coming = Signal.like(self.door)
+        m.d.comb += [
+            self.requests.ready.eq(~crowded),
+            coming.eq(Mux(crowded, behind, self.requests.payload)),
+        ]
+        with m.If(self.taken | ~self.waiting):
+            m.d.sync += [
+                self.door.eq(coming),
+                self.waiting.eq(crowded | self.requests.valid),
+                crowded.eq(0),
+                # What opens and closes rows for a request at the door does so for none that leaves.
+                self.hit.eq(
+                    Cat(
+                        (coming.bank == number) & bank.open & (bank.row == coming.row)
+                        for number, bank in enumerate(self.banks)
+                    ).any()
+                ),
+            ]
+        with m.Else():
+            with m.If(~crowded):
+                m.d.sync += [behind.eq(self.requests.payload), crowded.eq(self.requests.valid)]
+            with m.If(self.activate):
+                m.d.sync += self.hit.eq(1)
+        with m.If(self.upkeep.close_all):
+            m.d.sync += self.hit.eq(0)
+
     def _wants(self, number):
         """Whether the next request is for a bank."""
-        return self.requests.p.bank == number
+        return self.door.bank == number
 
     def _of_wanted(self, name):
         """Ask the bank of the next request."""
@@ -153,18 +185,22 @@ class Scheduler(wiring.Component):
         with m.If(self.move):
             m.d.sync += self.index.eq(self.index + 1)
 
-    def _open(self, m, hit):
+    def _open(self, m):
         """Prepare the bank of the next request; what the held word needs stays."""
         needed = Signal()
         wanted = Signal()
         m.d.comb += [
-            needed.eq(self.holds & (self.held.bank == self.requests.p.bank)),
-            wanted.eq(self.working & self.requests.valid & ~self.move),
+            needed.eq(self.holds & (self.held.bank == self.door.bank)),
+            wanted.eq(self.working & self.waiting & ~self.move),
             self.activate.eq(
                 wanted & ~self._of_wanted("open") & self._of_wanted("may_activate") & self.gap.over
             ),
             self.close.eq(
-                wanted & self._of_wanted("open") & ~hit & self._of_wanted("may_close") & ~needed
+                wanted
+                & self._of_wanted("open")
+                & ~self.hit
+                & self._of_wanted("may_close")
+                & ~needed
             ),
         ]
         for number, bank in enumerate(self.banks):
@@ -174,12 +210,12 @@ class Scheduler(wiring.Component):
                 bank.close.eq((self.close & self._wants(number)) | self.upkeep.close_all),
                 bank.read.eq(self.read & moved),
                 bank.write.eq(self.write & moved),
-                bank.next_row.eq(self.requests.p.row),
+                bank.next_row.eq(self.door.row),
             ]
 
     def _command(self, m):
         """Register the command for the pins."""
-        upkeep, request, pins = self.upkeep, self.requests.p, self.command
+        upkeep, pins = self.upkeep, self.command
         closes = self.close | upkeep.close_all
         others = upkeep.refresh | upkeep.load_mode
         m.d.sync += [
@@ -187,7 +223,7 @@ class Scheduler(wiring.Component):
             pins.ras.eq(self.activate | closes | others),
             pins.cas.eq(self.move | others),
             pins.we.eq(self.write | closes | upkeep.load_mode),
-            pins.ba.eq(request.bank),
+            pins.ba.eq(self.door.bank),
             pins.a.eq(upkeep.close_all << ALL_BANKS),
         ]
         transfers = (self._config.burst - 1).bit_length()
@@ -197,6 +233,6 @@ class Scheduler(wiring.Component):
         with m.If(self.move):
             m.d.sync += [pins.ba.eq(self.held.bank), pins.a.eq(Cat(below, gap, above))]
         with m.If(self.activate):
-            m.d.sync += pins.a.eq(request.row)
+            m.d.sync += pins.a.eq(self.door.row)
         with m.If(upkeep.load_mode):
             m.d.sync += [pins.ba.eq(0), pins.a.eq(self._config.mode)]

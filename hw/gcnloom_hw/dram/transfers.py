@@ -109,14 +109,15 @@ class Transfers(wiring.Component):
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.answers))
         m.d.comb += [self.available.eq(queue.available), queue.take.eq(self.take)]
 
-        # The command's register, the part's latency, and the register that takes the pins.
-        late = 1 + config.clocks.cas_latency + config.input_delay + 1
+        # The command's register, the part's latency, and two registers between pins and queue, which
+        # are far from each other.
+        late = 1 + config.clocks.cas_latency + config.input_delay + 2
         self.taking.elaborate_into(m)
         taking = self.read | ~self.taking.over
         arrives = delay_line(m, taking, late, name="arrives", reset_less=False)[late]
         _, last = self._place(m, arrives, "taken")
-        taken = Signal(bits, reset_less=True)
-        m.d.sync += taken.eq(self.dq_i)
+        arrived, taken = Signal(bits, reset_less=True), Signal(bits, reset_less=True)
+        m.d.sync += [arrived.eq(self.dq_i), taken.eq(arrived)]
         word = taken
         if config.transfers > 1:
             before = Signal(bits * (config.transfers - 1), reset_less=True)

@@ -90,13 +90,17 @@ class TieredMemory(wiring.Component):
         m.submodules.reads = reads = Queue(ADDRESS_BITS + 2, depth=2, registered=2)
         m.submodules.near_reads = near_reads = Queue(ADDRESS_BITS, depth=WAITING)
         # The tiers are far from whoever reads, and both from each other: the order of answers is
-        # kept where they leave, turns and answers wait in between.
+        # kept where they leave; turns, what the far tier is asked, and answers wait in between.
+        m.submodules.far_reads = far_reads = Queue(ADDRESS_BITS, depth=2)
+        m.submodules.arrived = arrived = Queue(self.answers.payload.shape(), depth=2)
         m.submodules.turns = turns = Queue(1, depth=2)
         m.submodules.order = order = Queue(1, depth=OUTSTANDING, registered=1)
         m.submodules.leaving = leaving = Queue(self.answers.payload.shape(), depth=2)
         wiring.connect(m, turns=turns.o, order=order.i)
         wiring.connect(m, leaving=leaving.o, outer=wiring.flipped(self.answers))
         wiring.connect(m, queue=near_reads.o, near=near.addresses)
+        wiring.connect(m, queue=far_reads.o, far=far.addresses)
+        wiring.connect(m, far=far.answers, queue=arrived.i)
         address, is_near = reads.o.payload[:ADDRESS_BITS], reads.o.payload[ADDRESS_BITS]
         goes, may = Signal(), Signal()
         m.d.comb += [
@@ -108,19 +112,19 @@ class TieredMemory(wiring.Component):
             may.eq(turns.i.ready & ~(reads.o.payload[-1] & writes.o.valid)),
             near_reads.i.payload.eq(address),
             near_reads.i.valid.eq(reads.o.valid & may & is_near),
-            far.addresses.payload.eq(address),
-            far.addresses.valid.eq(reads.o.valid & may & ~is_near),
-            goes.eq(may & Mux(is_near, near_reads.i.ready, far.addresses.ready)),
+            far_reads.i.payload.eq(address),
+            far_reads.i.valid.eq(reads.o.valid & may & ~is_near),
+            goes.eq(may & Mux(is_near, near_reads.i.ready, far_reads.i.ready)),
             reads.o.ready.eq(goes),
             turns.i.payload.eq(is_near),
             turns.i.valid.eq(reads.o.valid & goes),
         ]
         from_near, answers = order.o.payload, leaving.i
         m.d.comb += [
-            answers.payload.eq(Mux(from_near, near.answers.payload, far.answers.payload)),
-            answers.valid.eq(order.o.valid & Mux(from_near, near.answers.valid, far.answers.valid)),
+            answers.payload.eq(Mux(from_near, near.answers.payload, arrived.o.payload)),
+            answers.valid.eq(order.o.valid & Mux(from_near, near.answers.valid, arrived.o.valid)),
             near.answers.ready.eq(order.o.valid & from_near & answers.ready),
-            far.answers.ready.eq(order.o.valid & ~from_near & answers.ready),
+            arrived.o.ready.eq(order.o.valid & ~from_near & answers.ready),
             order.o.ready.eq(answers.valid & answers.ready),
         ]
 
