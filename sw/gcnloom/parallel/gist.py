@@ -74,6 +74,8 @@ class GistTrainer:
         :class:`gcnloom.parallel.local.Trained`.
     seconds : float
         Time it took for it.
+    peak_words : int
+        Words of device memory in use at most while its part trains.
     seen : tuple of int
         How many nodes the loss sees of the input and of each layer; none before the first round.
     lost_edges : int
@@ -111,7 +113,7 @@ class GistTrainer:
         self.counters: Counter[str] = Counter()
         self.macs: Counter[str] = Counter()
         self.clipped: Counter[str] = Counter()
-        self.seconds, self.lost_edges = 0.0, 0
+        self.seconds, self.lost_edges, self.peak_words = 0.0, 0, 0
         self.seen: tuple[int, ...] = ()
         self.done = self.trained = 0
         self.best = self.weights
@@ -254,6 +256,7 @@ class GistTrainer:
         self.macs.update(trained.macs)
         self.clipped.update(trained.clipped)
         self.seconds += trained.seconds
+        self.peak_words = max(self.peak_words, self.device.memory.used)
         lowered = local.trainer.engine.graph
         self.seen, self.lost_edges = lowered.seen, lowered.lost_edges
 
