@@ -9,16 +9,21 @@ from typing import Any
 
 from gcnloom.cli import train
 from gcnloom.cli.options import load_graph, open_device
-from gcnloom.cli.parallel import document_of, trainer_of
+from gcnloom.cli.parallel import document_of, rounds_of, trainer_of
 from gcnloom.cli.progress import Progress
+from gcnloom.cli.sampling import sampling_of
 from gcnloom.cli.start import Start
 from gcnloom.errors import ConfigError
+from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.study.cases import Case
 from gcnloom.study.meter import Meter
+from gcnloom.study.prediction import Plan, predict
 from gcnloom.training.device_trainer import trainer_for
+from gcnloom.training.options import Options
 from gcnloom.training.result import result
+from gcnloom.transport import configuration
 
 __all__ = ["options_of", "train_case"]
 
@@ -57,7 +62,8 @@ def train_case(case: Case) -> dict[str, Any]:
     """Train; return what a study keeps of the results.
 
     They are those of ``gcnloom train --json``, and ``measured`` as
-    :meth:`gcnloom.study.meter.Meter.end` has it.
+    :meth:`gcnloom.study.meter.Meter.end` has it; ``predicted`` is what
+    :func:`gcnloom.study.prediction.predict` said before.
     """
     options = options_of(case)
     start = Start(
@@ -69,10 +75,23 @@ def train_case(case: Case) -> dict[str, Any]:
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator)
 
+    predicted = predict(plan_of(options, start.settings, start.graph, case.workers))
     document = run_workers(case.workers, work)
     kept = {name: document[name] for name in KEPT if name in document}
     kept["validation"] = [each and round(each, DIGITS) for each in kept["validation"]]
-    return kept | {"loss": document["loss"][-1], "seconds": document["seconds"]["total"]}
+    return kept | {
+        "loss": document["loss"][-1], "seconds": round(document["seconds"]["total"], 2),
+        "predicted": predicted,
+    }  # fmt: skip
+
+
+def plan_of(options: argparse.Namespace, settings: Options, graph: Graph, workers: int) -> Plan:
+    """Return what there is to foretell about a training; its devices are those of ``--config``."""
+    return Plan(
+        graph=graph, options=settings, config=configuration(options.config or "demo"),
+        parallel=options.parallel, workers=workers, sampling=sampling_of(options),
+        local_iterations=rounds_of(options)["local_iterations"],
+    )  # fmt: skip
 
 
 def _work(

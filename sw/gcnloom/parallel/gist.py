@@ -69,7 +69,7 @@ class GistTrainer:
         By local epoch, on the first worker: mean loss and accuracy of the sub-networks; of the
         last epoch of a round that was looked at also the whole network's on the validation nodes;
         `cycles` of a whole round, of its slowest worker, with its last epoch.
-    counters, macs, clipped : Counter[str]
+    counters, passes, macs, clipped : Counter[str]
         What this worker's device did in local training, see
         :class:`gcnloom.parallel.local.Trained`.
     seconds : float
@@ -111,6 +111,7 @@ class GistTrainer:
         self.weights = first_weights(self.network, options.seed) if self.leads else []
         self.history: list[Epoch] = []
         self.counters: Counter[str] = Counter()
+        self.passes: Counter[str] = Counter()
         self.macs: Counter[str] = Counter()
         self.clipped: Counter[str] = Counter()
         self.seconds, self.lost_edges, self.peak_words = 0.0, 0, 0
@@ -253,6 +254,7 @@ class GistTrainer:
 
     def _count(self, trained: Trained, local: LocalTraining) -> None:
         self.counters.update(trained.counters)
+        self.passes.update(trained.passes)
         self.macs.update(trained.macs)
         self.clipped.update(trained.clipped)
         self.seconds += trained.seconds

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an epoch of a training takes of each worker, counted alike in every mode."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -89,12 +90,10 @@ class Meter:
         trainer, communicator = self._trainer, self._communicator
         kinds = [kind for kind in communicator.sent if kind not in BESIDE]
         if isinstance(trainer, GistTrainer):
-            counters = trainer.counters
+            counters = trainer.passes
         else:
-            counters = sum(
-                (count for name, count in trainer.engine.counters.items() if name != "infer"),
-                type(trainer.engine.counters["infer"])(),
-            )
+            each = trainer.engine.counters
+            counters = sum((each[name] for name in each if name != "infer"), Counter())
         sampled = isinstance(trainer, MinibatchTrainer)
         return np.array(
             [
