@@ -157,7 +157,7 @@ def _cases(
     name: str, own: Mapping[str, Any], study: Mapping[str, Any], training: Mapping[str, Any]
 ) -> list[Case]:
     """Return the trainings of one mode."""
-    options = {key.replace("_", "-"): value for key, value in (training | dict(own)).items()}
+    options = {key.replace("_", "-"): value for key, value in {**training, **own}.items()}
     parallel = options.pop("parallel", name)
     axes = {}
     for axis in SHARED:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an epoch of sampled batches will take: its blocks are drawn, and nothing is trained."""
 
-import numpy as np
+from typing import Any
+
 from scipy.sparse import issparse
 
 from gcnloom.graphs.graph import Graph
@@ -67,7 +68,7 @@ def foresample(
 
 
 def _add(
-    effort: Effort, engines: Engines, block: Block, features: object, group: Communicator
+    effort: Effort, engines: Engines, block: Block, features: Any, group: Communicator
 ) -> None:
     """Add a block's products, and what it sends."""
     entries = features.count_nonzero() if issparse(features) else 0
@@ -77,7 +78,7 @@ def _add(
         effort.beats += 2 * engines.aggregation(edges, engines.widths[layer])
         for lists in (share.sends, share.places):
             others = [len(each) for rank, each in enumerate(lists) if rank != group.rank]
-            effort.messages += np.count_nonzero(others)
+            effort.messages += sum(size > 0 for size in others)
     sent = block_bytes(
         block, engines.widths, group.rank, operand=engines.operand, sums=engines.sums
     ).total()

@@ -87,23 +87,29 @@ class Meter:
         return len(trainer.history)
 
     def _now(self) -> NDArray[np.int64]:
-        trainer, communicator = self._trainer, self._communicator
+        communicator = self._communicator
         kinds = [kind for kind in communicator.sent if kind not in BESIDE]
-        if isinstance(trainer, GistTrainer):
-            counters = trainer.passes
-        else:
-            each = trainer.engine.counters
-            counters = sum((each[name] for name in each if name != "infer"), Counter())
-        sampled = isinstance(trainer, MinibatchTrainer)
+        counters, fetched = self._work()
         return np.array(
             [
                 sum(communicator.sent[kind] for kind in kinds),
                 sum(communicator.messages[kind] for kind in kinds),
-                trainer.engine.cache.fetched_bytes if sampled else 0,
+                fetched,
                 *(counters[name] for name in NAMES[3:]),
             ],
             dtype=np.int64,
         )
+
+    def _work(self) -> tuple[Counter[str], int]:
+        """Return the device's counters of training so far, and bytes of features fetched."""
+        trainer = self._trainer
+        if isinstance(trainer, GistTrainer):
+            return trainer.passes, 0
+        each = trainer.engine.counters
+        total = sum((each[name] for name in each if name != "infer"), Counter())
+        if isinstance(trainer, MinibatchTrainer):
+            return total, trainer.engine.cache.fetched_bytes
+        return total, 0
 
     def _memory(self) -> int:
         trainer, words = self._trainer, self._device.memory.used

@@ -134,11 +134,14 @@ def _mixed(
         effort.beats += engines.update(layer, len(before), entries)
         effort.beats += 2 * engines.aggregation(block.count_nonzero(), lead + len(mine))
         raw = engines.sums if layer == last else engines.operand
-        for here, there, width in (
-            (before, rows[layer] - len(after), raw), (after, rows[layer - 1] - len(before), engines.operand)
-        ):  # fmt: skip
+        switches = (
+            (before, after, rows[layer], raw),
+            (after, before, rows[layer - 1], engines.operand),
+        )
+        for here, back, every, width in switches:
             effort.send(len(here) * (outer - len(mine)), engines.operand, holders)
-            effort.send(there * len(mine), width, (size - 1) * (len(mine) > 0))
+            others = every - len(back)
+            effort.send(others * len(mine), width, (size - 1) * (len(mine) > 0))
     return effort
 
 
@@ -174,7 +177,7 @@ def _halos(
             np.fill_diagonal(counts, 0)
             for worker, effort in enumerate(efforts):
                 elements = int(counts[worker].sum()) * engines.widths[layer]
-                effort.send(elements, engines.operand, np.count_nonzero(counts[worker]))
+                effort.send(elements, engines.operand, int(np.count_nonzero(counts[worker])))
 
 
 def _gist(plan: Plan) -> list[Effort]:

@@ -46,8 +46,8 @@ class Statement(NamedTuple):
 
 STATEMENTS = tuple(
     Statement(*row) for row in (
-        ("M1", "features between workers take 4 L N D b (1 - 1/P) bytes an epoch, a worker's share "
-         "falling as 1/P", "within 1 %, P = 2, 4, 8, 16, METIS beside it", SOURCED),
+        ("M1", ("features between workers take 4 L N D b (1 - 1/P) bytes an epoch, a share of them "
+         "falls as 1/P"), "within 1 %, P = 2, 4, 8, 16, METIS beside it", SOURCED),
         ("M2", "P workers compute what one computes", "the same bits", SOURCED),
         ("M3", "sparse MACs, dense MACs and bytes are dealt evenly to workers",
          "largest over mean ≤ 1.02, METIS beside it", SOURCED),
@@ -60,20 +60,20 @@ STATEMENTS = tuple(
         ("M7", "mixture of parallelism has more throughput than a partition on equal hardware",
          "≥ 5 graphs", SOURCED),
         ("M8", "a worker needs memory for topology and Σ N D / P", "within 10 %", SOURCED),
-        ("G1", "groups cut each layer's neurons exactly; scattering what was gathered changes "
-         "nothing", "all of 1000 random trials", SOURCED),
+        ("G1", ("groups cut each layer's neurons exactly; scattering what was gathered changes "
+         "nothing"), "all of 1000 random trials", SOURCED),
         ("G2", "one part is ordinary training; 2, 4, 8 keep its accuracy at equal total epochs",
          "the same bits; -0.5, -1.0, -2.0 points at most, 5 seeds", SOURCED),
-        ("G3", "hidden weights and MACs of a worker fall as 1/m², those of first and last layer "
-         "as 1/m", "within 1 %", SOURCED),
+        ("G3", ("hidden weights and MACs of a worker fall as 1/m², those of first and last layer "
+         "as 1/m"), "within 1 %", SOURCED),
         ("G4", "a round moves 2 (m - 1) times a part, far less than an all-reduce a step",
          "within 1 %; > 10 times fewer at ζ = 500", SOURCED),
         ("G5", "a network many times larger than a device's memory can be trained in parts",
          "8 times in weights, m = 8", SOURCED),
         ("G6", "of hidden weights (1 - 1/m)^R are never trained in R rounds", "+2 % at most",
          OURS),
-        ("G7", "training in parts is faster", "at equal total epochs, of which each worker has "
-         "1/m, and to accuracy: both said", SOURCED),
+        ("G7", "training in parts is faster", ("at equal total epochs, of which each worker has "
+         "1/m, and to accuracy: both said"), SOURCED),
         ("C1", "full-graph and sampled training run on one runtime and instruction set",
          "≥ 3 samplers", SOURCED),
         ("C2", "sampled training comes to the accuracy of the full graph, sooner",
@@ -81,8 +81,8 @@ STATEMENTS = tuple(
         ("C3", "memory of sampled training does not grow with the graph",
          "± 10 % as N grows 8 times", OURS),
         ("C4", "engines hardly wait for the sampler", "≤ 10 % of the time", OURS),
-        ("C5", "bytes of full-graph and sampled training follow Γ_fg and Γ_mb, and tell beforehand "
-         "which mode wins", "within 5 %; right on ≥ 80 % of ≥ 20 configurations", SOURCED),
+        ("C5", ("bytes of full-graph and sampled training follow Γ_fg and Γ_mb, and say before "
+         "which mode wins"), "within 5 %; right on ≥ 80 % of ≥ 20 configurations", SOURCED),
         ("B1", "input vertices per seed fall as a batch grows, their number being concave in it",
          "2 samplers, 3 graphs", OURS),
         ("B2", "workers that share a batch fetch fewer vertices than with a batch each",
