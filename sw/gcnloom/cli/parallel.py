@@ -31,6 +31,7 @@ from gcnloom.training.result import result
 __all__ = [
     "GIST",
     "add_parallel",
+    "check_parallel",
     "check_rounds",
     "document_of",
     "rounds_of",
@@ -92,11 +93,7 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator, trainers)
 
-    sampling = sampling_of(options)
-    if options.parallel != GIST:
-        check_together(options.parallel, sampling, start.settings, start.graph, options.workers)
-    elif options.workers is not None:
-        check_gist(start.settings, start.graph, options.workers, **rounds_of(options))
+    check_parallel(options, start)
     try:
         return run_workers(options.workers, work)
     except KeyboardInterrupt:
@@ -105,6 +102,15 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
             raise
         interrupted(trainers[0], start.path, options.arguments)
         return None
+
+
+def check_parallel(options: argparse.Namespace, start: Start) -> None:
+    """Raise ConfigError about what these options, workers and graph do not go together with."""
+    sampling = sampling_of(options)
+    if options.parallel != GIST:
+        check_together(options.parallel, sampling, start.settings, start.graph, options.workers)
+    elif options.workers is not None:
+        check_gist(start.settings, start.graph, options.workers, **rounds_of(options))
 
 
 def _work(

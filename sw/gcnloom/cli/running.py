@@ -9,7 +9,7 @@ from typing import Any
 
 from gcnloom.cli import train
 from gcnloom.cli.options import load_graph, open_device
-from gcnloom.cli.parallel import document_of, rounds_of, trainer_of
+from gcnloom.cli.parallel import check_parallel, document_of, rounds_of, trainer_of
 from gcnloom.cli.progress import Progress
 from gcnloom.cli.sampling import sampling_of
 from gcnloom.cli.start import Start
@@ -71,6 +71,9 @@ def train_case(case: Case) -> dict[str, Any]:
         earlier=None, progress=Progress(sys.stderr, quiet=True),
         graph=load_graph(options, options.seed),
     )  # fmt: skip
+
+    if options.parallel != train.SINGLE:
+        check_parallel(options, start)
 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator)

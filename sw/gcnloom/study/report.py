@@ -9,7 +9,7 @@ from gcnloom.study.forecast import contests, guessed, right
 from gcnloom.study.page import Heading, Page, Paragraph, Plot, Table
 from gcnloom.study.shown import shown_of_full_graphs
 from gcnloom.study.shown_modes import shown_of_modes
-from gcnloom.study.statements import STATEMENTS
+from gcnloom.study.statements import SOURCES, STATEMENTS
 from gcnloom.study.tables import (
     accuracy,
     contest_table,
@@ -46,6 +46,7 @@ def report(figures: Figures, kept: Sequence[Finding]) -> Page:
         f"{link.name} ({link.bandwidth:g} bytes/s, {link.latency:g} s a message)"
         for link in study.links
     )
+    papers = "; ".join(f"{letter}: {source}" for letter, source in SOURCES.items())
     parts: list[Heading | Paragraph | Table | Plot] = [
         Heading("Study", 1),
         Paragraph(
@@ -54,9 +55,9 @@ def report(figures: Figures, kept: Sequence[Finding]) -> Page:
         ),
         Heading("Statements"),
         Paragraph(
-            "Of each statement what it asks, and what was measured; the last column says what "
-            "measures it again. *Sourced* is a method from an abstract, the authors' code or a "
-            "paper built on it, *our reading* what we made of one; the numbers asked are ours."
+            f"Methods are of five papers: {papers}. *Sourced* is one from an abstract, the "
+            "authors' code or a paper built on it, *our reading* what we made of it; the numbers "
+            "asked are ours. The last column says what measures it again."
         ),
         _statements(figures, kept),
         Heading("Accuracy"),
@@ -96,13 +97,14 @@ def _statements(figures: Figures, kept: Sequence[Finding]) -> Table:
     found = findings_of(figures, kept)
     rows = []
     for each in STATEMENTS:
-        head = [each.name, each.says, f"{each.source}; {each.origin}", each.asked]
+        head = [each.name, each.says, each.origin, each.asked]
         one = found.get(each.name)
         if one is None:
             rows.append([*head, "not shown", NOBODY, ""])
             continue
         why = f" ({one.why})" if one.why else ""
-        rows.append([*head, one.verdict, f"{one.measured}{why}", f"`{one.command}`"])
+        command = "this study" if one.command == figures.command else f"`{one.command}`"
+        rows.append([*head, one.verdict, f"{one.measured}{why}", command])
     return Table(["", "statement", "method", "asked", "", "measured", "command"], rows)
 
 

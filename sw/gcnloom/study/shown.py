@@ -21,7 +21,7 @@ def shown_of_full_graphs(figures: Figures) -> list[Finding]:
 
 def _bytes(figures: Figures) -> Finding | None:
     """M1: bytes of features are those of the formula."""
-    runs = figures.find(parallel="mop")
+    runs = [run for run in figures.find(parallel="mop") if _feature_bytes(run)[0]]
     if not runs:
         return None
     found = [_feature_bytes(run) for run in runs]

@@ -112,5 +112,5 @@ def _together(figures: Figures) -> Finding | None:
         faster, total = faster + sum(factor > 1 for factor in factors), total + len(factors)
         parts.append(f"{link.name}: {span(factors)}")
     text = f"{'; '.join(parts)} times, beside {PAPERS_SPEEDUP}"
-    why = "sums of gradients go back in 4 bytes; features here are narrow, and worth less"
+    why = "what vertices share is worth less than their sums of 4 bytes where features are narrow"
     return finding(figures, "B7", judged(faster, total), text, why)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 __all__ = ["SOURCES", "STATEMENTS", "Statement"]
 
 SOURCES = {
-    "M": "MixGCN: Wan et al., 2025",
-    "G": "GIST: Wolfe et al., 2021",
-    "C": "The case for sampling: Serafini and Guan, 2021",
-    "B": "Cooperative minibatching: Balin, Sancak and Çatalyürek, 2023",
-    "A": "Taxonomy of parallel GNNs: Besta and Hoefler, 2022",
+    "M": "MixGCN, Wan et al., 2025",
+    "G": "GIST, Wolfe et al., 2021",
+    "C": "the case for sampling, Serafini and Guan, 2021",
+    "B": "cooperative minibatching, Balin, Sancak and Çatalyürek, 2023",
+    "A": "a taxonomy of parallel graph networks, Besta and Hoefler, 2022",
 }
 """Papers by the letter that their statements begin with."""
 SOURCED, OURS = "sourced", "our reading"
@@ -37,11 +37,6 @@ class Statement(NamedTuple):
     says: str
     asked: str
     origin: str
-
-    @property
-    def source(self) -> str:
-        """The paper whose method it is."""
-        return SOURCES[self.name[0]]
 
 
 STATEMENTS = tuple(

@@ -29,7 +29,8 @@ def accuracy(figures: Figures) -> Table:
         ]
         known = [epochs for epochs in reached if epochs is not None]
         whole = len(known) == len(runs)
-        cells += [str(runs[0].result["epochs"]), f"{mean(known):.0f}" if whole else "never"]
+        never = "" if figures.target(names[0]) is None else "never"
+        cells += [str(runs[0].result["epochs"]), f"{mean(known):.0f}" if whole else never]
         for link in links:
             times = [figures.time_to_accuracy(run, link) for run in runs]
             seconds = [time for time in times if time is not None]
