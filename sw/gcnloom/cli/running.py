@@ -14,18 +14,16 @@ from gcnloom.cli.progress import Progress
 from gcnloom.cli.sampling import sampling_of
 from gcnloom.cli.start import Start
 from gcnloom.errors import ConfigError
-from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.study.cases import Case
 from gcnloom.study.meter import Meter
 from gcnloom.study.prediction import Plan, predict
 from gcnloom.training.device_trainer import trainer_for
-from gcnloom.training.options import Options
 from gcnloom.training.result import result
 from gcnloom.transport import configuration
 
-__all__ = ["options_of", "train_case"]
+__all__ = ["foretell", "options_of", "train_case"]
 
 KEPT = (
     "nodes", "edges", "features", "classes", "multipliers", "config_digest", "epochs", "validation",
@@ -65,20 +63,12 @@ def train_case(case: Case) -> dict[str, Any]:
     :meth:`gcnloom.study.meter.Meter.end` has it; ``predicted`` is what
     :func:`gcnloom.study.prediction.predict` said before.
     """
-    options = options_of(case)
-    start = Start(
-        begin=time.perf_counter(), settings=train.settings_of(options), path=Path(), first=None,
-        earlier=None, progress=Progress(sys.stderr, quiet=True),
-        graph=load_graph(options, options.seed),
-    )  # fmt: skip
-
-    if options.parallel != train.SINGLE:
-        check_parallel(options, start)
+    options, start = _begun(case)
 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator)
 
-    predicted = predict(plan_of(options, start.settings, start.graph, case.workers))
+    predicted = predict(_plan(options, start))
     document = run_workers(case.workers, work)
     kept = {name: document[name] for name in KEPT if name in document}
     kept["validation"] = [each and round(each, DIGITS) for each in kept["validation"]]
@@ -88,11 +78,29 @@ def train_case(case: Case) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def plan_of(options: argparse.Namespace, settings: Options, graph: Graph, workers: int) -> Plan:
+def foretell(case: Case) -> dict[str, Any]:
+    """Return what an epoch will take, see :func:`gcnloom.study.prediction.predict`."""
+    return predict(_plan(*_begun(case)))
+
+
+def _begun(case: Case) -> tuple[argparse.Namespace, Start]:
+    """Check a case's options and load its graph."""
+    options = options_of(case)
+    start = Start(
+        begin=time.perf_counter(), settings=train.settings_of(options), path=Path(), first=None,
+        earlier=None, progress=Progress(sys.stderr, quiet=True),
+        graph=load_graph(options, options.seed),
+    )  # fmt: skip
+    if options.parallel != train.SINGLE:
+        check_parallel(options, start)
+    return options, start
+
+
+def _plan(options: argparse.Namespace, start: Start) -> Plan:
     """Return what there is to foretell about a training; its devices are those of ``--config``."""
     return Plan(
-        graph=graph, options=settings, config=configuration(options.config or "demo"),
-        parallel=options.parallel, workers=workers, sampling=sampling_of(options),
+        graph=start.graph, options=start.settings, config=configuration(options.config or "demo"),
+        parallel=options.parallel, workers=options.workers, sampling=sampling_of(options),
         local_iterations=rounds_of(options)["local_iterations"],
     )  # fmt: skip
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from gcnloom.cli.options import INTERRUPTED
 from gcnloom.cli.progress import Progress
-from gcnloom.cli.running import options_of, train_case
+from gcnloom.cli.running import foretell, options_of, train_case
 from gcnloom.errors import ConfigError
 from gcnloom.parallel.mpi import launched
 from gcnloom.study.cases import Case, Study, load_study
 from gcnloom.study.figures import Figures
 from gcnloom.study.finding import Finding, load_findings
+from gcnloom.study.links import epoch_seconds
 from gcnloom.study.report import findings_of, report
 from gcnloom.study.statements import STATEMENTS
 from gcnloom.study.store import Run, Store, run_missing
@@ -23,6 +24,7 @@ from gcnloom.study.store import Run, Store, run_missing
 __all__ = ["add_commands"]
 
 RUNS, REPORT = "runs", "report"
+MILLI = 1e3
 EXAMPLE = """examples:
   gcnloom study examples/study.toml -o results
   gcnloom study examples/study.toml -o results      again: goes on where it stopped
@@ -39,12 +41,17 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("file", type=Path, metavar="FILE", help="the study, see docs/study.md")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FOLDER",
-        help=f"where {REPORT}.html, {REPORT}.md and its pictures go, and trainings, under {RUNS}",
+        "-o", "--output", type=Path, default=Path("study"), metavar="FOLDER",
+        help=f"where {REPORT}.html, {REPORT}.md and its pictures go, and trainings, under {RUNS}; "
+        "default study",
     )  # fmt: skip
     parser.add_argument(
         "--findings", type=Path, metavar="FOLDER",
         help="what other measurements found of statements, for those that this study cannot show",
+    )  # fmt: skip
+    parser.add_argument(
+        "--foretell", action="store_true",
+        help="only print what an epoch of each training will take, by the cost model",
     )  # fmt: skip
     parser.add_argument("--retry", action="store_true", help="train again what failed before")
     volume = parser.add_mutually_exclusive_group()
@@ -59,6 +66,9 @@ def _run(options: argparse.Namespace) -> int:
     study = load_study(options.file)
     for case in study.cases:
         options_of(case)
+    if options.foretell:
+        print(_foretold(study))
+        return 0
     kept = [] if options.findings is None else load_findings(options.findings)
     options.output.mkdir(parents=True, exist_ok=True)
     store = Store(options.output / RUNS)
@@ -100,6 +110,24 @@ def _watcher(study: Study, progress: Progress) -> Any:
             progress.note(f"failed: {case.title}: {run.error}")
 
     return watch
+
+
+def _foretold(study: Study) -> str:
+    """Return beats, messages, bytes and modelled milliseconds of an epoch, a line a case."""
+    links = study.links
+    head = f"{'an epoch of the busiest worker':<52} {'beats':>9} {'messages':>9} {'bytes':>11}"
+    lines = ["  ".join([head, *(f"ms, {link.name}" for link in links)])]
+    for case in study.cases:
+        numbers = foretell(case)["per_worker"]
+        moved = max(map(sum, zip(numbers["bytes"], numbers["fetched_bytes"], strict=True)))
+        counts = max(numbers["beats"]), max(numbers["messages"]), moved
+        head = f"{case.title:<52} {counts[0]:>9,.0f} {counts[1]:>9,.0f} {counts[2]:>11,.0f}"
+        times = [
+            f"{MILLI * epoch_seconds(numbers, link, study.clock):>{len(link.name) + 4}.3f}"
+            for link in links
+        ]
+        lines.append("  ".join([head, *times]))
+    return "\n".join(lines)
 
 
 def _left(begin: float, trained: int, missing: int) -> float | None:
