@@ -24,6 +24,7 @@ FILES = (
     "report", "json", "verbose", "quiet",
 )  # fmt: skip
 """Options of ``gcnloom train`` that a study sets itself, or that are about files and screens."""
+EXAMPLE = "examples/study.toml"
 DIGITS = 16
 
 
@@ -131,9 +132,7 @@ def load_study(path: Path) -> Study:
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(
-            f"cannot read {path} ({error}); try examples/study.toml for a start"
-        ) from None
+        raise DataError(f"cannot read {path} ({error}); try {EXAMPLE} for a start") from None
     study = _table(text, "study")
     _known(text, ("study", "training", "modes", "device", "link"), str(path))
     for name, known in TABLES.items():
@@ -148,8 +147,8 @@ def load_study(path: Path) -> Study:
     return Study(
         cases=tuple({case.digest: case for case in cases}.values()),
         links=tuple(_link(each, path) for each in text.get("link", [])),
-        clock=float(_table(text, "device").get("clock", 50e6)),
-        target=float(study.get("target", 0.98)),
+        clock=_number(_table(text, "device"), "clock", 50e6),
+        target=_number(study, "target", 0.98),
     )
 
 
@@ -164,6 +163,9 @@ def _cases(
         axes[axis] = options.pop(axis, study.get(axis))
         if not isinstance(axes[axis], list) or not axes[axis]:
             raise ConfigError(f"mode {name!r} has no list of {axis}; try {axis} in [study]")
+        for value in axes[axis]:
+            if type(value) is not (str if axis == "graphs" else int):
+                raise ConfigError(f"mode {name!r} has {value!r} among its {axis}; try {EXAMPLE}")
     for option in options.keys() & set(FILES):
         raise ConfigError(
             f"mode {name!r} sets {option!r}, which is the study's or about files; try without"
@@ -182,11 +184,18 @@ def _link(table: Mapping[str, Any], path: Path) -> Link:
     _known(table, LINK, f"[[link]] of {path}")
     for name in LINK:
         if name not in table:
-            raise ConfigError(f"a [[link]] of {path} has no {name}; try examples/study.toml")
+            raise ConfigError(f"a [[link]] of {path} has no {name}; try {EXAMPLE}")
     return Link(
-        name=str(table["name"]), bandwidth=float(table["bandwidth"]),
-        latency=float(table["latency"]),
+        name=str(table["name"]), bandwidth=_number(table, "bandwidth", 0.0),
+        latency=_number(table, "latency", 0.0),
     )  # fmt: skip
+
+
+def _number(table: Mapping[str, Any], name: str, default: float) -> float:
+    value = table.get(name, default)
+    if type(value) not in (int, float):
+        raise ConfigError(f"{name} = {value!r} is no number; try {EXAMPLE}")
+    return float(value)
 
 
 def _table(text: Mapping[str, Any], name: str) -> dict[str, Any]:

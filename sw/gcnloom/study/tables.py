@@ -106,6 +106,8 @@ def failures(figures: Figures) -> Table:
 def plots(figures: Figures, graph: str) -> list[Plot]:
     """Return the bytes of an epoch, and its modelled time over the links, on a graph."""
     groups = [(names, runs) for names, runs in _groups(figures) if names[0] == graph]
+    if not groups:
+        return []
     labels = {f"{mode}, {workers}": runs for (_, mode, workers), runs in groups}
     name = "".join(letter if letter.isalnum() else "-" for letter in graph)
     drawn = [

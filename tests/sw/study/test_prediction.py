@@ -12,7 +12,7 @@ COMMON = {
     "device": "model", "config": "demo", "update": "host", "optimiser": "adam", "lr": 0.05,
     "epochs": 2,
 }  # fmt: skip
-SAMPLED = {"batch": 8, "fanout": [3, 3], "evaluate-every": 0}
+SAMPLED = {"batch": 4, "fanout": [3, 3], "evaluate-every": 0}
 
 
 def trained(parallel, graph, workers, **options):

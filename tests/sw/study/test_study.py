@@ -2,16 +2,20 @@
 """``gcnloom study``: trains what is missing, goes on, keeps what failed, reports."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from gcnloom.cli import study as command
-from gcnloom.cli.running import train_case
+from gcnloom.cli.parallel import CHOICES
+from gcnloom.cli.running import options_of, train_case
+from gcnloom.study.cases import load_study
 from gcnloom.study.finding import Finding
 from gcnloom.study.statements import STATEMENTS
 from tests.sw.cli import run
 from tests.sw.study.matrix import study_file
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "study.toml"
 FAILING = """
 [modes.many]
 parallel = "mop"
@@ -93,6 +97,27 @@ def test_the_report_has_every_statement_its_own_findings_and_those_kept(tmp_path
         assert (folder / name).read_text().startswith("<svg")
 
 
+def test_a_study_of_which_everything_fails_has_a_report(tmp_path, capsys):
+    path, folder = study_file(tmp_path), tmp_path / "out"
+    path.write_text(path.read_text().replace("sbm:60,3", "missing.npz"), encoding="utf-8")
+    assert "0 trainings, 2 failed" in run(capsys, "study", path, "-o", folder).out
+    assert "missing.npz cannot be read" in (folder / "report.md").read_text()
+
+
+def test_the_example_can_be_trained():
+    study = load_study(EXAMPLE)
+    assert {case.parallel for case in study.cases} >= set(CHOICES)
+    assert all(options_of(case).parallel == case.parallel for case in study.cases)
+    assert len({case.digest for case in study.cases}) == len(study.cases)
+
+
+def test_what_an_epoch_will_take_is_told_without_training(tmp_path, capsys, trained):
+    outcome = run(capsys, "study", study_file(tmp_path), "-o", tmp_path / "out", "--foretell")
+    assert [line.split(" on ")[0] for line in outcome.out.splitlines()[1:]] == ["single", "mop"]
+    assert trained == []
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "error"),
     [
@@ -103,6 +128,8 @@ def test_the_report_has_every_statement_its_own_findings_and_those_kept(tmp_path
         ("[beans]", "has 'beans', which is unknown; try study, training, modes, device, link"),
         ("[[link]]\nname = 'a'", "has no bandwidth"),
         ("[[link]]\nname = 'a'\nbandwidth = 0\nlatency = 0", "bandwidth=0.0 moves nothing"),
+        ("[[link]]\nname = 'a'\nbandwidth = 'b'\nlatency = 0", "bandwidth = 'b' is no number"),
+        ("[modes.gist]\ngraphs = [3]", "mode 'gist' has 3 among its graphs"),
         ("[modes", "cannot read"),
     ],
 )
