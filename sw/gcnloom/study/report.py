@@ -23,6 +23,7 @@ from gcnloom.study.tables import (
 __all__ = ["findings_of", "report"]
 
 NOBODY = "not measured"
+MEGA = 1e6
 FORMULA = (
     "An epoch is modelled as `C / clock + M * latency + B / bandwidth`: C cycles, M messages and "
     "B bytes, fetched features among them, of the busiest worker, each counted while it trained. "
@@ -43,7 +44,7 @@ def report(figures: Figures, kept: Sequence[Finding]) -> Page:
     """
     study, count = figures.study, len(figures.runs)
     links = ", ".join(
-        f"{link.name} ({link.bandwidth:g} bytes/s, {link.latency:g} s a message)"
+        f"{link.name} ({link.bandwidth / MEGA:g} MB/s, {link.latency * MEGA:g} µs a message)"
         for link in study.links
     )
     papers = "; ".join(f"{letter}: {source}" for letter, source in SOURCES.items())
@@ -70,7 +71,7 @@ def report(figures: Figures, kept: Sequence[Finding]) -> Page:
         Paragraph("Of all workers: sent to each other, and features fetched for batches."),
         traffic(figures),
         Heading("Load, memory and modelled time of an epoch"),
-        Paragraph(f"{FORMULA} Clock {study.clock:g} Hz. Links: {links or 'none'}."),
+        Paragraph(f"{FORMULA} Clock {study.clock / MEGA:g} MHz. Links: {links or 'none'}."),
         costs(figures),
     ]
     for graph in study.graphs:

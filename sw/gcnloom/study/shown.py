@@ -102,7 +102,10 @@ def _throughput(figures: Figures) -> Finding | None:
     verdict = judged(faster, total)
     if len(graphs) < LEAST_GRAPHS and verdict == "shown":
         verdict = "not shown"
-    why = f"{len(graphs)} graphs; good cuts send less, and slow links count bytes only"
+    why = (
+        f"{len(graphs)} graphs; a good cut sends less, and columns narrower than a vector take "
+        "its time"
+    )
     return finding(figures, "M7", verdict, "; ".join(parts), why)
 
 

@@ -41,7 +41,10 @@ def _parts(figures: Figures) -> Finding | None:
     text += f"{span(reached)} times where reached, " if reached else ""
     text += f"in {len(reached)} of {tried} trainings and links"
     fast = sum(factor > 1 for factor in equal) + sum(factor > 1 for factor in reached)
-    why = "rounds that begin anew learn slowly, and repeat their first passes"
+    why = (
+        "rounds that begin anew learn slowly and repeat their first passes; parts narrower than a "
+        "vector take its time"
+    )
     return finding(figures, "G7", judged(fast, 2 * tried), text, why)
 
 

@@ -62,7 +62,7 @@ def costs(figures: Figures) -> Table:
         cells += [
             f"{mean(max(each['memory']) for each in measured) / KIB:,.0f}",
             f"{mean(max(each['cycles']) or max(each['beats']) for each in measured):,.0f}",
-            f"{mean(max(each['messages']) for each in measured):,.0f}",
+            f"{mean(max(each['messages']) for each in measured):,.1f}",
         ]
         cells += [
             f"{MILLI * mean(figures.seconds(run, link) for run in runs):,.3f}" for link in links
