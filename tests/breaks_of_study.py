@@ -23,6 +23,8 @@ STUDIES = [
     Mutation(f"{STUDY}/prediction.py", "np.fill_diagonal(counts, 0)", "pass", FULL),
     Mutation(f"{STUDY}/shown.py", 'verdict == "shown" and missing', "False", SHOWN),
     Mutation(f"{STUDY}/store.py", "run = store.find(case)", "run = None", INTERRUPTED),
-    Mutation("sw/gcnloom/parallel/communicator.py", "size > 0 for size in others",
-             "size >= 0 for size in others", ("tests/sw/parallel/test_communicator.py",)),
+    Mutation(
+        "sw/gcnloom/parallel/communicator.py", "sum(map(bool, data))", "len(data)",
+        ("tests/sw/parallel/test_communicator.py",),
+    ),
 ]  # fmt: skip

@@ -77,9 +77,8 @@ class Communicator(ABC):
         """
         dtype = pieces[0].dtype
         data = [np.ascontiguousarray(piece).tobytes() for piece in pieces]
-        others = [len(part) for rank, part in enumerate(data) if rank != self.rank]
-        self.sent[kind] += sum(others)
-        self.messages[kind] += sum(size > 0 for size in others)
+        self.sent[kind] += sum(map(len, data)) - len(data[self.rank])
+        self.messages[kind] += sum(map(bool, data)) - bool(data[self.rank])
         sizes = [int(np.prod(shape)) * dtype.itemsize for shape in shapes]
         received = self.exchange(data, sizes)
         return [
