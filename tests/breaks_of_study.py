@@ -17,7 +17,7 @@ STUDIES = [
         f"{STUDY}/forecast.py", "times[False][foretold] /", "times[True][foretold] /", MODELLED
     ),
     Mutation(
-        f"{STUDY}/foresample.py", "range(warm + batches.per_epoch)", "range(warm + 1)", BATCHES
+        f"{STUDY}/foresample.py", "range(first + count)", "range(first + 1)", BATCHES
     ),
     Mutation(f"{STUDY}/links.py", 'max(map(sum, moved))', 'max(per_worker["bytes"])', MODELLED),
     Mutation(f"{STUDY}/prediction.py", "np.fill_diagonal(counts, 0)", "pass", FULL),

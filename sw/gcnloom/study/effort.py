@@ -35,6 +35,10 @@ class Effort:
     features: float = 0.0
     fetched_bytes: float = 0.0
 
+    def over(self, epochs: int) -> "Effort":
+        """Return the mean of so many epochs."""
+        return Effort(**{name: value / epochs for name, value in vars(self).items()})
+
     def send(self, elements: float, element_bytes: int, messages: int) -> None:
         """Add features that go to others, in so many messages."""
         self.features += elements * element_bytes

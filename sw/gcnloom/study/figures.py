@@ -105,9 +105,15 @@ class Figures:
 
     def features(self, run: Run) -> float:
         """Bytes of features of all workers in an epoch: sent, and fetched."""
-        kinds = run.result.get("parallel", {}).get("bytes_per_epoch", {})
+        parallel = run.result.get("parallel", {})
+        kinds, counted = parallel.get("bytes_per_epoch", {}), run.result["measured"]["per_worker"]
         sent = sum(kinds[kind]["measured"] for kind in FEATURES if kind in kinds)
-        return float(sent + sum(run.result["measured"]["per_worker"]["fetched_bytes"]))
+        if "sampling" in parallel:
+            # Batches differ from epoch to epoch, and what is reduced hardly: the mean of all bytes
+            # without it.
+            every = sum(numbers["measured"] for numbers in kinds.values())
+            sent = sum(counted["bytes"]) - (every - sent)
+        return float(sent + sum(counted["fetched_bytes"]))
 
     def _order(self, place: Place) -> tuple[int, int]:
         return self.study.graphs.index(place[0]), place[1]

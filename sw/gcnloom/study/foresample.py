@@ -17,8 +17,8 @@ from gcnloom.training.options import Options
 
 __all__ = ["foresample"]
 
-EPOCHS = 2
-"""Epochs that are drawn; the last one counts, so that a cache is warm."""
+COLD, WARM = 1, 3
+"""Epochs that are drawn to fill a cache, and those that count."""
 
 
 def foresample(
@@ -45,10 +45,10 @@ def foresample(
         )  # fmt: skip
         group = communicator if cooperative else Alone()
         cache = FeatureCache(graph.features, engines.config.operand_width, sampling.cache)
-        warm = (EPOCHS - 1) * batches.per_epoch
+        first, count = COLD * batches.per_epoch, WARM * batches.per_epoch
         effort, fetched, asked = Effort(), 0, 0
-        for iteration in range(warm + batches.per_epoch):
-            if iteration == warm:
+        for iteration in range(first + count):
+            if iteration == first:
                 effort, fetched, asked = Effort(), cache.fetched_bytes, group.messages["ids"]
             nodes, mine = nodes_of(
                 batches, iteration, communicator, options.seed, cooperative=cooperative
@@ -60,6 +60,7 @@ def foresample(
             _add(effort, engines, block, features, group)
         effort.fetched_bytes = cache.fetched_bytes - fetched
         effort.messages += group.messages["ids"] - asked
+        effort = effort.over(WARM)
         if workers > 1:
             _reduce(effort, engines, workers, batches.per_epoch, sampling)
         return effort

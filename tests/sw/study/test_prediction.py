@@ -49,8 +49,8 @@ def test_full_graphs_to_the_byte(parallel, options, graph):
 
 @pytest.mark.parametrize("parallel", ["minibatch", "cooperative"])
 def test_the_batches_that_are_drawn_to_the_byte(parallel):
-    # Of two epochs the second is drawn, and measured.
-    result = trained(parallel, "sbm:60,3", 2, **SAMPLED, epochs=2)
+    # Of four epochs the last three are drawn, and measured.
+    result = trained(parallel, "sbm:60,3", 2, **SAMPLED | {"epochs": 4})
     predicted, measured = both(result, "fetched_bytes")
     assert predicted == measured
     predicted, measured = both(result, "beats")
