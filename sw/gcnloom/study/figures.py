@@ -57,9 +57,20 @@ class Figures:
             if all(getattr(run.case, name) == value for name, value in wanted.items())
         ]  # fmt: skip
 
+    def exact(self, parallel: str, **wanted: Any) -> list[Run]:
+        """Find runs of a kind of training that reads nothing stale."""
+        found = self.find(parallel=parallel, **wanted)
+        return [run for run in found if not dict(run.case.options).get("staleness")]
+
+    def epoch(self, link: Link, parallel: str, place: Place) -> float:
+        """Modelled seconds of an epoch, the mean of runs of a kind at a place."""
+        graph, workers = place
+        runs = self.exact(parallel, graph=graph, workers=workers)
+        return mean(self.seconds(run, link) for run in runs)
+
     def places(self, *parallel: str) -> list[Place]:
         """Graphs with numbers of workers that all these kinds of training ran with."""
-        each = [{_place(run) for run in self.find(parallel=kind)} for kind in parallel]
+        each = [{_place(run) for run in self.exact(kind)} for kind in parallel]
         return sorted(set.intersection(*each), key=self._order) if each else []
 
     def alone(self, run: Run) -> list[Run]:

@@ -21,7 +21,7 @@ def shown_of_full_graphs(figures: Figures) -> list[Finding]:
 
 def _bytes(figures: Figures) -> Finding | None:
     """M1: bytes of features are those of the formula."""
-    runs = [run for run in figures.find(parallel="mop") if _feature_bytes(run)[0]]
+    runs = [run for run in figures.exact("mop") if _feature_bytes(run)[0]]
     if not runs:
         return None
     found = [_feature_bytes(run) for run in runs]
@@ -54,7 +54,7 @@ def _same_weights(figures: Figures) -> Finding | None:
     """M2: the last weights are those of one device."""
     pairs = [
         (run, other)
-        for run in (*figures.find(parallel="mop"), *figures.find(parallel="partition"))
+        for run in (*figures.exact("mop"), *figures.exact("partition"))
         if (other := figures.beside(run)) is not None
     ]
     if not pairs:
@@ -68,12 +68,12 @@ def _same_weights(figures: Figures) -> Finding | None:
 
 def _evenness(figures: Figures) -> Finding | None:
     """M3: the largest load over the mean."""
-    runs = figures.find(parallel="mop")
+    runs = figures.exact("mop")
     if not runs:
         return None
     even = [run for run in runs if _worst(run) <= MOST_UNEVEN]
     text = f"{len(even)} of {len(runs)} trainings; at most {_loads(runs)}"
-    cut = figures.find(parallel="partition")
+    cut = figures.exact("partition")
     if cut:
         text += f"; METIS at most {_loads(cut)}"
     odd = listed(f"{run.case.graph} at P = {run.case.workers}" for run in runs if run not in even)
@@ -88,13 +88,10 @@ def _throughput(figures: Figures) -> Finding | None:
         return None
     parts, faster, total = [], 0, 0
     for link in figures.study.links:
-        factors = []
-        for graph, workers in places:
-            mine, cut = (
-                figures.find(parallel=kind, graph=graph, workers=workers)[0]
-                for kind in ("mop", "partition")
-            )
-            factors.append(figures.seconds(cut, link) / figures.seconds(mine, link))
+        factors = [
+            figures.epoch(link, "partition", place) / figures.epoch(link, "mop", place)
+            for place in places
+        ]
         won = sum(factor > 1 for factor in factors)
         faster, total = faster + won, total + len(factors)
         parts.append(f"{link.name}: {span(factors)} times, more on {won} of {len(factors)}")

@@ -105,13 +105,10 @@ def _together(figures: Figures) -> Finding | None:
         return None
     parts, faster, total = [], 0, 0
     for link in figures.study.links:
-        factors = []
-        for graph, workers in places:
-            each, shared = (
-                figures.find(parallel=kind, graph=graph, workers=workers)[0]
-                for kind in ("minibatch", "cooperative")
-            )
-            factors.append(figures.seconds(each, link) / figures.seconds(shared, link))
+        factors = [
+            figures.epoch(link, "minibatch", place) / figures.epoch(link, "cooperative", place)
+            for place in places
+        ]
         faster, total = faster + sum(factor > 1 for factor in factors), total + len(factors)
         parts.append(f"{link.name}: {span(factors)}")
     text = f"{'; '.join(parts)} times, beside {PAPERS_SPEEDUP}"

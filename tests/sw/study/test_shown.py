@@ -52,6 +52,12 @@ def test_a_training_of_other_length_is_not_compared_with_one_device():
     assert "M2" not in found(run(4, options=(("epochs", 7),)))
 
 
+def test_a_stale_training_is_none_of_these():
+    stale = changed(run(4, options=(("staleness", 1),)), weights_sha256="other")
+    assert {"M1", "M2", "M3"}.isdisjoint(found(stale))
+    assert "M7" not in found(stale, run(9, parallel="partition"))
+
+
 def test_an_uneven_load_refutes():
     uneven = run(4)
     loads = uneven.result["parallel"]["imbalance"] | {"dense_macs": 1.03}
