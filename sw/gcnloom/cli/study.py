@@ -63,6 +63,10 @@ def add_commands(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     if launched():
         raise ConfigError("a study's workers are threads; try it without mpiexec")
+    if options.findings is not None and not options.findings.is_dir():
+        raise ConfigError(
+            f"--findings {options.findings} is no folder; try docs/results/statements"
+        )
     study = load_study(options.file)
     for case in study.cases:
         options_of(case)

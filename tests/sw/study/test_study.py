@@ -97,6 +97,12 @@ def test_the_report_has_every_statement_its_own_findings_and_those_kept(tmp_path
         assert (folder / name).read_text().startswith("<svg")
 
 
+def test_findings_that_are_not_there_are_told(tmp_path, capsys, trained):
+    outcome = run(capsys, "study", study_file(tmp_path), "--findings", tmp_path / "none")
+    assert (outcome.code, trained) == (2, [])
+    assert "none is no folder; try docs/results/statements" in outcome.err
+
+
 def test_a_study_of_which_everything_fails_has_a_report(tmp_path, capsys):
     path, folder = study_file(tmp_path), tmp_path / "out"
     path.write_text(path.read_text().replace("sbm:60,3", "missing.npz"), encoding="utf-8")
