@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from gcnloom.cli import infer as inference
-from gcnloom.cli import inspect, plugins, train
+from gcnloom.cli import inspect, plugins, study, train
 from gcnloom.cli.options import INTERRUPTED
 from gcnloom.errors import LoomError
 
@@ -35,7 +35,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (train, inference, inspect):
+    for module in (train, study, inference, inspect):
         module.add_commands(commands)
     plugins.add_commands(commands, command)
     return top

@@ -28,7 +28,18 @@ from gcnloom.training.checkpoint import save_checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.result import result
 
-__all__ = ["GIST", "add_parallel", "check_rounds", "shown_epochs", "speaks", "train_parallel"]
+__all__ = [
+    "GIST",
+    "add_parallel",
+    "check_parallel",
+    "check_rounds",
+    "document_of",
+    "rounds_of",
+    "shown_epochs",
+    "speaks",
+    "train_parallel",
+    "trainer_of",
+]
 
 GIST = "gist"
 ITERATIONS = 10
@@ -82,11 +93,7 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
     def work(communicator: Communicator) -> dict[str, Any]:
         return _work(options, start, communicator, trainers)
 
-    sampling = sampling_of(options)
-    if options.parallel != GIST:
-        check_together(options.parallel, sampling, start.settings, start.graph, options.workers)
-    elif options.workers is not None:
-        check_gist(start.settings, start.graph, options.workers, **_rounds(options))
+    check_parallel(options, start)
     try:
         return run_workers(options.workers, work)
     except KeyboardInterrupt:
@@ -95,6 +102,15 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
             raise
         interrupted(trainers[0], start.path, options.arguments)
         return None
+
+
+def check_parallel(options: argparse.Namespace, start: Start) -> None:
+    """Raise ConfigError about what these options, workers and graph do not go together with."""
+    sampling = sampling_of(options)
+    if options.parallel != GIST:
+        check_together(options.parallel, sampling, start.settings, start.graph, options.workers)
+    elif options.workers is not None:
+        check_gist(start.settings, start.graph, options.workers, **rounds_of(options))
 
 
 def _work(
@@ -108,7 +124,7 @@ def _work(
     with open_in_turn(communicator, lambda: open_device(mine, start.progress)) as device:
         if leads:
             start.progress.stage("partitioning, scheduling and lowering")
-        trainer = _trainer(options, start, device, communicator)
+        trainer = trainer_of(options, start, device, communicator)
         start.begin_with(trainer)
         build = time.perf_counter() - start.begin
         if leads:
@@ -130,18 +146,22 @@ def _work(
             start.keep(trainer, options.save_weights)
         link = {"streamed": device.window.streaming, **asdict(device.window.moved)}
         named = {"device": options.device, "config": mine.config}
-        if isinstance(trainer, GistTrainer):
-            document = gist_result(trainer, begin=start.begin, build=build, **named)
-            return document | {"link": link}
-        document = result(trainer, begin=start.begin, build=build, **named)
-        return document | {"link": link, "parallel": summarise(trainer)}
+        return document_of(trainer, begin=start.begin, build=build, **named) | {"link": link}
 
 
-def _trainer(
+def document_of(trainer: TogetherTrainer | GistTrainer, **named: Any) -> dict[str, Any]:
+    """Return the results of a finished training; all workers call it together."""
+    if isinstance(trainer, GistTrainer):
+        return gist_result(trainer, **named)
+    return result(trainer, **named) | {"parallel": summarise(trainer)}
+
+
+def trainer_of(
     options: argparse.Namespace, start: Start, device: Device, communicator: Communicator
 ) -> TogetherTrainer | GistTrainer:
+    """Return a worker's trainer of the mode that the options name; all make theirs together."""
     if options.parallel == GIST:
-        return GistTrainer(start.graph, start.settings, device, communicator, **_rounds(options))
+        return GistTrainer(start.graph, start.settings, device, communicator, **rounds_of(options))
     return trainer_together(
         start.graph, start.settings, device, communicator, mode=options.parallel,
         sampling=sampling_of(options),
@@ -157,7 +177,7 @@ def check_rounds(options: argparse.Namespace) -> None:
         )
 
 
-def _rounds(options: argparse.Namespace) -> dict[str, int]:
+def rounds_of(options: argparse.Namespace) -> dict[str, int]:
     """Return how rounds are asked for, or the default."""
     iterations, every = options.local_iterations, options.evaluate_every
     return {

@@ -77,6 +77,20 @@ class Progress:
             last=True,
         )
 
+    def part(self, done: int, total: int, text: str, left: float | None) -> None:
+        """Show what is being done of several things, `done` of which are over.
+
+        `left` are the seconds that the rest will take, if that is known.
+        """
+        line = f"{bar(done / total)} {done}/{total}  {text}"
+        if self._live and left is not None:
+            line += f"  {left:.0f} s left"
+        self._show(line, last=not self._live)
+
+    def note(self, text: str) -> None:
+        """Say something that stays."""
+        self._show(text, last=True)
+
     def close(self) -> None:
         """Remove the live line, so that something else can be printed."""
         if self._live and not self._quiet:

@@ -44,7 +44,7 @@ from gcnloom.training.result import result
 from gcnloom.training.trainer import Trainer
 from gcnloom.training.weights import load_weights
 
-__all__ = ["add_commands"]
+__all__ = ["SINGLE", "add_commands", "settings_of"]
 
 SINGLE = "single"
 SETTLED = 3
@@ -137,11 +137,7 @@ def _run(options: argparse.Namespace) -> int:
 def _start(options: argparse.Namespace) -> Start:
     """Check the options and load what they name."""
     begin = time.perf_counter()
-    if options.update is None:
-        own = options.parallel in (SINGLE, GIST)
-        options.update = DEFAULTS.update if own else "host"
-    check_rounds(options)
-    settings = Options(**{name: getattr(options, name) for name in DEFAULTS.as_dict()})
+    settings = settings_of(options)
     if options.checkpoint_every < 0:
         raise ConfigError(f"--checkpoint-every {options.checkpoint_every} is negative; try 10")
     path = _checkpoint_path(options)
@@ -160,6 +156,15 @@ def _start(options: argparse.Namespace) -> Start:
         begin=begin, settings=settings, path=path, first=first, earlier=earlier,
         progress=progress, graph=graph,
     )  # fmt: skip
+
+
+def settings_of(options: argparse.Namespace) -> Options:
+    """Return how the network is trained; says in `options`, too, where its weights are updated."""
+    if options.update is None:
+        own = options.parallel in (SINGLE, GIST)
+        options.update = DEFAULTS.update if own else "host"
+    check_rounds(options)
+    return Options(**{name: getattr(options, name) for name in DEFAULTS.as_dict()})
 
 
 def _single(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:

@@ -36,6 +36,8 @@ class Communicator(ABC):
         Number of this worker, from 0 on, and of how many.
     sent : Counter[str]
         Bytes that this worker has sent to others, by class of message.
+    messages : Counter[str]
+        Likewise, how many messages that were not empty.
     """
 
     rank: int
@@ -43,6 +45,7 @@ class Communicator(ABC):
 
     def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
+        self.messages: Counter[str] = Counter()
         self._turn = 0
 
     @abstractmethod
@@ -75,6 +78,7 @@ class Communicator(ABC):
         dtype = pieces[0].dtype
         data = [np.ascontiguousarray(piece).tobytes() for piece in pieces]
         self.sent[kind] += sum(map(len, data)) - len(data[self.rank])
+        self.messages[kind] += sum(map(bool, data)) - bool(data[self.rank])
         sizes = [int(np.prod(shape)) * dtype.itemsize for shape in shapes]
         received = self.exchange(data, sizes)
         return [

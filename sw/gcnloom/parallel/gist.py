@@ -69,11 +69,13 @@ class GistTrainer:
         By local epoch, on the first worker: mean loss and accuracy of the sub-networks; of the
         last epoch of a round that was looked at also the whole network's on the validation nodes;
         `cycles` of a whole round, of its slowest worker, with its last epoch.
-    counters, macs, clipped : Counter[str]
+    counters, passes, macs, clipped : Counter[str]
         What this worker's device did in local training, see
         :class:`gcnloom.parallel.local.Trained`.
     seconds : float
         Time it took for it.
+    peak_words : int
+        Words of device memory in use at most while its part trains.
     seen : tuple of int
         How many nodes the loss sees of the input and of each layer; none before the first round.
     lost_edges : int
@@ -109,9 +111,10 @@ class GistTrainer:
         self.weights = first_weights(self.network, options.seed) if self.leads else []
         self.history: list[Epoch] = []
         self.counters: Counter[str] = Counter()
+        self.passes: Counter[str] = Counter()
         self.macs: Counter[str] = Counter()
         self.clipped: Counter[str] = Counter()
-        self.seconds, self.lost_edges = 0.0, 0
+        self.seconds, self.lost_edges, self.peak_words = 0.0, 0, 0
         self.seen: tuple[int, ...] = ()
         self.done = self.trained = 0
         self.best = self.weights
@@ -251,9 +254,11 @@ class GistTrainer:
 
     def _count(self, trained: Trained, local: LocalTraining) -> None:
         self.counters.update(trained.counters)
+        self.passes.update(trained.passes)
         self.macs.update(trained.macs)
         self.clipped.update(trained.clipped)
         self.seconds += trained.seconds
+        self.peak_words = max(self.peak_words, self.device.memory.used)
         lowered = local.trainer.engine.graph
         self.seen, self.lost_edges = lowered.seen, lowered.lost_edges
 

@@ -31,6 +31,8 @@ class Trained:
     history : list of Epoch
     counters : Counter[str]
         What the device counted.
+    passes : Counter[str]
+        What it counted of training, without the inference that ends it.
     macs : Counter[str]
         Multiplications of all passes that no exact engine could leave out: ``necessary``; and
         ``unsampled``, were every pass to compute all rows.
@@ -43,6 +45,7 @@ class Trained:
     weights: list[Array]
     history: list[Epoch]
     counters: Counter[str]
+    passes: Counter[str]
     macs: Counter[str]
     clipped: dict[str, int]
     seconds: float
@@ -74,6 +77,7 @@ class LocalTraining:
         """Train from these weights on."""
         trainer, engine = self.trainer, self.trainer.engine
         before, runs, seconds = self._total(), Counter(engine.runs), engine.seconds
+        inferred = Counter(engine.counters["infer"])
         clipped = Counter(trainer.clipped)
         trainer.restart(weights, seed=seed, epochs=epochs)
         trainer.run()
@@ -85,9 +89,11 @@ class LocalTraining:
                 )
             }
         )  # fmt: skip
+        counters = self._total() - before
         return Trained(
-            weights=trainer.weights, history=trainer.history, counters=self._total() - before,
-            macs=macs, clipped=dict(Counter(trainer.clipped) - clipped),
+            weights=trainer.weights, history=trainer.history, counters=counters, macs=macs,
+            passes=counters - (engine.counters["infer"] - inferred),
+            clipped=dict(Counter(trainer.clipped) - clipped),
             seconds=engine.seconds - seconds,
         )  # fmt: skip
 

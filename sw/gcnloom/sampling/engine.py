@@ -25,13 +25,14 @@ from gcnloom.sampling.cache import FeatureCache
 from gcnloom.sampling.draws import owners
 from gcnloom.sampling.layers import BlockPasses
 from gcnloom.sampling.options import Sampling
+from gcnloom.sampling.samplers import Batches
 from gcnloom.tensors.quantised import quantised
 from gcnloom.training.engine import Engine
 from gcnloom.training.scaling import backward_exponents, forward_exponents
 from gcnloom.training.weights import weight_operands
 from gcnloom_spec.number import quantise
 
-__all__ = ["SampledEngine"]
+__all__ = ["SampledEngine", "nodes_of"]
 
 Array = NDArray[np.float64]
 Vertices = NDArray[np.int64]
@@ -113,14 +114,9 @@ class SampledEngine(SharedPasses):
 
     def begin(self, iteration: int) -> None:
         """Sample the batch of an iteration, fetch its features and place it on the device."""
-        size, rank = self.communicator.size, self.communicator.rank
-        parts = self.batches.parts(iteration, 1 if self._cooperative else size)
-        self.nodes = np.concatenate(parts)
-        if self._cooperative:
-            self._mine = np.flatnonzero(owners(self._seed, self.nodes, size) == rank)
-        else:
-            start = sum(map(len, parts[:rank]))
-            self._mine = np.arange(start, start + len(parts[rank]))
+        self.nodes, self._mine = nodes_of(
+            self.batches, iteration, self.communicator, self._seed, cooperative=self._cooperative
+        )
         self.block = sample_block(
             self.sampler, self.nodes[self._mine], self.network.layers, iteration, self._group,
             self._seed,
@@ -233,6 +229,19 @@ class SampledEngine(SharedPasses):
                 f"sum_width is {self.device.config.sum_width}; try a smaller batch or fanout, or a "
                 f"configuration with sum_width = {bits}"
             )
+
+
+def nodes_of(
+    batches: Batches, iteration: int, communicator: Communicator, seed: int, *, cooperative: bool
+) -> tuple[Vertices, Vertices]:
+    """Return the training nodes of an iteration's batches, and the places of this worker's."""
+    size, rank = communicator.size, communicator.rank
+    parts = batches.parts(iteration, 1 if cooperative else size)
+    nodes = np.concatenate(parts)
+    if cooperative:
+        return nodes, np.flatnonzero(owners(seed, nodes, size) == rank)
+    start = sum(map(len, parts[:rank]))
+    return nodes, np.arange(start, start + len(parts[rank]))
 
 
 def _as_integers(graph: Graph, network: Network, device: Device) -> OrderedGraph:

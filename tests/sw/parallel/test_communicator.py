@@ -23,13 +23,14 @@ def test_every_piece_arrives_where_it_was_sent(size):
         pieces = [np.full((rank, 2), 10 * rank + to, np.int16) for to in range(size)]
         shapes = [(sender, 2) for sender in range(size)]
         received = communicator.all_to_all("blocks", pieces, shapes)
-        return received, communicator.sent["blocks"]
+        return received, communicator.sent["blocks"], communicator.messages["blocks"]
 
-    for rank, (received, sent) in enumerate(run_threads(size, work)):
+    for rank, (received, sent, messages) in enumerate(run_threads(size, work)):
         for sender, piece in enumerate(received):
             assert piece.dtype == np.int16
             assert np.array_equal(piece, np.full((sender, 2), 10 * sender + rank))
         assert sent == rank * 4 * (size - 1)
+        assert messages == (size - 1 if rank else 0)
 
 
 @pytest.mark.parametrize("combine", COMBINES)
