@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import getsource
 from pathlib import Path
 
 from gcnloom_fpga import copies, pack
@@ -94,7 +95,7 @@ def synthesise(
             f"try another version of yosys than {tool.version}"
         )
 
-    improving = [Path(each.__file__).read_text(encoding="utf-8") for each in (pack, copies)]
+    improving = [getsource(each) for each in (pack, copies)]
     scripts = family.scripts.values()
     folder = cached((text, tool.version, prepared, *passes, *scripts, *improving), produce)
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
