@@ -109,8 +109,8 @@ class Transfers(wiring.Component):
         wiring.connect(m, inner=queue.o, outer=wiring.flipped(self.answers))
         m.d.comb += [self.available.eq(queue.available), queue.take.eq(self.take)]
 
-        # The command's register, the part's latency, and two registers on the long way from the pins
-        # to the queue.
+        # The command's register, the part's latency, and two registers on the way from the pins
+        # to the queue, which is long.
         late = 1 + config.clocks.cas_latency + config.input_delay + 2
         self.taking.elaborate_into(m)
         taking = self.read | ~self.taking.over
