@@ -126,14 +126,18 @@ def test_transposed_weights_are_those_on_the_device_and_padding_stays_zero(name)
                 assert not part[:, outer:].any()
 
 
-def test_the_first_record_is_the_loss_of_the_first_weights():
-    """Without dropout the device's loss is that of the logits of its own forward pass."""
+@pytest.mark.parametrize(
+    ("layers", "dropout", "counted"),
+    [(1, 0.5, 1.0), (2, 0.0, 1.0), (2, 0.5, 0.5), (3, 0.3, 1.0), (4, 0.5, 1.0)],
+)
+def test_the_first_record_is_the_loss_of_the_first_weights(layers, dropout, counted):
+    """The device's loss is that of the logits of its own forward pass; two layers' are softened."""
     graph = block_model()
     with open_device("model:demo", memory_megabytes=4) as device:
-        training, weights = resident(graph, device, dropout=0.0)
-        state = training.first(weights)
+        training, weights = resident(graph, device, layers=layers, dropout=dropout)
+        state = training.first([4 * each for each in weights])
         real = [each.real for each in state.masters]
-        logits = training._engine.logits(real)
+        logits = counted * training._engine.forward(real, step=0, training=True)
         training.run(state, 1, lambda step: None)
         record = training.records(range(1), inference=False)
     loss, _ = cross_entropy(logits, graph.labels, graph.train)

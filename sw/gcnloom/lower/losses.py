@@ -82,19 +82,28 @@ class Losses:
         )  # fmt: skip
 
     def training(self, logits: Tensor, gradient: Tensor, rows: int) -> list[Loss]:
-        """Loss of the first rows, the training nodes, and its gradient."""
-        number = self.network.identifier
-        layout = gradient.layout
+        """Loss of the first rows, the training nodes, and its gradient.
+
+        What is dropped makes up for the `1 / kept` in the weights, so that logits count as they
+        are. Those of two layers count `kept` times, a softer loss that trains them as well:
+        weights of such trainings stay what they have been, to the bit.
+        """
+        network = self.network
         return self._commands(
-            logits.layout, rows, record=self.training_records, logits=number("logits"),
-            tensor=number(gradient.name), gradient=layout,
+            logits.layout, rows, record=self.training_records,
+            logits=network.identifier("logits"), tensor=network.identifier(gradient.name),
+            gradient=gradient.layout, scale=network.kept if network.layers == 2 else 1.0,
         )  # fmt: skip
 
     def inference(self, logits: Tensor) -> list[Loss]:
-        """Losses of all nodes; those of validation are judged."""
+        """Losses of all nodes; those of validation are judged.
+
+        Nothing is dropped that would make up for the `1 / kept` in the weights of later layers.
+        """
         return self._commands(
             logits.layout, logits.rows, record=self.inference_records,
             logits=self.network.identifier("infer_logits"), judged=True,
+            scale=self.network.kept ** (self.network.layers - 1),
         )  # fmt: skip
 
     def unpack(self, data: bytes) -> dict[str, NDArray[np.int64]]:
@@ -105,7 +114,7 @@ class Losses:
         return RECORD.unpack(limbs.astype(np.uint64))
 
     def _commands(
-        self, layout: TensorLayout, rows: int, *, record: int,
+        self, layout: TensorLayout, rows: int, *, record: int, scale: float,
         gradient: TensorLayout | None = None, judged: bool = False, **numbers: int,
     ) -> list[Loss]:  # fmt: skip
         most = (1 << WORDS[Opcode.LOSS].fields["pitch"]) - 1
@@ -126,7 +135,7 @@ class Losses:
                 gradient_pitch=gradient.panel_words if gradient and layout.panels > 1 else 0,
                 record=record, first=int(start == 0),
                 judged=int(judged and start == starts[-1]),
-                multiplier=multiplier_for(self.network.kept ** (self.network.layers - 1)),
+                multiplier=multiplier_for(scale),
                 **numbers,
             )
             for start in starts
