@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors a user can mend: the message names what is wrong, with its value, and what to try."""
+"""Errors a user can mend: the message names what is wrong, with its value, and what to try.
+
+A warning reads alike, of what goes on but not as it should.
+"""
 
 __all__ = [
     "CheckpointError",
+    "ClippedWarning",
     "ConfigError",
     "DataError",
     "DeviceError",
@@ -52,3 +56,7 @@ class CheckpointError(LoomError):
 
 class TrainingError(LoomError):
     """Training cannot go on."""
+
+
+class ClippedWarning(UserWarning):
+    """Weights or momenta outgrew what a device keeps them in, so that steps were not whole."""

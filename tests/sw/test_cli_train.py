@@ -37,6 +37,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.parametrize("more", [(), ("--parallel", "gist", "--workers", 2)])
+def test_steps_that_are_clipped_are_said_at_once_whatever_is_to_be_quiet(capsys, more):
+    steep = ("--lr", 40, "--epochs", 12, "--checkpoint-every", 4, "-q", "--json", "-")
+    done = run(capsys, *TRAIN, *more, *steep)
+    said = r"gcnloom: warning: steps of epochs 1 to \d+ that did not fit .* and were clipped: \d"
+    assert (done.code, bool(re.match(said, done.err))) == (0, True), done.err
+    assert "; try --update host, a smaller lr" in done.err
+    assert sum(done.json()["clipped_weights"].values()) > 0
+
+
 def test_the_document_has_every_promised_number(capsys):
     done = run(capsys, *TRAIN, "--epochs", 4, "--json", "-", "-q")
     document = done.json()

@@ -3,12 +3,14 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 
 from gcnloom.cli import infer as inference
 from gcnloom.cli import inspect, plugins, study, train
 from gcnloom.cli.options import INTERRUPTED
-from gcnloom.errors import LoomError
+from gcnloom.cli.progress import CLEAR
+from gcnloom.errors import ClippedWarning, LoomError
 
 __all__ = ["main", "parser"]
 
@@ -41,6 +43,12 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning as a line of its own, in place of the live one."""
+    start = CLEAR if sys.stderr.isatty() else ""
+    print(f"{start}gcnloom: warning: {message}", file=sys.stderr, flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -51,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     options.arguments = arguments
     try:
-        code: int = options.run(options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", ClippedWarning)
+            warnings.showwarning = _warn
+            code: int = options.run(options)
         return code
     except LoomError as error:
         if options.verbose:

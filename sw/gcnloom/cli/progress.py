@@ -8,7 +8,7 @@ from gcnloom.training.epoch import Epoch
 from gcnloom.transport.link import Moved
 from gcnloom.transport.window import Window
 
-__all__ = ["Progress", "bar"]
+__all__ = ["CLEAR", "Progress", "bar"]
 
 WIDTH = 20
 CLEAR = "\r\x1b[K"

@@ -174,7 +174,7 @@ def _time(document: dict[str, Any], *, full: bool) -> list[str]:
     for name, count in document["clipped_weights"].items():
         lines.append(
             f"overflow     {count:,} steps of {name} did not fit their {document['master_width']} "
-            "bits; try a smaller --lr, more --weight-decay or a configuration with a larger "
+            "bits; try --update host, a smaller --lr, more --weight-decay or a larger "
             "master_width"
         )
     return lines

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Full-batch training that stays on the device: products, loss, weight step and early stopping."""
 
+import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from math import log
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device
-from gcnloom.errors import CheckpointError, ConfigError
+from gcnloom.errors import CheckpointError, ClippedWarning, ConfigError
 from gcnloom.graphs.graph import Graph
 from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.epoch import Epoch
@@ -107,12 +109,25 @@ class DeviceTrainer(Trainer):
         if before.owes:
             self._judge_late(before.step)
         self._training = state
-        self.clipped = self.resident.clipped
+        self._warn(range(before.step, state.step))
         self._take(state)
         for epoch in fresh:
             progress(epoch)
         if result.ended.interrupted:
             raise KeyboardInterrupt
+
+    def _warn(self, steps: range) -> None:
+        """Take up what a run has clipped, and say so."""
+        fresh = Counter(self.resident.clipped) - Counter(self.clipped)
+        self.clipped = dict(self.resident.clipped)
+        if fresh:
+            counts = ", ".join(f"{count:,} of {name}" for name, count in fresh.items())
+            warnings.warn(
+                f"steps of epochs {steps.start + 1} to {steps.stop} that did not fit the device's "
+                f"{self.engine.device.config.master_width} bits and were clipped: {counts}; "
+                "try --update host, a smaller lr, more weight_decay or a larger master_width",
+                ClippedWarning, stacklevel=2,
+            )  # fmt: skip
 
     def restart(self, weights: list[Array], *, seed: int, epochs: int) -> None:
         """Begin another training of the same network; see :meth:`Trainer.restart`."""
