@@ -75,8 +75,8 @@ def study(
         graph, chosen = datasets.load(data, seed=seed), replace(options, seed=seed)
         for count in workers:
             for iterations in local_iterations if count > 1 else (options.epochs,):
-                key = (graph.name, count, iterations, seed, chosen.as_dict())
-                done = next((each for each in found if _key(each) == key), None)
+                key = (graph.name, count, iterations, seed)
+                done = next((each for each in found if _is(each, key, chosen)), None)
                 if done is None:
                     progress(f"{graph.name}, seed {seed}: {count} workers, {iterations} iterations")
                     looks = list(train_gist_float(graph, chosen, count, iterations))
@@ -128,8 +128,10 @@ def read_studies(path: Path) -> list[Study]:
         ) from error
 
 
-def _key(each: Study) -> tuple[object, ...]:
-    return (each.data, each.workers, each.local_iterations, each.seed, each.options)
+def _is(each: Study, key: tuple[object, ...], options: Options) -> bool:
+    """Whether a training is of these numbers and options."""
+    same = key == (each.data, each.workers, each.local_iterations, each.seed)
+    return same and not options.differences(each.options, ignore=())
 
 
 def _write(path: Path, studies: Sequence[Study]) -> None:

@@ -47,8 +47,8 @@ class _Problem:
         self.adjacency = gcn_norm(graph.adjacency).astype(np.float32)
         self.features: Any = graph.features.astype(np.float32)
 
-    def train(self, weights: Sequence[Array], options: Options) -> list[Array]:
-        """Train from these weights on, as a worker does for a round."""
+    def steps(self, weights: Sequence[Array], options: Options) -> Iterator[list[Array]]:
+        """Train from these weights on, as a worker does for a round; yield them after each step."""
         graph, optimiser = self.graph, options.make_optimiser()
         network = options.network(graph.features.shape[1], graph.classes)
         order = np.arange(graph.nodes)
@@ -62,7 +62,7 @@ class _Problem:
                 [array.astype(np.float64) for array in slopes],
             )
             now = [array.astype(np.float32) for array in stepped]
-        return now
+            yield now
 
     def look(self, weights: Sequence[Array], epoch: int) -> Look:
         """Look at the whole network."""
@@ -79,22 +79,28 @@ def train_gist_float(
 ) -> Iterator[Look]:  # fmt: skip
     """Train as :class:`gcnloom.parallel.gist.GistTrainer` does; yield looks, one at the end.
 
-    Groups, first weights and dropout's draws are those of the mode on a device that has the nodes
-    in their order.
+    Several workers are looked at after whole rounds, when their parts are put together; one after
+    any epoch. Groups, first weights and dropout's draws are those of the mode on a device that has
+    the nodes in their order.
     """
     rounds, problem = Rounds.of(options, workers, local_iterations), _Problem(graph)
     network = options.network(graph.features.shape[1], graph.classes)
     weights = [array.astype(np.float32) for array in first_weights(network, options.seed)]
     done, looked = 0, 0
     for number in range(rounds.count):
-        groups, after = rounds.groups(number), [array.copy() for array in weights]
+        groups, epochs = rounds.groups(number), rounds.iterations(number)
+        trainings = []
         for worker in range(workers):
             local = replace(
-                options, hidden=rounds.width(worker), epochs=rounds.iterations(number),
+                options, hidden=rounds.width(worker), epochs=epochs,
                 seed=rounds.local_seed(number, worker),
             )  # fmt: skip
-            groups.scatter(after, worker, problem.train(groups.gather(weights, worker), local))
-        weights, done = after, done + rounds.iterations(number)
-        if number == rounds.count - 1 or (done - looked) * LOOKS >= rounds.local_epochs:
-            looked = done
-            yield problem.look(weights, done)
+            trainings.append(problem.steps(groups.gather(weights, worker), local))
+        for step, parts in enumerate(zip(*trainings, strict=True), start=1):
+            done += 1
+            for worker, part in enumerate(parts):
+                groups.scatter(weights, worker, part)
+            due = done == rounds.local_epochs or (done - looked) * LOOKS >= rounds.local_epochs
+            if due and (workers == 1 or step == epochs):
+                looked = done
+                yield problem.look(weights, done)
