@@ -20,7 +20,7 @@ from gcnloom_sim.cycles.cases import COUNTS
 from gcnloom_sim.measure.accuracy import compare
 from gcnloom_sim.measure.cycles import COMMANDS, PASSES, command_rows, pass_rows
 from gcnloom_sim.measure.executors import executions
-from gcnloom_sim.measure.gist import add_gist
+from gcnloom_sim.measure.gist.command import add_gist
 from gcnloom_sim.measure.link import efficiencies, survive
 from gcnloom_sim.measure.minibatch.command import add_statements, statement_rows
 from gcnloom_sim.measure.models import trained_models
