@@ -14,8 +14,10 @@ from gcnloom.device import Device, open
 from gcnloom.errors import ConfigError, DataError, LoomError
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched
+from gcnloom.parallel.outcome import gist_result
 from gcnloom.sampling.modes import TogetherTrainer, summarise, trainer_together
 from gcnloom.sampling.options import Sampling
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -27,7 +29,7 @@ from gcnloom.training.trainer import FullBatch
 
 __all__ = ["GCN"]
 
-SINGLE = "single"
+SINGLE, GIST = "single", "gist"
 
 
 class GCN:
@@ -42,13 +44,18 @@ class GCN:
         device, whose memory is then used and which stays open.
     memory_megabytes : int, optional
         Memory of a simulated device, where `device` is a name.
-    parallel : {"single", "mop", "partition", "minibatch", "cooperative"}
-        How several devices share the work, with ``update="host"``; `device` is then one name for
-        all or one for each, by commas.
+    parallel : {"single", "mop", "partition", "minibatch", "cooperative", "gist"}
+        How several devices share the work, all but ``"gist"`` with ``update="host"``; `device` is
+        then one name for all or one for each, by commas.
     workers : int, optional
         How many; not needed under ``mpiexec``, where every process makes a GCN and fits it.
     sampling : Sampling, optional
         How ``"minibatch"`` and ``"cooperative"`` sample: `gcnloom.sampling.options.Sampling`.
+    local_iterations : int, optional
+        Epochs of a round of ``"gist"``; 10 if not given.
+    evaluate_every : int, optional
+        Rounds of ``"gist"`` between looks at the validation nodes with the whole network; none
+        on the way if not given. Under ``mpiexec`` the first process has the weights.
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``model`` (``"sage"`` and
         ``"gin"`` beside ``"gcn"``), ``layers``, ``residual``, ``epochs``, ``lr``,
@@ -83,6 +90,8 @@ class GCN:
         parallel: str = SINGLE,
         workers: int | None = None,
         sampling: Sampling | None = None,
+        local_iterations: int | None = None,
+        evaluate_every: int | None = None,
         **options: Any,
     ) -> None:
         if parallel == SINGLE and workers not in (None, 1):
@@ -91,8 +100,12 @@ class GCN:
             raise ConfigError(
                 "an open device cannot be several workers'; try a name, device='model' for example"
             )
-        if parallel == SINGLE and sampling is not None:
+        if parallel in (SINGLE, GIST) and sampling is not None:
             raise ConfigError(f"sampling={sampling} is for batches; try parallel='minibatch'")
+        rounds = {"local_iterations": local_iterations, "evaluate_every": evaluate_every}
+        self._rounds = {name: value for name, value in rounds.items() if value is not None}
+        if parallel != GIST and self._rounds:
+            raise ConfigError(f"{self._rounds} is for training by parts; try parallel='gist'")
         self.parallel, self.workers, self.sampling = parallel, workers, sampling
         self.options = Options(hidden=hidden, **options)
         self.device = device
@@ -150,15 +163,12 @@ class GCN:
         self, graph: Graph, earlier: Checkpoint | None, progress: Any, begin: float
     ) -> "GCN":
         """Train as several workers; keep what this process's first one comes to."""
-        trainers: list[TogetherTrainer] = []
+        trainers: list[TogetherTrainer | GistTrainer] = []
 
         def work(communicator: Communicator) -> dict[str, Any]:
             name = device_of(str(self.device), communicator.rank, communicator.size)
             with open_in_turn(communicator, lambda: self._open(name)) as device:
-                trainer = trainer_together(
-                    graph, self.options, device, communicator, mode=self.parallel,
-                    sampling=self.sampling,
-                )  # fmt: skip
+                trainer = self._trainer(graph, device, communicator)
                 if earlier is not None:
                     trainer.restore(earlier)
                 build = time.perf_counter() - begin
@@ -166,6 +176,8 @@ class GCN:
                 if leads:
                     trainers.append(trainer)
                 trainer.run(progress if leads else lambda _: None)
+                if isinstance(trainer, GistTrainer):
+                    return gist_result(trainer, **self._named(trainer, begin, build))
                 return self._result(trainer, begin, build) | {"parallel": summarise(trainer)}
 
         try:
@@ -190,6 +202,8 @@ class GCN:
             nodes = features.shape[0] if features.ndim else 0
             graph = self._graph(adjacency, features, np.zeros(nodes, np.int64), train=(), val=())
         weights = self._checkpoint.group("model")
+        if not weights:
+            raise LoomError("the weights are the first process's; try to predict there")
         # Predicting takes one device; of several, the first.
         first = self.device.split(",")[0] if isinstance(self.device, str) else self.device
         device = self._open(first)
@@ -228,16 +242,29 @@ class GCN:
             raise LoomError("this GCN has no weights yet; try fit first")
         save_checkpoint(path, self._checkpoint)
 
-    def _keep(self, trainer: FullBatch, outcome: dict[str, Any]) -> None:
+    def _keep(self, trainer: FullBatch | GistTrainer, outcome: dict[str, Any]) -> None:
         self.history_: list[dict[str, Any]] = [asdict(epoch) for epoch in trainer.history]
         self.weights_ = trainer.best
         self.classes_ = np.arange(trainer.graph.classes)
         self.result_ = outcome
 
+    def _trainer(
+        self, graph: Graph, device: Device, communicator: Communicator
+    ) -> TogetherTrainer | GistTrainer:
+        if self.parallel == GIST:
+            return GistTrainer(graph, self.options, device, communicator, **self._rounds)
+        return trainer_together(
+            graph, self.options, device, communicator, mode=self.parallel, sampling=self.sampling
+        )
+
     def _result(self, trainer: FullBatch, begin: float, build: float) -> dict[str, Any]:
+        return result(trainer, **self._named(trainer.engine, begin, build))
+
+    def _named(self, holder: Any, begin: float, build: float) -> dict[str, Any]:
+        """Return what a result says of the device that the holder has, and of the time."""
         name = self.device if isinstance(self.device, str) else "open device"
-        config = trainer.engine.device.config.digest
-        return result(trainer, device=name, config=config, begin=begin, build=build)
+        config = holder.device.config.digest
+        return {"device": name, "config": config, "begin": begin, "build": build}
 
     def _graph(self, adjacency: Any, features: Any, labels: Any, *, train: Any, val: Any) -> Graph:
         labels = np.asarray(labels)

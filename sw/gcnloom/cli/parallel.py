@@ -16,7 +16,7 @@ from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched, world
 from gcnloom.parallel.outcome import gist_result
-from gcnloom.parallel.rounds import check_gist
+from gcnloom.parallel.rounds import LOCAL_ITERATIONS, check_gist
 from gcnloom.sampling.modes import (
     EVERY_MODE,
     TogetherTrainer,
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 GIST = "gist"
-ITERATIONS = 10
 CHOICES = ("single", *EVERY_MODE, GIST)
 
 
@@ -57,7 +56,7 @@ def add_parallel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--local-iterations", type=int, metavar="N",
         help="epochs of a round of --parallel gist, after which neurons are dealt anew; "
-        f"default {ITERATIONS}",
+        f"default {LOCAL_ITERATIONS}",
     )  # fmt: skip
     parser.add_argument(
         "--evaluate-every", type=int, metavar="N",
@@ -178,9 +177,6 @@ def check_rounds(options: argparse.Namespace) -> None:
 
 
 def rounds_of(options: argparse.Namespace) -> dict[str, int]:
-    """Return how rounds are asked for, or the default."""
-    iterations, every = options.local_iterations, options.evaluate_every
-    return {
-        "local_iterations": ITERATIONS if iterations is None else iterations,
-        "evaluate_every": 0 if every is None else every,
-    }
+    """Return how rounds are asked for, as far as that is said."""
+    rounds = {name: getattr(options, name) for name in ("local_iterations", "evaluate_every")}
+    return {name: value for name, value in rounds.items() if value is not None}

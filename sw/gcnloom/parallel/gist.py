@@ -18,7 +18,7 @@ from gcnloom.parallel.alike import require_alike
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.local import LocalTraining, Trained
 from gcnloom.parallel.parts import Parts
-from gcnloom.parallel.rounds import Rounds, check_gist
+from gcnloom.parallel.rounds import LOCAL_ITERATIONS, Rounds, check_gist
 from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
@@ -96,7 +96,7 @@ class GistTrainer:
 
     def __init__(
         self, graph: Graph, options: Options, device: Device, communicator: Communicator,
-        *, local_iterations: int, evaluate_every: int = 0,
+        *, local_iterations: int = LOCAL_ITERATIONS, evaluate_every: int = 0,
     ) -> None:  # fmt: skip
         check_gist(options, graph, communicator.size, local_iterations, evaluate_every)
         self.rounds = Rounds.of(options, communicator.size, local_iterations)

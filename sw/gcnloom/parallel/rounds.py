@@ -18,10 +18,12 @@ from gcnloom.parallel.shares import even_shares
 from gcnloom.training.options import Options
 from gcnloom_spec.random import threefry
 
-__all__ = ["Groups", "Rounds", "check_gist"]
+__all__ = ["LOCAL_ITERATIONS", "Groups", "Rounds", "check_gist"]
 
 Number = TypeVar("Number", bound=np.floating)
 Neurons = NDArray[np.int64]
+LOCAL_ITERATIONS = 10
+"""Epochs of a round, where nothing else is asked for."""
 SEEDS = 0
 """Second word of the counters that seeds are drawn with; those of a layer's permutation have the
 layer's number. Dropout and rounding never draw with these: they belong to tensor 0, raw sums."""
@@ -189,8 +191,9 @@ class Rounds:
 
 
 def check_gist(
-    options: Options, graph: Graph, workers: int, local_iterations: int, evaluate_every: int = 0
-) -> None:
+    options: Options, graph: Graph, workers: int, local_iterations: int = LOCAL_ITERATIONS,
+    evaluate_every: int = 0,
+) -> None:  # fmt: skip
     """Raise ConfigError about what cannot be trained by sub-networks."""
     options.require_gcn("gist")
     rounds = Rounds.of(options, workers, local_iterations)

@@ -2,12 +2,8 @@
 """Training in parallel from the command line, from Python, and as processes of MPI."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +13,9 @@ from gcnloom.errors import ConfigError
 from gcnloom.training.checkpoint import load_checkpoint
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model
+from tests.sw.parallel.mpi import LIMIT, MAIN, mpiexec
 
 TRAIN = ["train", "--data", "sbm:30,2", *MODEL, "--hidden", "4", "--epochs", "3"]
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
-MAIN = "from gcnloom.cli import main; raise SystemExit(main())"
-LIMIT = 300
 SOON = 10
 """Seconds within which all stop when one does."""
 
@@ -115,25 +109,11 @@ def test_the_estimator_fits_in_parallel():
             gcnloom.GCN(device=device, parallel="mop", workers=2)
 
 
-def _mpiexec(code, *arguments):
-    pytest.importorskip("mpi4py")
-    if not MPIEXEC.exists():
-        pytest.skip("no mpiexec beside this Python: pip install 'gcnloom[parallel]'")
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.Popen(
-        [MPIEXEC, "-n", "2", sys.executable, "-c", code, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": paths}, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A shell's background job, such as a CI's, starts its children deaf to the signal.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-
-
 def test_processes_of_mpi_train_to_the_same_bits(capsys, folder):
     expected = _train(capsys, folder, "--force", "--parallel", "mop", "--workers", 2)
     path = folder / "mpi.json"
     arguments = [*TRAIN, "--parallel", "mop", "--json", path, "--checkpoint", folder / "mpi.npz"]
-    with _mpiexec(MAIN, *arguments) as started:
+    with mpiexec(MAIN, *arguments) as started:
         out, err = started.communicate(timeout=LIMIT)
     assert started.returncode == 0, err
     document = json.loads(path.read_text())
@@ -145,7 +125,7 @@ def test_processes_of_mpi_train_to_the_same_bits(capsys, folder):
 def test_an_interruption_under_mpi_leaves_a_checkpoint(capsys, folder):
     path = folder / "interrupted.npz"
     arguments = [*TRAIN, "--parallel", "mop", "--checkpoint", path, "-v", "--epochs", 5000]
-    with _mpiexec(MAIN, *arguments) as started:
+    with mpiexec(MAIN, *arguments) as started:
         for line in started.stderr:
             if " 5/5000 " in line:
                 started.send_signal(signal.SIGINT)
@@ -178,7 +158,7 @@ def work(communicator):
     communicator.barrier()
 run_workers(None, work)
 """
-    with _mpiexec(code, stopped) as started:
+    with mpiexec(code, stopped) as started:
         out, err = started.communicate(timeout=LIMIT)
     assert started.returncode != 0
     assert said in out + err
