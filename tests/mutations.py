@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.breaks import GATEWARE, Mutation
+from tests.breaks_of_gist import PARTS
 from tests.breaks_of_host import HOST
 from tests.breaks_of_link import LINK
 from tests.breaks_of_parallel import TOGETHER

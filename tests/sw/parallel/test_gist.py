@@ -91,6 +91,25 @@ def test_history_is_by_local_epoch_and_looks_at_validation_nodes_when_asked():
     assert [epoch.loss for epoch in plain] == [epoch.loss for epoch in history]
 
 
+def test_weights_kept_are_those_best_on_the_validation_nodes():
+    graph = block_model(nodes=16)
+    options = Options(hidden=4, epochs=8, seed=2, lr=10.0)  # Too steep to end at its best.
+
+    def trained(rounds):
+        def stops(trainer):
+            trainer.rounds = replace(trainer.rounds, epochs=2 * rounds)
+
+        more = {"local_iterations": 1, "evaluate_every": 1, "prepare": stops}
+        return train_gist(graph, options, 2, **more).trainer
+
+    whole = trained(4)
+    ranks = [(epoch.val, -epoch.val_loss) for epoch in whole.history]
+    first = ranks.index(max(ranks)) + 1
+    assert 1 < first < 4
+    assert same(whole.best, trained(first).weights)
+    assert not same(whole.best, whole.weights)
+
+
 def test_an_interrupted_training_continues_to_the_same_bits():
     graph = block_model(nodes=16)
     options = Options(hidden=4, epochs=8, seed=3, **ON_DEVICE)
