@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, dia_array
 
-from gcnloom.errors import DataError
-from gcnloom.graphs.graph import gcn_norm
+from gcnloom.graphs.graph import edge_sums, gcn_norm
 from gcnloom.layers import Network
 
 __all__ = ["aggregation", "mean_norm", "sum_with_own"]
@@ -44,16 +43,7 @@ def mean_norm(adjacency: Any) -> csr_array:
     [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     mean = _summed(adjacency)
-    with np.errstate(over="ignore"):
-        total = np.asarray(mean.sum(axis=1)).ravel()
-    if not np.isfinite(total).all():
-        raise DataError("weights of edges sum to more than a float64 holds; try smaller weights")
-    if (total < 0).any():
-        node = int(np.argmin(total))
-        raise DataError(
-            f"weights of the edges into node {node} sum to {total[node]:g}, which leaves no mean; "
-            "try weights whose sums are not negative"
-        )
+    total = edge_sums(mean, "leaves no mean")
     scale = np.zeros(len(total))
     np.divide(1.0, total, out=scale, where=total > 0)
     mean.data *= np.repeat(scale, np.diff(mean.indptr))

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, dia_array, issparse
 
 from gcnloom.errors import DataError
 
-__all__ = ["Graph", "gcn_norm"]
+__all__ = ["Graph", "edge_sums", "gcn_norm"]
 
 SPLITS = ("train", "val", "test")
 REAL = "biuf"
@@ -195,19 +195,37 @@ def gcn_norm(adjacency: Any) -> csr_array:
     missing = np.ones(looped.shape[0])
     missing[row[row == looped.indices]] = 0.0
     looped = csr_array(looped + dia_array((missing[None, :], [0]), shape=looped.shape))
-    with np.errstate(over="ignore"):
-        degree = np.asarray(looped.sum(axis=1)).ravel()
-    if not np.isfinite(degree).all():
-        raise DataError("weights of edges sum to more than a float64 holds; try smaller weights")
-    if (degree < 0).any():
-        node = int(np.argmin(degree))
-        raise DataError(
-            f"weights of the edges into node {node} sum to {degree[node]:g}, which has no square "
-            "root; try weights whose sums are not negative"
-        )
+    degree = edge_sums(looped, "has no square root")
     scale = np.zeros(len(degree))
     np.power(degree, -0.5, out=scale, where=degree > 0)
     row = np.repeat(np.arange(looped.shape[0]), np.diff(looped.indptr))
     looped.data *= scale[row] * scale[looped.indices]
     looped.sort_indices()
     return looped
+
+
+def edge_sums(adjacency: csr_array, lacking: str) -> NDArray[np.float64]:
+    """Sum the weights of the edges into each node; none may be negative.
+
+    Parameters
+    ----------
+    adjacency : csr_array
+    lacking : str
+        What is wrong with a negative sum, for the error: it ``"has no square root"``.
+
+    Raises
+    ------
+    DataError
+        A sum is negative, or more than a float64 holds.
+    """
+    with np.errstate(over="ignore"):
+        total: NDArray[np.float64] = np.asarray(adjacency.sum(axis=1)).ravel()
+    if not np.isfinite(total).all():
+        raise DataError("weights of edges sum to more than a float64 holds; try smaller weights")
+    if (total < 0).any():
+        node = int(np.argmin(total))
+        raise DataError(
+            f"weights of the edges into node {node} sum to {total[node]:g}, which {lacking}; "
+            "try weights whose sums are not negative"
+        )
+    return total
