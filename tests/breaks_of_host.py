@@ -13,6 +13,7 @@ CONFIGURATIONS = ("tests/system/test_executors.py", "-k", "configurations and od
 MODES = ("tests/sw/test_lower_modes.py",)
 WINDOW = ("tests/sw/test_segments.py", "tests/sw/test_window.py", "-m", "not sim")
 RESIDENT = ("tests/sw/test_window_device.py", "-m", "not sim")
+LOSS = ("tests/sw/test_resident.py", "-k", "first_record")
 
 HOST = [
     Mutation(
@@ -202,5 +203,11 @@ HOST = [
         "= start + each.first[touched]",
         "= NEVER",
         WINDOW,
+    ),
+    Mutation(
+        f"{SW}/lower/losses.py",
+        "network.kept if network.layers == 2 else 1.0",
+        "network.kept",
+        LOSS,
     ),
 ]

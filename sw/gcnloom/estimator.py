@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 from gcnloom.device import Device, open
 from gcnloom.errors import ConfigError, DataError, LoomError
 from gcnloom.graphs.graph import Graph
+from gcnloom.graphs.splits import indices
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
@@ -229,7 +230,7 @@ class GCN:
                 f"labels have shape {known.shape}; try one for each of {len(predicted)} nodes"
             )
         everyone = np.arange(len(predicted))
-        chosen = everyone if nodes is None else _indices("nodes", nodes, len(predicted))
+        chosen = everyone if nodes is None else indices("nodes", nodes, len(predicted))
         if not len(chosen) or not np.isin(chosen, everyone).all():
             raise DataError(
                 f"nodes are none or outside 0..{len(predicted) - 1}; try indices or a mask"
@@ -271,7 +272,7 @@ class GCN:
         nodes = labels.shape[0] if labels.ndim else 0
         return Graph(
             name="graph", adjacency=adjacency, features=features, labels=labels,
-            train=_indices("train", train, nodes), val=_indices("val", val, nodes),
+            train=indices("train", train, nodes), val=indices("val", val, nodes),
             test=np.zeros(0, dtype=np.int64),
         )  # fmt: skip
 
@@ -285,15 +286,3 @@ class GCN:
     def _close(self, device: Device) -> None:
         if device is not self.device:
             device.close()
-
-
-def _indices(name: str, nodes: Any, count: int) -> NDArray[np.int64]:
-    """Node indices from indices or a mask."""
-    array = np.asarray(nodes)
-    if array.dtype != np.bool_:
-        return array.astype(np.int64) if not array.size else array
-    if array.shape != (count,):
-        raise DataError(
-            f"mask {name} has shape {array.shape}; try one value for each of {count} nodes"
-        )
-    return np.flatnonzero(array)

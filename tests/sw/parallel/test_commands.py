@@ -13,9 +13,10 @@ from gcnloom.errors import ConfigError
 from gcnloom.training.checkpoint import load_checkpoint
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model
-from tests.sw.parallel.mpi import LIMIT, MAIN, mpiexec
+from tests.sw.mpi import MAIN, mpiexec
 
 TRAIN = ["train", "--data", "sbm:30,2", *MODEL, "--hidden", "4", "--epochs", "3"]
+LIMIT = 300
 SOON = 10
 """Seconds within which all stop when one does."""
 

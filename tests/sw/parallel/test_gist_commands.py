@@ -13,12 +13,14 @@ from gcnloom.training.checkpoint import load_checkpoint
 from gcnloom.training.options import Options
 from tests.sw.cli import MODEL, run
 from tests.sw.graphs import block_model
+from tests.sw.mpi import MAIN, mpiexec
 from tests.sw.parallel.gist import train_gist
-from tests.sw.parallel.mpi import LIMIT, MAIN, mpiexec
 
 TRAIN = ["train", "--data", "sbm:16,2", *MODEL, "--hidden", "4", "--parallel", "gist"]
 ROUNDS = ["--epochs", "8", "--local-iterations", "2"]
 TWO = ["--workers", "2"]
+LIMIT = 300
+"""Seconds within which processes end."""
 
 
 def _train(capsys, path, *arguments):

@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python code as two processes of MPI."""
+"""Processes of MPI."""
 
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-__all__ = ["LIMIT", "MAIN", "mpiexec"]
-
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 MAIN = "from gcnloom.cli import main; raise SystemExit(main())"
-LIMIT = 300
-"""Seconds within which processes end."""
 
 
-def mpiexec(code: str, *arguments: Any) -> subprocess.Popen[str]:
-    """Start two processes that run the code, with these arguments."""
+def mpiexec(code, *arguments):
+    """Start two processes that run `code`; skip the test where there is no MPI."""
     pytest.importorskip("mpi4py")
     if not MPIEXEC.exists():
         pytest.skip("no mpiexec beside this Python: pip install 'gcnloom[parallel]'")
