@@ -21,7 +21,7 @@ from tests.breaks_of_step import STEP
 from tests.breaks_of_study import STUDIES
 from tests.breaks_of_update import UPDATE
 
-MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *TOGETHER, *LINK, *STUDIES]
+MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *TOGETHER, *PARTS, *LINK, *STUDIES]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240

@@ -79,7 +79,8 @@ def trial_finding(counts: tuple[int, int, int], command: str) -> Finding:
     trials, partitioned, restored = counts
     return Finding(
         statement="G1",
-        verdict="shown" if trials >= ASKED and trials == partitioned == restored else "not shown",
+        verdict="refuted" if not trials == partitioned == restored else
+        "shown" if trials >= ASKED else "not shown",
         asked=f"groups partition each layer and scatter(gather(W)) is W, in {ASKED} random trials",
         measured=f"{partitioned} and {restored} of {trials}", command=command,
         why="" if trials >= ASKED else "fewer trials",
