@@ -109,19 +109,22 @@ def wide_rows(found: Wide) -> Iterator[tuple[object, ...]]:
 
 
 def wide_finding(found: Wide, command: str) -> Finding:
-    """Say what the training says of G5."""
-    times = found.whole.weight_bytes / found.memory
-    wide = times >= WIDER and found.part.streamed == 0 and found.whole.streamed != 0
+    """Say what the training says of G5: a part is what the memory holds."""
+    whole, part = found.whole, found.part
+    times = whole.weights / part.weights
+    wide = times >= WIDER and found.workers == WIDER and part.streamed == 0 != whole.streamed
     return Finding(
         statement="G5",
         verdict="shown" if wide else "not shown",
-        asked=f"a network {WIDER} times wider in weights than a device's memory, m = {WIDER}",
-        measured=f"hidden {found.whole.hidden}, m = {found.workers}: weights alone take "
-        f"{times:.1f} memories of {found.memory:,} bytes, and are "
-        f"{found.whole.weights / found.part.weights:.0f} times those of a part, which just fits; "
-        f"parts stream {found.part.streamed} bytes; test accuracy {100 * found.test:.1f} %",
+        asked=f"train a model {WIDER} times wider in weights than a device's memory holds, m = "
+        f"{WIDER}",
+        measured=f"{times:.0f} times the weights, hidden {whole.hidden} and {part.hidden}, m = "
+        f"{found.workers}; memories of {found.memory:,} bytes, which hold just a part; all the "
+        f"whole needs is {whole.need / found.memory:.1f} of them, its weights alone "
+        f"{whole.weight_bytes / found.memory:.1f}; parts stream {part.streamed} bytes; test "
+        f"accuracy {100 * found.test:.1f} %",
         command=command,
-        why="" if wide else "the network is less wide; a larger --hidden is",
+        why="" if wide else f"the network is less wide, or m is not {WIDER}",
     )  # fmt: skip
 
 
