@@ -63,7 +63,7 @@ def add_gist(measurements: Any) -> None:
     wider.add_argument("--workers", type=int, default=8)
     wider.add_argument("--local-iterations", type=int, default=5)
     wider.add_argument("--epochs", type=int, default=80, help="of all workers together")
-    for name, hidden in (("work", 256), ("bytes", 64), ("coverage", 256), ("wide", 512)):
+    for name, hidden in (("work", 256), ("bytes", 64), ("coverage", 256), ("wide", 128)):
         parsers[name].add_argument("--hidden", type=int, default=hidden)
     for name, workers in (("work", [1, 2, 4, 8]), ("bytes", [2, 4, 8]), ("coverage", [2, 4, 8])):
         parsers[name].add_argument("--workers", type=int, nargs="+", default=workers)

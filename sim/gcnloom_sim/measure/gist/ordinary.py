@@ -11,10 +11,10 @@ from gcnloom.training.weights import weights_sha256
 
 __all__ = ["alone_is_ordinary"]
 
-DATA, DEVICE, EPOCHS = "sbm:40,2", "model:demo", 6
+DATA, DEVICE, EPOCHS = "sbm:20,2", "model:demo", 3
 WAYS = (
-    Options(hidden=8, layers=3, epochs=EPOCHS, update="host", optimiser="adam"),
-    Options(hidden=8, layers=3, epochs=EPOCHS),
+    Options(hidden=4, layers=3, epochs=EPOCHS, update="host", optimiser="adam"),
+    Options(hidden=4, layers=3, epochs=EPOCHS),
 )
 
 
