@@ -43,7 +43,7 @@ class Speed:
     reached : int
         Trainings that come to the accuracy.
     cycles_to, bytes_to : float
-        Means until then, over those that do.
+        Means until then, over those that do; infinite if none does.
     """
 
     group: Group
@@ -93,8 +93,9 @@ def speed_rows(found: Sequence[Speed]) -> Iterator[tuple[object, ...]]:
             group.data, group.workers, group.local_iterations, group.studies[0].looks[-1].epoch,
             f"{each.epoch:,}", f"{one.epoch / each.epoch:.1f}",
             f"{each.cycles:,}", f"{one.cycles / each.cycles:.1f}", f"{each.bytes_sent:,}",
-            f"{each.reached} of {len(group.studies)}", f"{each.cycles_to:,.0f}",
-            f"{one.cycles_to / each.cycles_to:.1f}", f"{each.bytes_to:,.0f}",
+            f"{each.reached} of {len(group.studies)}",
+            *((f"{each.cycles_to:,.0f}", f"{one.cycles_to / each.cycles_to:.1f}",
+               f"{each.bytes_to:,.0f}") if each.reached else ("never", "", "")),
         )  # fmt: skip
 
 
