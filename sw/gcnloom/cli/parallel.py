@@ -177,6 +177,9 @@ def check_rounds(options: argparse.Namespace) -> None:
 
 
 def rounds_of(options: argparse.Namespace) -> dict[str, int]:
-    """Return how rounds are asked for, as far as that is said."""
-    rounds = {name: getattr(options, name) for name in ("local_iterations", "evaluate_every")}
-    return {name: value for name, value in rounds.items() if value is not None}
+    """Return how rounds are asked for, or the default."""
+    iterations, every = options.local_iterations, options.evaluate_every
+    return {
+        "local_iterations": LOCAL_ITERATIONS if iterations is None else iterations,
+        "evaluate_every": 0 if every is None else every,
+    }
