@@ -132,11 +132,7 @@ def check_mode(mode: str, options: Options, graph: Graph, workers: int) -> None:
     """Raise ConfigError about what cannot be trained so in parallel."""
     if mode not in MODES:
         raise ConfigError(f"parallel={mode!r} is unknown; try {' or '.join(MODES)}")
-    if options.update != "host":
-        raise ConfigError(
-            f"update={options.update!r} keeps a training on one device; try update='host' with "
-            f"parallel={mode!r}"
-        )
+    options.require_host(mode)
     options.require_gcn(mode)
     if not 1 <= workers <= graph.nodes:
         raise ConfigError(

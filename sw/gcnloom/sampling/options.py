@@ -69,11 +69,7 @@ class Sampling:
         """Raise ConfigError about what cannot be trained on samples."""
         if mode not in SAMPLED_MODES:
             raise ConfigError(f"parallel={mode!r} is unknown; try {' or '.join(SAMPLED_MODES)}")
-        if options.update != "host":
-            raise ConfigError(
-                f"update={options.update!r} keeps a training on one device; try update='host' "
-                f"with parallel={mode!r}"
-            )
+        options.require_host(mode)
         options.require_gcn(mode)
         if options.rounding != "nearest":
             raise ConfigError(

@@ -155,6 +155,14 @@ class Options:
         if self.halve_every & (self.halve_every - 1) or self.halve_every == 1:
             raise ConfigError(f"halve_every={self.halve_every} is no power of two from 2; try 64")
 
+    def require_host(self, mode: str) -> None:
+        """Raise ConfigError about weights that the device updates, where several are to agree."""
+        if self.update != "host":
+            raise ConfigError(
+                f"update={self.update!r} keeps a training on one device; try update='host' with "
+                f"parallel={mode!r}"
+            )
+
     def require_gcn(self, mode: str) -> None:
         """Raise ConfigError about a network that trains on one device only."""
         if self.model != "gcn" or self.residual:
