@@ -4,7 +4,8 @@
 from scipy.sparse import csr_array
 
 from gcnloom.lower.builder import Builder, Output, Tensor
-from gcnloom.lower.dense import gemm, gemm_transposed, groups
+from gcnloom.lower.dense import gemm_steps, gemm_transposed, groups
+from gcnloom.lower.interleave import finished
 from gcnloom.lower.matrix import StoredMatrix, place_matrix
 from gcnloom.lower.sparse import spmm
 from gcnloom.lower.tiling import batches, replayed, tiling
@@ -47,13 +48,13 @@ def lower_sparse(
 
 
 def lower_dense(
-    left: Tensor, weights: Tensor, output: Output, config: AcceleratorConfig, *,
+    left: Tensor, weights: Tensor, output: Output, config: AcceleratorConfig, *, rows: range,
     serial: bool = False,
 ) -> Program:  # fmt: skip
-    """Lower ``left @ weights`` to the array; see :func:`gcnloom.lower.dense.gemm`."""
+    """Lower some rows of ``left @ weights`` to the array; see :func:`gcnloom.lower.dense.gemm`."""
     builder = Builder(config, serial=serial)
     for group in groups(output.tensor, config):
-        exhaust(gemm(builder, left, weights, output, group))
+        exhaust(finished(gemm_steps(builder, left, weights, output, group, [rows])))
     return builder.program()
 
 

@@ -4,6 +4,7 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class Communicator(ABC):
     """One worker's end of the connections between all.
 
     All workers call the same methods in the same order. What a worker keeps for itself is not
-    counted. The rest is built on one primitive, :meth:`exchange`.
+    counted. The rest is built on one primitive, :meth:`exchange`, which a thread runs where it is
+    to go on in the background; exchanges keep their order.
 
     Attributes
     ----------
@@ -47,6 +49,8 @@ class Communicator(ABC):
         self.sent: Counter[str] = Counter()
         self.messages: Counter[str] = Counter()
         self._turn = 0
+        self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="courier")
+        self._last: Future[list[Array]] = _done([])
 
     @abstractmethod
     def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
@@ -62,10 +66,11 @@ class Communicator(ABC):
     def fail(self, error: BaseException) -> None:
         """Have every other worker stop, this one having met `error`."""
 
-    def all_to_all(
-        self, kind: str, pieces: Sequence[Array], shapes: Sequence[tuple[int, ...]]
-    ) -> list[Array]:
-        """Send ``pieces[i]`` to worker `i`; return what each sent here, of the given shapes.
+    def post(
+        self, kind: str, pieces: Sequence[Array], shapes: Sequence[tuple[int, ...]], *,
+        background: bool = True,
+    ) -> "Future[list[Array]]":  # fmt: skip
+        """Send ``pieces[i]`` to worker `i`; the result is what each sends here.
 
         Parameters
         ----------
@@ -74,24 +79,39 @@ class Communicator(ABC):
         pieces : sequence of NDArray
             One for each worker, all of one dtype, which is that of the result.
         shapes : sequence of tuple of int
+            Of what comes here.
+        background : bool
+            Whether to return at once, while the exchange goes on; else it is done.
         """
         dtype = pieces[0].dtype
         data = [np.ascontiguousarray(piece).tobytes() for piece in pieces]
         self.sent[kind] += sum(map(len, data)) - len(data[self.rank])
         self.messages[kind] += sum(map(bool, data)) - bool(data[self.rank])
         sizes = [int(np.prod(shape)) * dtype.itemsize for shape in shapes]
-        received = self.exchange(data, sizes)
-        return [
-            np.frombuffer(part, dtype=dtype).reshape(shape)
-            for part, shape in zip(received, shapes, strict=True)
-        ]
+
+        def travel() -> list[Array]:
+            return [
+                np.frombuffer(part, dtype=dtype).reshape(shape)
+                for part, shape in zip(self.exchange(data, sizes), shapes, strict=True)
+            ]
+
+        if not background and self._last.done():
+            return _done(travel())
+        self._last = self._courier.submit(travel)
+        return self._last
+
+    def all_to_all(
+        self, kind: str, pieces: Sequence[Array], shapes: Sequence[tuple[int, ...]]
+    ) -> list[Array]:
+        """Send ``pieces[i]`` to worker `i`; return what each sent here; see :meth:`post`."""
+        return self.post(kind, pieces, shapes, background=False).result()
 
     def all_gather(self, kind: str, piece: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
         """Send a piece to everybody; return everybody's, of the given shapes."""
         return self.all_to_all(kind, [piece] * self.size, shapes)
 
-    def table(self, kind: str, numbers: Sequence[Any]) -> NDArray[np.int64]:
-        """Everybody's integers, of one shape, stacked by rank."""
+    def table(self, kind: str, numbers: Any) -> NDArray[np.int64]:
+        """Everybody's integers, a number or an array of one shape, stacked by rank."""
         mine = np.array(numbers, dtype=np.int64)
         return np.stack(self.all_gather(kind, mine, [mine.shape] * self.size))
 
@@ -126,7 +146,11 @@ class Communicator(ABC):
 
     def barrier(self) -> None:
         """Wait until every worker is here."""
-        self.exchange([b""] * self.size, [0] * self.size)
+        self.all_gather("barrier", np.zeros(0, dtype=np.int8), [(0,)] * self.size)
+
+    def close(self) -> None:
+        """Wait until what was posted has travelled."""
+        self._courier.shutdown()
 
 
 class Alone(Communicator):
@@ -140,3 +164,9 @@ class Alone(Communicator):
 
     def fail(self, error: BaseException) -> None:
         """Nobody else has to stop."""
+
+
+def _done(result: list[Array]) -> "Future[list[Array]]":
+    future: Future[list[Array]] = Future()
+    future.set_result(result)
+    return future

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on several devices, one worker's part: passes, exchanges, shared statistics."""
 
+from collections import Counter
+from dataclasses import replace
+from math import lcm
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +13,11 @@ from gcnloom.layers import Network
 from gcnloom.lower.engines import check_sparse
 from gcnloom.lower.graph import OrderedGraph
 from gcnloom.lower.work import check_sums, necessary_macs
+from gcnloom.parallel.backward import Backward
 from gcnloom.parallel.communicator import Communicator
-from gcnloom.parallel.layers import Backward, Forward, Site
-from gcnloom.parallel.scheme import Link, Scheme
+from gcnloom.parallel.layers import Forward, Site
+from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
+from gcnloom.parallel.scheme import Link, Moment, Scheme
 from gcnloom.parallel.shared import SharedPasses
 from gcnloom.parallel.worker import Worker
 from gcnloom.training.scaling import backward_exponents, forward_exponents
@@ -45,9 +51,13 @@ class ParallelEngine(SharedPasses):
         Whether the passes of training compute only what the training nodes' loss sees.
     serial : bool
         Whether the device's units take turns, for comparison.
+    pipeline : Pipeline
+        How exchanges go beside products; those of inference are of this epoch always.
 
     Attributes
     ----------
+    link : Link
+        Counts what the exchanges of training were.
     rows : tuple of int
         Rows of the input and of each layer that a training pass computes.
     """
@@ -57,20 +67,29 @@ class ParallelEngine(SharedPasses):
     def __init__(
         self, graph: OrderedGraph, network: Network, device: Device, communicator: Communicator,
         scheme: Scheme, *, seed: int = 0, sampled: bool = True, serial: bool = False,
+        pipeline: Pipeline = SYNCHRONOUS,
     ) -> None:  # fmt: skip
         check_sparse(device.config)
         super().__init__(network, device, communicator)
         self.graph = graph
         check_sums(network, graph.adjacency, graph.features, device.config)
         self._worker = Worker(device, seed=seed, serial=serial)
-        link = Link(worker=self._worker, communicator=communicator)
-        self._site = Site(network, graph, link, scheme)
+        self.link = Link(
+            worker=self._worker, communicator=communicator, pipeline=pipeline,
+            unit=lcm(*communicator.table("start", device.config.vector.items_per_word).tolist()),
+        )  # fmt: skip
+        fresh = replace(self.link, pipeline=replace(pipeline, staleness=0), ages=Counter())
+        self._site = Site(network, graph, self.link, scheme)
         every = (len(graph.order),) * (network.layers + 1)
         rows = graph.seen if sampled else every
         self.rows = rows
-        self._training = Forward(self._site, "forward", rows, graph.seen, ("activations", "logits"))
+        self._training = Forward(
+            self._site, self.link, "forward", rows, graph.seen, ("activations", "logits")
+        )
         self._backward = Backward(self._training, ("gradients", "weights"))
-        self._inference = Forward(self._site, "infer", every, None, ("inference", "inference"))
+        self._inference = Forward(
+            self._site, fresh, "infer", every, None, ("inference", "inference")
+        )
         self._hidden_exponents: list[int] = []
         self._weight_exponents: list[int] = []
         self.necessary_macs = self._necessary(rows) | {"infer": self._necessary(every)["infer"]}
@@ -92,8 +111,10 @@ class ParallelEngine(SharedPasses):
             exponents,
         )  # fmt: skip
         self._worker.begin()
-        sums = part.run(self._with_outside(scales.shifts) if training else scales.shifts, step)
-        self._count(name, self._worker)
+        shifts = self._with_outside(scales.shifts) if training else scales.shifts
+        found = self._exponents(name) | {"logits": hidden[-1]}
+        sums = part.run(Moment(step=step, shifts=shifts, exponents=found))
+        self._count(name, self._worker, clipped=part.clipped)
         self.seconds = self._worker.seconds
         if training:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
@@ -114,8 +135,10 @@ class ParallelEngine(SharedPasses):
         )
         self._worker.begin()
         mantissas = quantise(own, exponent, self._width)
-        sums = self._backward.run(mantissas, scales.shifts, step)
-        self._count("backward", self._worker)
+        found = self._exponents("backward") | {f"gradient{self.network.layers}": exponent}
+        moment = Moment(step=step, shifts=scales.shifts, exponents=found)
+        sums = self._backward.run(mantissas, moment)
+        self._count("backward", self._worker, clipped=self._backward.clipped)
         self.seconds = self._worker.seconds
         gradients = []
         for layer, whole in enumerate(sums, start=1):
@@ -123,6 +146,11 @@ class ParallelEngine(SharedPasses):
             real = np.ldexp(whole.astype(np.float64), exponent)
             gradients.append(real / (self.network.kept if layer > 1 else 1.0))
         return gradients
+
+    def _exponents(self, name: str) -> dict[str, int]:
+        """Exponents of what a pass requantises, by the tensor's name."""
+        names, found = self.network.tensor_names(), self.scales[name].exponents()
+        return {names[tensor]: exponent for tensor, exponent in found.items()}
 
     def _necessary(self, rows: tuple[int, ...]) -> dict[str, int]:
         return necessary_macs(self.network, self.graph.adjacency, self.graph.features, rows)

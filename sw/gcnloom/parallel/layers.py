@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One worker's part of a forward and of a backward pass, product by product."""
+"""One worker's part of a forward pass, product by product."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,12 +11,19 @@ from gcnloom.layers import Network
 from gcnloom.lower.builder import Output, Tensor
 from gcnloom.lower.dense import padded_inner
 from gcnloom.lower.graph import OrderedGraph
-from gcnloom.parallel.scheme import Aggregation, Link, Mantissas, Rows, Scheme, placed_at, wire_type
+from gcnloom.parallel.scheme import (
+    Aggregation,
+    Link,
+    Mantissas,
+    Message,
+    Moment,
+    Rows,
+    Scheme,
+    placed_at,
+)
 from gcnloom.parallel.worker import Operator
 
-__all__ = ["Backward", "Forward", "Site"]
-
-Shifts = dict[int, int]
+__all__ = ["Forward", "Site"]
 
 
 class Site:
@@ -77,7 +84,7 @@ class Site:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Layer:
-    product: Operator
+    product: list[Operator]
     activation: Aggregation
 
 
@@ -87,6 +94,8 @@ class Forward:
     Parameters
     ----------
     site : Site
+    link : Link
+        How this pass exchanges.
     name : str
         Of its tensors.
     rows : tuple of int
@@ -105,10 +114,10 @@ class Forward:
     """
 
     def __init__(
-        self, site: Site, name: str, rows: tuple[int, ...], seen: tuple[int, ...] | None,
-        kinds: tuple[str, str],
+        self, site: Site, link: Link, name: str, rows: tuple[int, ...],
+        seen: tuple[int, ...] | None, kinds: tuple[str, str],
     ) -> None:  # fmt: skip
-        self.site, self.rows = site, rows
+        self.site, self.link, self.rows = site, link, rows
         self._name, self._seen, self._kinds = name, seen, kinds
         self.inputs: dict[int, Tensor] = {}
         own = site.graph.features[site.own(rows[0])]
@@ -127,33 +136,47 @@ class Forward:
             for layer in layers
         ]
 
-    def run(self, shifts: Shifts, step: int) -> Mantissas:
+    @property
+    def clipped(self) -> int:
+        """Elements of earlier epochs that did not fit this epoch's exponents, of the last run."""
+        return sum(layer.activation.clipped for layer in self._layers)
+
+    def run(self, moment: Moment) -> Mantissas:
         """Return the sums of the logits of this worker's rows."""
-        worker = self.site.link.worker
+        worker = self.link.worker
         for number, layer in enumerate(self._layers, start=1):
-            product = worker.run(layer.product, shifts, step)
-            rows = layer.activation.run(product, shifts, step)
+            product = worker.run_each(layer.product, moment.shifts, moment.step)
+            rows = layer.activation.run(product, moment)
             if number < len(self._layers):
                 worker.write(self.inputs[number + 1], rows)
         return rows
 
-    def _product(self, layer: int) -> Operator:
-        """Multiply this worker's rows by the weights."""
-        site, network, worker = self.site, self.site.network, self.site.link.worker
-        own = site.own(self.rows[layer - 1])
+    def _product(self, layer: int) -> list[Operator]:
+        """Multiply this worker's rows by the weights, chunk by chunk."""
+        site, network, worker = self.site, self.site.network, self.link.worker
+        own, width = site.own(self.rows[layer - 1]), network.widths[layer]
         name = f"product{layer}"
-        tensor = worker.place(f"{self._name} {name}", len(own), network.widths[layer])
-        output = placed_at(
-            Output(
-                tensor=tensor, identifier=network.identifier(name),
-                counted=self._seen[layer - 1] if self._seen else None,
-                outside=network.outside(name),
-            ), tensor, own,
+        place = f"{self._name} {name}"
+        whole = Output(
+            tensor=Tensor(name=place, rows=len(own), features=width),
+            identifier=network.identifier(name),
+            counted=self._seen[layer - 1] if self._seen else None,
+            outside=network.outside(name),
         )  # fmt: skip
-        if self.features is not None and layer == 1:
-            key = f"{self._name} features"
-            return worker.sparse(key, self.features, site.weights[1], output)
-        return worker.dense(self.inputs[layer], site.weights[layer], output)
+        chunks = self.link.chunks(len(own))
+        if self.features is None or layer > 1:
+            output = placed_at(whole, worker.place(place, len(own), width), own)
+            left, weights = self.inputs[layer], site.weights[layer]
+            return [worker.dense(left, weights, output, rows=rows) for rows in chunks]
+        operators = []
+        for rows in chunks:
+            part = f" [{rows.start}:{rows.stop}]"
+            tensor = worker.place(f"{place}{part}", len(rows), width)
+            output = placed_at(whole, tensor, own[rows.start : rows.stop])
+            block = csr_array(self.features[rows.start : rows.stop])
+            key = f"{self._name} features{part}"
+            operators.append(worker.sparse(key, block, site.weights[1], output))
+        return operators
 
     def _activation(self, layer: int) -> Aggregation:
         """Aggregate; all workers have a part in it."""
@@ -170,94 +193,8 @@ class Forward:
                 counted=self._seen[layer] if self._seen else None,
                 outside=network.outside(name),
             )  # fmt: skip
-        kinds = self._kinds[0], self._kinds[1 if last else 0]
-        return site.scheme.aggregation(site.link, *site.adjacency(rows, columns), output, kinds)
-
-
-class Backward:
-    """A backward pass over the rows of a forward pass.
-
-    Parameters
-    ----------
-    forward : Forward
-    kinds : tuple of str
-        Classes of messages, of gradients and of weight gradients.
-    """
-
-    def __init__(self, forward: Forward, kinds: tuple[str, str]) -> None:
-        self._forward, self._site, self._kinds = forward, forward.site, kinds
-        self._spread: dict[int, Tensor] = {}
-        self._spreads: dict[int, Aggregation] = {}
-        self._weights: dict[int, Operator] = {}
-        self._gradients: dict[int, Operator] = {}
-        for layer in range(self._site.network.layers, 0, -1):
-            self._prepare(layer)
-
-    def run(self, gradient: Mantissas, shifts: Shifts, step: int) -> list[Mantissas]:
-        """Weight gradients of all workers, as sums, from this one's rows of the logits' gradient.
-
-        Parameters
-        ----------
-        gradient : NDArray[np.int64]
-            Mantissas, of the worker's rows of the last layer.
-        shifts : dict[int, int]
-        step : int
-        """
-        worker, communicator = self._site.link.worker, self._site.link.communicator
-        widths, kind = self._site.network.widths, wire_type(worker.config.sum_width)
-        sums: list[Mantissas] = []
-        for layer in range(self._site.network.layers, 0, -1):
-            spread = self._spreads[layer].run(gradient, shifts, step)
-            worker.write(self._spread[layer], spread)
-            part = worker.run(self._weights[layer], shifts, step)[: widths[layer - 1]]
-            whole = communicator.all_reduce(self._kinds[1], part.astype(kind), "sum")
-            sums.insert(0, whole.astype(np.int64))
-            if layer > 1:
-                gradient = worker.run(self._gradients[layer], shifts, step)
-        return sums
-
-    def _prepare(self, layer: int) -> None:
-        site, network, worker = self._site, self._site.network, self._site.link.worker
-        rows, columns = self._forward.rows[layer - 1], self._forward.rows[layer]
-        own, width = site.own(rows), network.widths[layer]
-        name = f"aggregate_gradient{layer}"
-        output = Output(
-            tensor=Tensor(name=f"spread{layer} sums", rows=rows, features=width),
-            identifier=network.identifier(name), stochastic=network.stochastic,
-        )  # fmt: skip
-        self._spreads[layer] = site.scheme.aggregation(
-            site.link, *site.adjacency_transposed(rows, columns), output,
-            (self._kinds[0], self._kinds[0]),
-        )  # fmt: skip
-        self._spread[layer] = worker.place(f"spread{layer}", len(own), width)
-        self._weights[layer] = self._weight_gradient(layer)
-        if layer > 1:
-            inner = network.widths[layer - 1]
-            tensor = worker.place(f"gradient{layer - 1}", len(own), inner)
-            hidden = self._forward.inputs[layer]
-            output = Output(
-                tensor=tensor, identifier=network.identifier(f"gradient{layer - 1}"),
-                mask=hidden, stochastic=network.stochastic,
-            )  # fmt: skip
-            output = placed_at(output, tensor, own)
-            self._gradients[layer] = worker.dense(
-                self._spread[layer], site.transposed[layer], output
-            )
-
-    def _weight_gradient(self, layer: int) -> Operator:
-        """Multiply this worker's rows of a layer's input by those of its gradient."""
-        worker, network = self._site.link.worker, self._site.network
-        inner, width = network.widths[layer - 1], network.widths[layer]
-        features = self._forward.features
-        if layer == 1 and features is not None:
-            tensor = worker.place("weight_gradient1", inner, width, kind="sums")
-            transposed = csr_array(features.T)
-            output = Output(tensor=tensor, raw=True)
-            return worker.sparse("features transposed", transposed, self._spread[1], output)
-        config = worker.config
-        tensor = worker.place(
-            f"weight_gradient{layer}", padded_inner(inner, config), width, kind="sums",
-            block=config.rows,
-        )  # fmt: skip
-        left = self._forward.inputs[layer]
-        return worker.transposed(left, self._spread[layer], Output(tensor=tensor, raw=True))
+        messages = (
+            Message(kind=self._kinds[0], tensor=f"product{layer}"),
+            Message(kind=self._kinds[1 if last else 0], tensor=name),
+        )
+        return site.scheme.aggregation(self.link, *site.adjacency(rows, columns), output, messages)

@@ -22,6 +22,8 @@ MISTAKE, INTERRUPTED = 2, 130
 """Exit codes."""
 GRACE = 3.0
 """Seconds."""
+PAUSE = 1e-4
+"""Seconds between looks whether an exchange is done, in which the processor is another's."""
 
 
 class MpiCommunicator(Communicator):
@@ -41,7 +43,7 @@ class MpiCommunicator(Communicator):
         """Send ``pieces[i]`` to worker `i`; return what each sent here."""
         told = np.array([len(piece) for piece in pieces], dtype=np.int64)
         coming = np.empty_like(told)
-        self._handle.Alltoall(told, coming)
+        _finish(self._handle.Ialltoall(told, coming))
         for other, (there, size) in enumerate(zip(coming.tolist(), sizes, strict=True)):
             if there != size:
                 raise WorkerError(
@@ -50,7 +52,7 @@ class MpiCommunicator(Communicator):
                 )
         sending = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         received = np.empty(sum(sizes), dtype=np.uint8)
-        self._handle.Alltoallv([sending, told.tolist()], [received, list(sizes)])
+        _finish(self._handle.Ialltoallv([sending, told.tolist()], [received, list(sizes)]))
         ends = np.cumsum([0, *sizes]).tolist()
         return [received[start:stop].tobytes() for start, stop in pairwise(ends)]
 
@@ -85,4 +87,15 @@ def world() -> MpiCommunicator:
             f"workers that are processes need mpi4py and a library of MPI ({error}); "
             "try `pip install 'gcnloom[parallel]'`"
         ) from error
+    if mpi.Query_thread() < mpi.THREAD_SERIALIZED:
+        raise ConfigError(
+            "this library of MPI may be called by one thread only, and exchanges go on in another; "
+            "try one with MPI_THREAD_SERIALIZED"
+        )
     return MpiCommunicator(mpi.COMM_WORLD)
+
+
+def _finish(request: Any) -> None:
+    """Wait for an exchange and let others run meanwhile: the device, for one."""
+    while not request.Test():
+        time.sleep(PAUSE)

@@ -5,6 +5,7 @@ Every worker has the features and edges of its nodes. Before it aggregates, the 
 workers' nodes that its nodes listen to, its *halo*, come from their owners.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -12,15 +13,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from gcnloom.lower.builder import Output
+from gcnloom.parallel.exchange import Exchange
 from gcnloom.parallel.scheme import (
     Aggregation,
     Link,
     Mantissas,
+    Message,
+    Moment,
     Rows,
     Scheme,
     consecutive,
     placed_at,
-    wire_type,
 )
 from gcnloom_spec.random import DROPOUT, draw
 
@@ -52,10 +55,11 @@ class NodePartition(Scheme):
         return [np.flatnonzero(first == worker) for worker in range(self._workers)]
 
     def aggregation(
-        self, link: Link, key: str, matrix: csr_array, output: Output, kinds: tuple[str, str]
-    ) -> Aggregation:
+        self, link: Link, key: str, matrix: csr_array, output: Output,
+        messages: tuple[Message, Message],
+    ) -> Aggregation:  # fmt: skip
         """Prepare an aggregation of this worker's rows, with the exchange of its halo."""
-        return _Halo(self, link, key, matrix, output, kinds)
+        return _Halo(self, link, key, matrix, output, messages[0])
 
 
 class _Halo(Aggregation):
@@ -63,7 +67,7 @@ class _Halo(Aggregation):
 
     def __init__(
         self, scheme: Scheme, link: Link, key: str, matrix: csr_array, output: Output,
-        kinds: tuple[str, str],
+        message: Message,
     ) -> None:  # fmt: skip
         worker, rank = link.worker, link.rank
         whole, before = output.tensor, scheme.rows(matrix.shape[1])
@@ -72,10 +76,21 @@ class _Halo(Aggregation):
             placed_at(output, whole, rows)  # All workers refuse what one has to.
         needed = [sources(matrix, rows) for rows in after]
         mine, self._rows = needed[rank], after[rank]
-        self._link, self._output, self._kind = link, output, kinds[0]
-        self._type = wire_type(worker.config.operand_width)
-        self._sends = [np.flatnonzero(np.isin(before[rank], each)) for each in needed]
-        self._places = [np.flatnonzero(np.isin(mine, rows)) for rows in before]
+        self._link, self._output = link, output
+        cuts = [link.chunks(len(rows)) for rows in before]
+        self._sends = [
+            [np.flatnonzero(np.isin(before[rank][cut], each)) for each in needed]
+            for cut in map(_slice, cuts[rank])
+        ]
+        self._places = [
+            [
+                np.flatnonzero(np.isin(mine, rows[_slice(cut[part])]))
+                for rows, cut in zip(before, cuts, strict=True)
+            ]
+            for part in range(link.pipeline.chunks)
+        ]
+        shapes = [[(len(place), whole.features) for place in part] for part in self._places]
+        self._exchange = Exchange(link, message, worker.config.operand_width, shapes)
         self._operand = worker.place(f"{whole.name} operand", len(mine), whole.features)
         result = worker.place(
             whole.name, len(self._rows), whole.features, kind="sums" if output.raw else "operand"
@@ -86,21 +101,28 @@ class _Halo(Aggregation):
             self._keep = worker.place(f"{whole.name} keep", len(self._rows), whole.features)
             local = self._masked(local)
         block = csr_array(matrix[self._rows][:, mine])
-        self.operator = worker.sparse(f"{key} of {whole.name}", block, self._operand, local)
+        self.operators = [worker.sparse(f"{key} of {whole.name}", block, self._operand, local)]
 
-    def run(self, own: Mantissas, shifts: dict[int, int], step: int) -> Mantissas:
+    def run(self, own: Iterable[Mantissas], moment: Moment) -> Mantissas:
         """Exchange the halo, multiply."""
         worker = self._link.worker
-        pieces = [own[send].astype(self._type) for send in self._sends]
-        shapes = [(len(place), own.shape[1]) for place in self._places]
-        received = self._link.communicator.all_to_all(self._kind, pieces, shapes)
-        operand = np.zeros((self._operand.rows, own.shape[1]), dtype=np.int64)
-        for place, rows in zip(self._places, received, strict=True):
-            operand[place] = rows
+        parts = (
+            [rows[send] for send in sends] for rows, sends in zip(own, self._sends, strict=True)
+        )
+        operand = np.zeros((self._operand.rows, self._operand.features), dtype=np.int64)
+        received = self._exchange.run(parts, moment)
+        for places, pieces in zip(self._places, received, strict=True):
+            for place, rows in zip(places, pieces, strict=True):
+                operand[place] = rows
         worker.write(self._operand, operand)
         if self._keep is not None:
-            worker.write(self._keep, self._draws(step))
-        return worker.run(self.operator, shifts, step)
+            worker.write(self._keep, self._draws(moment.step))
+        return worker.run(self.operators[0], moment.shifts, moment.step)
+
+    @property
+    def clipped(self) -> int:
+        """Elements of the halo that did not fit this epoch's exponent."""
+        return self._exchange.clipped
 
     def _masked(self, local: Output) -> Output:
         """Have a mask drop what the device would, whose own draws are of rows in a row."""
@@ -119,3 +141,7 @@ class _Halo(Aggregation):
             for tensor, part in parts if len(part)
         ]  # fmt: skip
         return (np.concatenate(octets) >= output.dropout).astype(np.int64)
+
+
+def _slice(rows: range) -> slice:
+    return slice(rows.start, rows.stop)

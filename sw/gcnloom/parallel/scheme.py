@@ -2,7 +2,9 @@
 """What schemes of parallelism have in common: who owns which rows, who aggregates what."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,22 @@ from scipy.sparse import csr_array
 from gcnloom.errors import ConfigError
 from gcnloom.lower.builder import Output, Tensor
 from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
+from gcnloom.parallel.shares import even_shares
 from gcnloom.parallel.worker import Operator, Worker
 
-__all__ = ["Aggregation", "Link", "Scheme", "consecutive", "placed_at", "wire_type"]
+__all__ = [
+    "Aggregation",
+    "Link",
+    "Mantissas",
+    "Message",
+    "Moment",
+    "Rows",
+    "Scheme",
+    "consecutive",
+    "placed_at",
+    "wire_type",
+]
 
 Mantissas = NDArray[np.int64]
 Rows = NDArray[np.int64]
@@ -21,21 +36,75 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Link:
-    """A worker, its connection to the others, and the shifts and step of the pass under way.
+    """A worker and its connection to the others.
 
     Attributes
     ----------
     worker : Worker
     communicator : Communicator
+    pipeline : Pipeline
+    unit : int
+        Rows of which every chunk has a multiple, the last excepted, on all workers alike.
+    ages : Counter[int]
+        Exchanges by the age in epochs of what came from others.
+    hidden : Counter[str]
+        Bytes that this worker sent while its device multiplied, by class of message.
     """
 
     worker: Worker
     communicator: Communicator
+    pipeline: Pipeline = SYNCHRONOUS
+    unit: int = 1
+    ages: Counter[int] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
 
     @property
     def rank(self) -> int:
         """Number of the worker."""
         return self.communicator.rank
+
+    def chunks(self, rows: int) -> list[range]:
+        """Cut so many rows of any worker into chunks, some of them empty where rows are few."""
+        shares = even_shares(-(-rows // self.unit), self.pipeline.chunks)
+        return [
+            range(min(rows, share.start * self.unit), min(rows, share.stop * self.unit))
+            for share in shares
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What a pass runs with.
+
+    Attributes
+    ----------
+    step : int
+        Epoch, second word of the key of every random draw.
+    shifts : dict[int, int]
+        Right shifts of requantising, by tensor number.
+    exponents : dict[str, int]
+        Of what is exchanged, by the tensor's name.
+    """
+
+    step: int
+    shifts: dict[int, int]
+    exponents: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What an exchange moves.
+
+    Attributes
+    ----------
+    kind : str
+        Class that its bytes count to.
+    tensor : str
+        Name whose exponent its elements have.
+    """
+
+    kind: str
+    tensor: str
 
 
 class Aggregation(ABC):
@@ -43,15 +112,20 @@ class Aggregation(ABC):
 
     Attributes
     ----------
-    operator : Operator
-        This worker's product.
+    operators : list of Operator
+        This worker's product, by chunk of its rows.
     """
 
-    operator: Operator
+    operators: list[Operator]
 
     @abstractmethod
-    def run(self, own: Mantissas, shifts: dict[int, int], step: int) -> Mantissas:
-        """Return the worker's rows of the result from its rows of the operand."""
+    def run(self, own: Iterable[Mantissas], moment: Moment) -> Mantissas:
+        """Return the worker's rows of the result from its rows of the operand, in chunks."""
+
+    @property
+    @abstractmethod
+    def clipped(self) -> int:
+        """Elements of earlier epochs that did not fit this epoch's exponents, of the last run."""
 
 
 class Scheme(ABC):
@@ -66,8 +140,9 @@ class Scheme(ABC):
 
     @abstractmethod
     def aggregation(
-        self, link: Link, key: str, matrix: csr_array, output: Output, kinds: tuple[str, str]
-    ) -> Aggregation:
+        self, link: Link, key: str, matrix: csr_array, output: Output,
+        messages: tuple[Message, Message],
+    ) -> Aggregation:  # fmt: skip
         """Prepare an aggregation of all workers.
 
         Parameters
@@ -79,8 +154,8 @@ class Scheme(ABC):
             All of it.
         output : Output
             How the whole result would leave, its tensor's shape included.
-        kinds : tuple of str
-            Classes that messages of operands and of results count to.
+        messages : tuple of Message
+            What operands and results travel as.
         """
 
 

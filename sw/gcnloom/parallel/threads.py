@@ -102,10 +102,13 @@ def run_threads(
     results: list[Any] = [None] * size
 
     def run(rank: int) -> None:
+        communicator = ThreadCommunicator(meeting, rank)
         try:
-            results[rank] = work(ThreadCommunicator(meeting, rank))
+            results[rank] = work(communicator)
         except BaseException as error:
             meeting.fail(rank, error)
+        finally:
+            communicator.close()
 
     threads = [
         threading.Thread(target=run, args=(rank,), name=f"worker {rank}", daemon=True)

@@ -2,7 +2,7 @@
 """Full-batch training on several devices: the same steps on every worker, from shared integers."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.engine import ParallelEngine
 from gcnloom.parallel.mixture import MixtureOfParallelism
 from gcnloom.parallel.partition import NodePartition
+from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.scheme import Scheme
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
@@ -40,9 +41,12 @@ class Effort:
         Bytes sent to other workers, by class of message.
     runs : Counter[str]
         How often each pass ran.
+    hidden : Counter[str]
+        Of the bytes sent, those that travelled while the device multiplied.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
+    hidden: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
 
 
@@ -63,12 +67,16 @@ class ParallelTrainer(FullBatch):
     communicator : Communicator
     mode : {"mop", "partition"}
         Mixture of parallelism, or METIS partition with exchange of halos.
+    pipeline : Pipeline
+        How exchanges go beside products. With staleness the weights depend on the workers, too,
+        and are all the same on each.
 
     Attributes
     ----------
     engine : ParallelEngine
     communicator : Communicator
     mode : str
+    pipeline : Pipeline
     last : Effort
         What the last epoch took of this worker.
 
@@ -83,19 +91,24 @@ class ParallelTrainer(FullBatch):
 
     def __init__(
         self, graph: Graph, options: Options, device: Device, communicator: Communicator,
-        *, mode: str,
+        *, mode: str, pipeline: Pipeline = SYNCHRONOUS,
     ) -> None:  # fmt: skip
         check_mode(mode, options, graph, communicator.size)
         self.mode, self.communicator, self._device = mode, communicator, device
-        require_alike(communicator, graph, options, device, mode=mode)
+        self.pipeline = pipeline
+        require_alike(communicator, graph, options, device, mode=mode, pipeline=asdict(pipeline))
         judge = SharedJudge(graph.labels, communicator)
         super().__init__(graph, options, self._passes, judge)
         self.last = Effort()
 
     def _epoch(self, step: int) -> Epoch:
         sent, runs = Counter(self.communicator.sent), Counter(self.engine.runs)
+        hidden = Counter(self.engine.link.hidden)
         epoch = super()._epoch(step)
-        self.last = Effort(sent=self.communicator.sent - sent, runs=self.engine.runs - runs)
+        self.last = Effort(
+            sent=self.communicator.sent - sent, runs=self.engine.runs - runs,
+            hidden=self.engine.link.hidden - hidden,
+        )  # fmt: skip
         return epoch
 
     def _passes(self, network: Network) -> Passes:
@@ -106,7 +119,7 @@ class ParallelTrainer(FullBatch):
             scheme = NodePartition(node_parts(graph.adjacency, size)[ordered.order], size)
         return ParallelEngine(
             ordered, network, self._device, self.communicator, scheme, seed=options.seed,
-            sampled=options.sampled, serial=options.serial,
+            sampled=options.sampled, serial=options.serial, pipeline=self.pipeline,
         )  # fmt: skip
 
 

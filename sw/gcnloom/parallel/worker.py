@@ -3,7 +3,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,12 @@ class Operator:
     Attributes
     ----------
     shape : tuple of int
-        Of the result.
+        Of the result, or of those of its rows that are made.
     program : Program or None
         None where there is nothing to multiply: the result is zero.
     result : Tensor or None
+    first : int
+        First of its rows that is made.
     engine : {"sparse", "dense"}
     macs : int
         Necessary multiplications: of non-zeros, padding left out.
@@ -51,6 +53,7 @@ class Operator:
     result: Tensor | None
     engine: str
     macs: int
+    first: int = 0
 
 
 class Worker:
@@ -73,6 +76,8 @@ class Worker:
         Of the device, since :meth:`begin`.
     macs : Counter[str]
         Multiplications since :meth:`begin`, by engine.
+    runs : int
+        Programs that the device has run.
     seconds : float
         Time the device took for all runs.
     """
@@ -80,7 +85,7 @@ class Worker:
     def __init__(self, device: Device, *, seed: int, serial: bool) -> None:
         self.device, self.config = device, device.config
         self.seed, self._serial = seed, serial
-        self.seconds = 0.0
+        self.runs, self.seconds = 0, 0.0
         self._matrices: dict[tuple[str, int], StoredMatrix] = {}
         device.clear()
         self.begin()
@@ -129,13 +134,19 @@ class Worker:
         )  # fmt: skip
         return self._operator(output, program, "sparse", int(entries) * (operand.features - lead))
 
-    def dense(self, left: Tensor, weights: Tensor, output: Output) -> Operator:
-        """Prepare ``left @ weights``."""
-        if left.stored is None:
-            return self._nothing(output, "dense")
-        program = lower_dense(left, weights, output, self.config, serial=self._serial)
-        macs = left.rows * left.features * output.tensor.features
-        return self._operator(output, program, "dense", macs)
+    def dense(
+        self, left: Tensor, weights: Tensor, output: Output, *, rows: range | None = None
+    ) -> Operator:
+        """Prepare ``left @ weights``, or some `rows` of it, the first of which begins a word."""
+        rows = range(left.rows) if rows is None else rows
+        shape = len(rows), output.tensor.features
+        if left.stored is None or not rows:
+            return Operator(shape=shape, program=None, result=None, engine="dense", macs=0)
+        program = lower_dense(left, weights, output, self.config, rows=rows, serial=self._serial)
+        return Operator(
+            shape=shape, program=program, result=output.tensor, engine="dense",
+            macs=shape[0] * left.features * shape[1], first=rows.start,
+        )  # fmt: skip
 
     def transposed(self, left: Tensor, right: Tensor, output: Output) -> Operator:
         """Prepare ``left.T @ right``."""
@@ -172,7 +183,25 @@ class Worker:
         self.saturations += result.saturations
         self.counters.update(result.counters)
         self.macs[operator.engine] += operator.macs
-        return self.device.read(operator.result.layout)
+        self.runs += 1
+        return self._read(operator.result.layout, operator.first, *operator.shape)
+
+    def run_each(
+        self, operators: Sequence[Operator], shifts: Mapping[int, int], step: int
+    ) -> Iterator[Mantissas]:
+        """Multiply one after the other, as results are asked for; see :meth:`run`."""
+        for operator in operators:
+            yield self.run(operator, shifts, step)
+
+    def _read(self, layout: TensorLayout, first: int, rows: int, features: int) -> Mantissas:
+        """Read rows of a matrix."""
+        if rows == layout.rows:
+            return self.device.read(layout)
+        panels = [
+            self.device.read(layout.of_panel(panel, range(first, first + rows)))
+            for panel in range(layout.panels)
+        ]
+        return np.concatenate(panels, axis=1)[:, :features]
 
     def _nothing(self, output: Output, engine: str) -> Operator:
         shape = output.tensor.rows, output.tensor.features

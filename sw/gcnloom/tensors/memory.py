@@ -222,6 +222,13 @@ class TensorLayout:
         start = block * self.packing.words(self.block_rows) + self.packing.words(inside)
         return self.address + panel * self.panel_words + start
 
+    def of_panel(self, panel: int, rows: range) -> "TensorLayout":
+        """Return the layout of some rows of a panel, which lie in one block."""
+        return TensorLayout(
+            config=self.config, rows=len(rows), features=self.vector, kind=self.kind,
+            address=self.panel_address(panel, rows.start),
+        )  # fmt: skip
+
     def pack(self, array: NDArray[np.integer]) -> bytes:
         """Bytes of an integer matrix of shape ``(rows, features)``; padding is zero."""
         if array.shape != (self.rows, self.features):

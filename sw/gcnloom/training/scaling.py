@@ -46,6 +46,10 @@ class Scales:
         self._sums[identifier] = exponent
         return exponent + shift
 
+    def exponents(self) -> dict[int, int]:
+        """Exponents of this step's operands, by tensor number."""
+        return {number: self._sums[number] + shift for number, shift in self.shifts.items()}
+
     def measured(self, envelopes: NDArray[np.int64]) -> bool:
         """Learn from a run's envelopes; return whether any shift would have been another."""
         changed = False

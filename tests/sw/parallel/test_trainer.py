@@ -12,7 +12,7 @@ from gcnloom.device import open as open_device
 from gcnloom.errors import ConfigError, TrainingError
 from gcnloom.lower.builder import Output, Tensor
 from gcnloom.parallel.mixture import MixtureOfParallelism
-from gcnloom.parallel.scheme import Link
+from gcnloom.parallel.scheme import Link, Message
 from gcnloom.parallel.threads import run_threads
 from gcnloom.parallel.worker import Worker
 from gcnloom.training.options import Options
@@ -155,10 +155,11 @@ def test_columns_keep_their_places_in_a_vector():
             link = Link(worker=Worker(device, seed=0, serial=False), communicator=communicator)
             whole = Tensor(name="whole", rows=5, features=8)
             output = Output(tensor=whole, identifier=1, dropout=128)
+            messages = Message(kind="one", tensor=""), Message(kind="other", tensor="")
             aggregation = MixtureOfParallelism(2).aggregation(
-                link, "ones", csr_array(np.ones((5, 5), np.int64)), output, ("one", "other")
+                link, "ones", csr_array(np.ones((5, 5), np.int64)), output, messages
             )
-            commands = aggregation.operator.program.commands
+            commands = aggregation.operators[0].program.commands
             emissions = [command.emission for command in commands if isinstance(command, Drain)]
             first[communicator.rank] = min(emission.feature for emission in emissions)
 
