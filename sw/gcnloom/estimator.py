@@ -19,6 +19,8 @@ from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched
 from gcnloom.parallel.outcome import gist_result
+from gcnloom.parallel.pipeline import Pipeline
+from gcnloom.parallel.trainer import MODES
 from gcnloom.sampling.modes import TogetherTrainer, summarise, trainer_together
 from gcnloom.sampling.options import Sampling
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -57,6 +59,9 @@ class GCN:
     evaluate_every : int, optional
         Rounds of ``"gist"`` between looks at the validation nodes with the whole network; none
         on the way if not given. Under ``mpiexec`` the first process has the weights.
+    staleness, chunks : int
+        How exchanges of ``"mop"`` and ``"partition"`` go beside products:
+        `gcnloom.parallel.pipeline.Pipeline`.
     **options
         Other options of :class:`gcnloom.training.options.Options`: ``model`` (``"sage"`` and
         ``"gin"`` beside ``"gcn"``), ``layers``, ``residual``, ``epochs``, ``lr``,
@@ -93,6 +98,8 @@ class GCN:
         sampling: Sampling | None = None,
         local_iterations: int | None = None,
         evaluate_every: int | None = None,
+        staleness: int = 0,
+        chunks: int = 1,
         **options: Any,
     ) -> None:
         if parallel == SINGLE and workers not in (None, 1):
@@ -108,6 +115,9 @@ class GCN:
         if parallel != GIST and self._rounds:
             raise ConfigError(f"{self._rounds} is for training by parts; try parallel='gist'")
         self.parallel, self.workers, self.sampling = parallel, workers, sampling
+        self.pipeline = Pipeline(staleness=staleness, chunks=chunks)
+        if parallel not in MODES:
+            self.pipeline.require_none(parallel)
         self.options = Options(hidden=hidden, **options)
         self.device = device
         self.memory_megabytes = memory_megabytes

@@ -16,7 +16,9 @@ from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched, world
 from gcnloom.parallel.outcome import gist_result
+from gcnloom.parallel.pipeline import Pipeline
 from gcnloom.parallel.rounds import LOCAL_ITERATIONS, check_gist
+from gcnloom.parallel.trainer import MODES
 from gcnloom.sampling.modes import (
     EVERY_MODE,
     TogetherTrainer,
@@ -34,6 +36,7 @@ __all__ = [
     "check_parallel",
     "check_rounds",
     "document_of",
+    "pipeline_of",
     "rounds_of",
     "shown_epochs",
     "speaks",
@@ -68,7 +71,25 @@ def add_parallel(parser: argparse.ArgumentParser) -> None:
         help="devices of a training in parallel, each in a thread; under mpiexec each process "
         "is one. --device then takes one name for all or one for each, by commas",
     )  # fmt: skip
+    parser.add_argument(
+        "--staleness", type=int, default=0, metavar="S",
+        help="epochs that rows from other workers are old under --parallel mop and partition, so "
+        "that nobody waits for them; default 0, synchronous",
+    )  # fmt: skip
+    parser.add_argument(
+        "--chunks", type=int, default=1, metavar="N",
+        help="parts, up to 8, in which these send what a product makes, the next being multiplied "
+        "meanwhile; default 1",
+    )  # fmt: skip
     add_sampling(parser)
+
+
+def pipeline_of(options: argparse.Namespace) -> Pipeline:
+    """Return how exchanges go beside products; an error in modes that have no such exchanges."""
+    pipeline = Pipeline(staleness=options.staleness, chunks=options.chunks)
+    if options.parallel not in MODES:
+        pipeline.require_none(options.parallel)
+    return pipeline
 
 
 def speaks(options: argparse.Namespace) -> bool:
@@ -106,6 +127,7 @@ def train_parallel(options: argparse.Namespace, start: Start) -> dict[str, Any] 
 def check_parallel(options: argparse.Namespace, start: Start) -> None:
     """Raise ConfigError about what these options, workers and graph do not go together with."""
     sampling = sampling_of(options)
+    pipeline_of(options)
     if options.parallel != GIST:
         check_together(options.parallel, sampling, start.settings, start.graph, options.workers)
     elif options.workers is not None:
@@ -163,7 +185,7 @@ def trainer_of(
         return GistTrainer(start.graph, start.settings, device, communicator, **rounds_of(options))
     return trainer_together(
         start.graph, start.settings, device, communicator, mode=options.parallel,
-        sampling=sampling_of(options),
+        sampling=sampling_of(options), pipeline=pipeline_of(options),
     )  # fmt: skip
 
 

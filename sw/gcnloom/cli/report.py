@@ -149,6 +149,12 @@ def _parallel(parallel: dict[str, Any]) -> list[str]:
         for name, ratio in parallel["imbalance"].items()
     ]
     lines.append(f"largest/mean {', '.join(parts)}")
+    if parallel.get("overlap", {}).get("hidden"):
+        hidden, ages = parallel["overlap"]["hidden"], parallel["staleness"]["exchanges"]
+        lines.append(
+            f"overlap      {hidden:,} bytes while devices multiplied; what came was at most "
+            f"{max(map(int, ages))} epochs old"
+        )
     if "features" in parallel:
         moved = parallel["features"]
         lines.append(

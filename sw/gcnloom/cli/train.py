@@ -26,6 +26,7 @@ from gcnloom.cli.parallel import (
     GIST,
     add_parallel,
     check_rounds,
+    pipeline_of,
     shown_epochs,
     speaks,
     train_parallel,
@@ -174,6 +175,7 @@ def _single(options: argparse.Namespace, start: Start) -> dict[str, Any] | None:
             f"--workers {options.workers} is for training in parallel; try --parallel mop"
         )
     sampling_of(options)
+    pipeline_of(options)
     progress, path = start.progress, start.path
     with open_device(options, progress) as device:
         progress.stage("partitioning, scheduling and lowering")

@@ -98,7 +98,8 @@ class Exchange:
             size for size, runs in sent.unread if link.worker.runs > runs
         )
         sent.unread = []
-        link.ages[moment.step - step] += 1
+        if link.communicator.size > 1:
+            link.ages[moment.step - step] += 1
         self.clipped = 0
         return [
             [

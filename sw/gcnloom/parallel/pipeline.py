@@ -39,8 +39,8 @@ class Pipeline:
         for name, value in asdict(self).items():
             if value != getattr(SYNCHRONOUS, name):
                 raise ConfigError(
-                    f"{name}={value} is for products that every epoch repeats, and parallel="
-                    f"{mode!r} has none between workers; try parallel='mop' or 'partition'"
+                    f"{name}={value} is for exchanges that every epoch repeats, and parallel="
+                    f"{mode!r} has none; try parallel='mop' or 'partition'"
                 )
 
 

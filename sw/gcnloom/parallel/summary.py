@@ -57,23 +57,36 @@ def summary(trainer: ParallelTrainer) -> dict[str, Any]:
     -------
     dict
         ``bytes_per_epoch`` of the last epoch, by class of message ``measured`` and by
-        ``formula``; ``per_worker``: ``bytes`` sent in it, and ``sparse_macs`` and ``dense_macs``
+        ``formula``; ``overlap``: those of them that travelled while the sender's device
+        multiplied, ``hidden``, and the others, ``waited_for``; ``staleness`` that was
+        ``allowed``, and ``exchanges`` of training by the age in epochs of what came from others;
+        ``per_worker``: ``bytes`` sent in the last epoch, and ``sparse_macs`` and ``dense_macs``
         of a forward and a backward pass, by rank; ``imbalance``: of each the largest over the
         mean; ``memory``: bytes of device memory by rank, see
         :func:`gcnloom.parallel.memory.memory_by_rank`. Numbers as JSON has them.
     """
-    communicator = trainer.communicator
+    communicator, link, allowed = trainer.communicator, trainer.engine.link, trainer.pipeline
     mine = [trainer.last.sent[kind] for kind in KINDS]
-    rows = communicator.table("end", [*mine, *epoch_macs(trainer.engine)])
+    ages = [link.ages[age] for age in range(max(link.ages, default=0) + 1)]
+    rows = communicator.table(
+        "end", [*mine, *epoch_macs(trainer.engine), trainer.last.hidden.total(), *ages]
+    )
     measured = dict(zip(KINDS, rows[:, : len(KINDS)].sum(axis=0).tolist(), strict=True))
     per_worker = {"bytes": rows[:, : len(KINDS)].sum(axis=1).tolist()}
     per_worker |= {
         f"{name}_macs": rows[:, len(KINDS) + index].tolist() for index, name in enumerate(ENGINES)
     }
+    hidden, *every = rows[:, len(KINDS) + len(ENGINES) :].sum(axis=0).tolist()
     return {
         "mode": trainer.mode,
         "workers": communicator.size,
         "bytes_per_epoch": compared(measured, _formula(trainer)),
+        "chunks": allowed.chunks,
+        "overlap": {"hidden": hidden, "waited_for": sum(per_worker["bytes"]) - hidden},
+        "staleness": {
+            "allowed": allowed.staleness,
+            "exchanges": {str(age): count for age, count in enumerate(every) if count},
+        },
         **loads(per_worker),
         "memory": memory_by_rank(trainer.engine.device, communicator),
     }

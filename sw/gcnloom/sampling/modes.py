@@ -7,6 +7,7 @@ from gcnloom.device import Device
 from gcnloom.errors import ConfigError
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
+from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.summary import summary
 from gcnloom.parallel.trainer import MODES, ParallelTrainer, check_mode
 from gcnloom.sampling.options import SAMPLED_MODES, Sampling
@@ -21,9 +22,12 @@ TogetherTrainer = ParallelTrainer | MinibatchTrainer
 
 
 def check_together(
-    mode: str, sampling: Sampling | None, options: Options, graph: Graph, workers: int | None
-) -> None:
+    mode: str, sampling: Sampling | None, options: Options, graph: Graph, workers: int | None,
+    pipeline: Pipeline = SYNCHRONOUS,
+) -> None:  # fmt: skip
     """Raise ConfigError about what so many workers, if that is known, cannot train."""
+    if mode not in MODES:
+        pipeline.require_none(mode)
     if mode in SAMPLED_MODES:
         _given(mode, sampling).check(options, mode)
     elif sampling is not None:
@@ -36,7 +40,7 @@ def check_together(
 
 def trainer_together(
     graph: Graph, options: Options, device: Device, communicator: Communicator, *, mode: str,
-    sampling: Sampling | None,
+    sampling: Sampling | None, pipeline: Pipeline = SYNCHRONOUS,
 ) -> TogetherTrainer:  # fmt: skip
     """Return a worker's trainer; all workers make theirs together.
 
@@ -50,10 +54,12 @@ def trainer_together(
         One of :data:`EVERY_MODE`.
     sampling : Sampling or None
         For modes of sampled batches, and for no others.
+    pipeline : Pipeline
+        Of the other modes.
     """
-    check_together(mode, sampling, options, graph, communicator.size)
+    check_together(mode, sampling, options, graph, communicator.size, pipeline)
     if sampling is None:
-        return ParallelTrainer(graph, options, device, communicator, mode=mode)
+        return ParallelTrainer(graph, options, device, communicator, mode=mode, pipeline=pipeline)
     return MinibatchTrainer(graph, options, device, communicator, mode=mode, sampling=sampling)
 
 

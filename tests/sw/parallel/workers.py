@@ -6,6 +6,7 @@ from typing import Any
 from gcnloom.device import open as open_device
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.launch import open_in_turn
+from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.summary import summary
 from gcnloom.parallel.threads import run_threads
 from gcnloom.parallel.trainer import ParallelTrainer
@@ -32,16 +33,20 @@ def trained(graph: Graph, settings: Options, spec: str = "model:odd") -> Trainer
 
 
 def together(
-    graph: Graph, settings: Options, *, mode: str, workers: int, spec: str = "model:odd"
-) -> list[tuple[ParallelTrainer, dict[str, Any]]]:
-    """Train on several; return each worker's trainer and what they came to."""
+    graph: Graph, settings: Options, *, mode: str, workers: int,
+    spec: str | tuple[str, ...] = "model:odd", pipeline: Pipeline = SYNCHRONOUS,
+) -> list[tuple[ParallelTrainer, dict[str, Any]]]:  # fmt: skip
+    """Train on several, each with its `spec`; return each one's trainer and what they came to."""
 
     def work(communicator):
         def opened():
-            return open_device(spec, memory_megabytes=MEGABYTES)
+            mine = spec if isinstance(spec, str) else spec[communicator.rank]
+            return open_device(mine, memory_megabytes=MEGABYTES)
 
         with open_in_turn(communicator, opened) as device:
-            trainer = ParallelTrainer(graph, settings, device, communicator, mode=mode)
+            trainer = ParallelTrainer(
+                graph, settings, device, communicator, mode=mode, pipeline=pipeline
+            )
             trainer.run()
             return trainer, summary(trainer)
 
