@@ -25,6 +25,7 @@ from gcnloom_sim.measure.link import efficiencies, survive
 from gcnloom_sim.measure.minibatch.command import add_statements, statement_rows
 from gcnloom_sim.measure.models import trained_models
 from gcnloom_sim.measure.parallel import EXCHANGED, exchanged
+from gcnloom_sim.measure.pipeline import add_pipeline
 from gcnloom_sim.measure.programs import random_runs
 from gcnloom_sim.measure.schedules import SCHEDULES, schedule_rows
 from gcnloom_sim.measure.speed import cycles_per_second
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add("minibatch", _minibatch, "what sampled training is said to do")
     add("parallel", _parallel, "bytes that several devices exchange, and how evenly they work")
     add_gist(measurements)
+    add_pipeline(measurements)
     add("window", _window, "training through a part of the device memory that is needed")
     add_engine_statements(measurements)
     return parser

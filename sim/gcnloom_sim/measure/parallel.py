@@ -11,6 +11,7 @@ from gcnloom.graphs import datasets
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.launch import open_in_turn
+from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.summary import summary
 from gcnloom.parallel.threads import run_threads
 from gcnloom.parallel.trainer import MODES, ParallelTrainer
@@ -18,7 +19,14 @@ from gcnloom.training.options import Options
 from gcnloom.training.trainer import Trainer
 from gcnloom.training.weights import weights_sha256
 
-__all__ = ["EXCHANGED", "Exchanged", "exchanged"]
+__all__ = [
+    "EXCHANGED",
+    "Exchanged",
+    "Trained",
+    "exchanged",
+    "trained_alone",
+    "trained_together",
+]
 
 EXCHANGED = (
     "workers", "mode", "features", "formula", "weights", "formula", "validation", "formula",
@@ -60,6 +68,25 @@ class Exchanged:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training came to.
+
+    Attributes
+    ----------
+    weights : str
+        Digest of the last ones.
+    test : float or None
+        Accuracy of those kept.
+    summary : dict
+        Of several workers, see :func:`gcnloom.parallel.summary.summary`.
+    """
+
+    weights: str
+    test: float | None
+    summary: dict[str, Any]
+
+
 def exchanged(
     data: str,
     device: str,
@@ -76,32 +103,50 @@ def exchanged(
     """
     graph = datasets.load(data, seed=settings.seed)
     progress(f"{data} on one device")
-    with open_device(device) as opened:
-        trainer = Trainer(graph, settings, opened)
-        trainer.run()
-    alone = weights_sha256(trainer.weights)
+    alone = trained_alone(graph, device, settings).weights
     for count in workers:
         for mode in MODES:
             progress(f"{data} on {count} workers, {mode}")
-            digest, found = _together(graph, device, count, mode, settings)
-            if digest != alone:
+            done = trained_together(graph, device, count, mode, settings)
+            if done.weights != alone:
                 raise DeviceError(
-                    f"{count} workers come to weights {digest[:16]} in mode {mode}, one device to "
-                    f"{alone[:16]}; try another number and tell us"
+                    f"{count} workers come to weights {done.weights[:16]} in mode {mode}, one "
+                    f"device to {alone[:16]}; try another number and tell us"
                 )
             yield Exchanged(
-                mode=mode, workers=count, moved=found["bytes_per_epoch"],
-                imbalance=found["imbalance"],
+                mode=mode, workers=count, moved=done.summary["bytes_per_epoch"],
+                imbalance=done.summary["imbalance"],
             )  # fmt: skip
 
 
-def _together(
-    graph: Graph, device: str, workers: int, mode: str, settings: Options
-) -> tuple[str, dict[str, Any]]:
-    def work(communicator: Communicator) -> tuple[str, dict[str, Any]]:
+def trained_alone(graph: Graph, device: str, settings: Options) -> Trained:
+    """Train on one device."""
+    with open_device(device) as opened:
+        return _trained(Trainer(graph, settings, opened), lambda trainer: {})
+
+
+def trained_together(
+    graph: Graph, device: str, workers: int, mode: str, settings: Options,
+    pipeline: Pipeline = SYNCHRONOUS,
+) -> Trained:  # fmt: skip
+    """Train on several workers, each with such a device."""
+
+    def work(communicator: Communicator) -> Trained:
         with open_in_turn(communicator, lambda: open_device(device)) as opened:
-            trainer = ParallelTrainer(graph, settings, opened, communicator, mode=mode)
-            trainer.run()
-            return weights_sha256(trainer.weights), summary(trainer)
+            trainer = ParallelTrainer(
+                graph, settings, opened, communicator, mode=mode, pipeline=pipeline
+            )
+            return _trained(trainer, summary)
 
     return run_threads(workers, work)[0]
+
+
+def _trained(trainer: Any, summarised: Callable[[Any], dict[str, Any]]) -> Trained:
+    trainer.run()
+    found = summarised(trainer)
+    logits = trainer.engine.logits(trainer.best)
+    return Trained(
+        weights=weights_sha256(trainer.weights),
+        test=trainer.judge.accuracy(logits, trainer.graph.test),
+        summary=found,
+    )
