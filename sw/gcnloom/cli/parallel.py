@@ -18,7 +18,7 @@ from gcnloom.parallel.mpi import launched, world
 from gcnloom.parallel.outcome import gist_result
 from gcnloom.parallel.pipeline import Pipeline
 from gcnloom.parallel.rounds import LOCAL_ITERATIONS, check_gist
-from gcnloom.parallel.trainer import MODES
+from gcnloom.parallel.trainer import KEEP_EVERY, MODES
 from gcnloom.sampling.modes import (
     EVERY_MODE,
     TogetherTrainer,
@@ -186,6 +186,7 @@ def trainer_of(
     return trainer_together(
         start.graph, start.settings, device, communicator, mode=options.parallel,
         sampling=sampling_of(options), pipeline=pipeline_of(options),
+        keep_every=options.checkpoint_every or KEEP_EVERY,
     )  # fmt: skip
 
 

@@ -35,11 +35,6 @@ class Backward:
         for layer in range(self._site.network.layers, 0, -1):
             self._prepare(layer)
 
-    @property
-    def clipped(self) -> int:
-        """Elements of earlier epochs that did not fit this epoch's exponents, of the last run."""
-        return sum(spread.clipped for spread in self._spreads.values())
-
     def run(self, gradient: Mantissas, moment: Moment) -> list[Mantissas]:
         """Weight gradients of all workers, as sums, from this one's rows of the logits' gradient.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gcnloom.errors import LoomError
 from gcnloom.parallel.shares import even_shares
 
-__all__ = ["COMBINES", "Alone", "Communicator", "WorkerError"]
+__all__ = ["COMBINES", "Alone", "Communicator", "WorkerError", "arrived"]
 
 COMBINES = {"sum": np.add, "or": np.bitwise_or, "max": np.maximum}
 """How :meth:`Communicator.all_reduce` joins two arrays of integers: exact, in any order."""
@@ -50,7 +50,7 @@ class Communicator(ABC):
         self.messages: Counter[str] = Counter()
         self._turn = 0
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="courier")
-        self._last: Future[list[Array]] = _done([])
+        self._last: Future[list[Array]] = arrived([])
 
     @abstractmethod
     def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
@@ -96,7 +96,7 @@ class Communicator(ABC):
             ]
 
         if not background and self._last.done():
-            return _done(travel())
+            return arrived(travel())
         self._last = self._courier.submit(travel)
         return self._last
 
@@ -166,7 +166,8 @@ class Alone(Communicator):
         """Nobody else has to stop."""
 
 
-def _done(result: list[Array]) -> "Future[list[Array]]":
+def arrived(result: list[Array]) -> "Future[list[Array]]":
+    """Return the result of an exchange that is over."""
     future: Future[list[Array]] = Future()
     future.set_result(result)
     return future

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from io import BytesIO
 from math import lcm
 
 import numpy as np
@@ -78,7 +79,9 @@ class ParallelEngine(SharedPasses):
             worker=self._worker, communicator=communicator, pipeline=pipeline,
             unit=lcm(*communicator.table("start", device.config.vector.items_per_word).tolist()),
         )  # fmt: skip
-        fresh = replace(self.link, pipeline=replace(pipeline, staleness=0), ages=Counter())
+        fresh = replace(
+            self.link, pipeline=replace(pipeline, staleness=0), ages=Counter(), exchanges=[]
+        )
         self._site = Site(network, graph, self.link, scheme)
         every = (len(graph.order),) * (network.layers + 1)
         rows = graph.seen if sampled else every
@@ -114,7 +117,7 @@ class ParallelEngine(SharedPasses):
         shifts = self._with_outside(scales.shifts) if training else scales.shifts
         found = self._exponents(name) | {"logits": hidden[-1]}
         sums = part.run(Moment(step=step, shifts=shifts, exponents=found))
-        self._count(name, self._worker, clipped=part.clipped)
+        self._count(name, self._worker)
         self.seconds = self._worker.seconds
         if training:
             self._hidden_exponents, self._weight_exponents = hidden, exponents
@@ -138,7 +141,7 @@ class ParallelEngine(SharedPasses):
         found = self._exponents("backward") | {f"gradient{self.network.layers}": exponent}
         moment = Moment(step=step, shifts=scales.shifts, exponents=found)
         sums = self._backward.run(mantissas, moment)
-        self._count("backward", self._worker, clipped=self._backward.clipped)
+        self._count("backward", self._worker)
         self.seconds = self._worker.seconds
         gradients = []
         for layer, whole in enumerate(sums, start=1):
@@ -146,6 +149,16 @@ class ParallelEngine(SharedPasses):
             real = np.ldexp(whole.astype(np.float64), exponent)
             gradients.append(real / (self.network.kept if layer > 1 else 1.0))
         return gradients
+
+    def under_way(self, steps: range) -> bytes:
+        """Return what came of the exchanges of these steps, for a later one to use."""
+        return b"".join(exchange.under_way(steps) for exchange in self.link.exchanges)
+
+    def resume(self, steps: range, data: bytes) -> None:
+        """Take up what :meth:`under_way` returned."""
+        stream = BytesIO(data)
+        for exchange in self.link.exchanges:
+            exchange.resume(steps, stream)
 
     def _exponents(self, name: str) -> dict[str, int]:
         """Exponents of what a pass requantises, by the tensor's name."""

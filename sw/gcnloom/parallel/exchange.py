@@ -4,10 +4,12 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gcnloom.parallel.communicator import arrived
 from gcnloom.parallel.scheme import Link, Mantissas, Message, Moment, wire_type
 from gcnloom_spec.number import limits
 
@@ -42,11 +44,6 @@ class Exchange:
         Bits of an element.
     shapes : sequence of sequence of tuple of int
         Of what comes here, by part and sender.
-
-    Attributes
-    ----------
-    clipped : int
-        Elements that did not fit this epoch's exponent, of the last run.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class Exchange:
         self._link, self._message, self._width, self._shapes = link, message, width, shapes
         self._type = wire_type(width)
         self._sent: dict[int, _Sent] = {}
-        self.clipped = 0
+        link.exchanges.append(self)
 
     def run(
         self, parts: Iterable[Sequence[NDArray[np.integer]]], moment: Moment
@@ -88,6 +85,27 @@ class Exchange:
         self._sent = kept | {moment.step: sent}
         return self._read(own, min(self._sent), moment)
 
+    def under_way(self, steps: range) -> bytes:
+        """Return what came of these steps, so that :meth:`resume` can go on."""
+        return b"".join(
+            np.int64(sent.exponent).tobytes()
+            + b"".join(piece.tobytes() for each in sent.arrivals for piece in each.result())
+            for sent in (self._sent[step] for step in steps)
+        )
+
+    def resume(self, steps: range, stream: BinaryIO) -> None:
+        """Take up what another exchange of the same shapes returned."""
+
+        def read(shape: tuple[int, int]) -> NDArray[np.signedinteger]:
+            data = stream.read(shape[0] * shape[1] * self._type.itemsize)
+            return np.frombuffer(data, dtype=self._type).reshape(shape)
+
+        self._sent = {}
+        for step in steps:
+            exponent = int(np.frombuffer(stream.read(8), dtype=np.int64)[0])
+            arrivals = [arrived([read(shape) for shape in shapes]) for shapes in self._shapes]
+            self._sent[step] = _Sent(exponent=exponent, arrivals=arrivals)
+
     def _read(
         self, own: Sequence[NDArray[np.signedinteger]], step: int, moment: Moment
     ) -> list[list[Mantissas]]:
@@ -100,7 +118,6 @@ class Exchange:
         sent.unread = []
         if link.communicator.size > 1:
             link.ages[moment.step - step] += 1
-        self.clipped = 0
         return [
             [
                 mine.astype(np.int64) if sender == link.rank
@@ -117,7 +134,7 @@ class Exchange:
         low, high = limits(self._width)
         whole = np.rint(np.ldexp(piece.astype(np.float64), exponents))
         fitting = np.clip(whole, low, high)
-        self.clipped += int(np.count_nonzero(fitting != whole))
+        self._link.worker.clipped += int(np.count_nonzero(fitting != whole))
         return fitting.astype(np.int64)
 
 

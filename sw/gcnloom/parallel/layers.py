@@ -136,11 +136,6 @@ class Forward:
             for layer in layers
         ]
 
-    @property
-    def clipped(self) -> int:
-        """Elements of earlier epochs that did not fit this epoch's exponents, of the last run."""
-        return sum(layer.activation.clipped for layer in self._layers)
-
     def run(self, moment: Moment) -> Mantissas:
         """Return the sums of the logits of this worker's rows."""
         worker = self.link.worker

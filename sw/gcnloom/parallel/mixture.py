@@ -107,11 +107,6 @@ class _FeatureParallel(Aggregation):
             [np.concatenate(pieces, axis=1) for pieces in self._back.run(back, moment)]
         )
 
-    @property
-    def clipped(self) -> int:
-        """Elements of either switch that did not fit this epoch's exponents."""
-        return self._before.clipped + self._back.clipped
-
     def _operator(
         self, key: str, matrix: csr_array, output: Output, width: int, rows: range
     ) -> Operator:

@@ -119,11 +119,6 @@ class _Halo(Aggregation):
             worker.write(self._keep, self._draws(moment.step))
         return worker.run(self.operators[0], moment.shifts, moment.step)
 
-    @property
-    def clipped(self) -> int:
-        """Elements of the halo that did not fit this epoch's exponent."""
-        return self._exchange.clipped
-
     def _masked(self, local: Output) -> Output:
         """Have a mask drop what the device would, whose own draws are of rows in a row."""
         return replace(local, dropout=0, mask=self._keep)

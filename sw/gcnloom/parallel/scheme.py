@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.shares import even_shares
 from gcnloom.parallel.worker import Operator, Worker
+
+if TYPE_CHECKING:
+    from gcnloom.parallel.exchange import Exchange
 
 __all__ = [
     "Aggregation",
@@ -49,6 +53,8 @@ class Link:
         Exchanges by the age in epochs of what came from others.
     hidden : Counter[str]
         Bytes that this worker sent while its device multiplied, by class of message.
+    exchanges : list of Exchange
+        All of them, in the order in which they were prepared.
     """
 
     worker: Worker
@@ -57,6 +63,7 @@ class Link:
     unit: int = 1
     ages: Counter[int] = field(default_factory=Counter)
     hidden: Counter[str] = field(default_factory=Counter)
+    exchanges: list["Exchange"] = field(default_factory=list)
 
     @property
     def rank(self) -> int:
@@ -121,11 +128,6 @@ class Aggregation(ABC):
     @abstractmethod
     def run(self, own: Iterable[Mantissas], moment: Moment) -> Mantissas:
         """Return the worker's rows of the result from its rows of the operand, in chunks."""
-
-    @property
-    @abstractmethod
-    def clipped(self) -> int:
-        """Elements of earlier epochs that did not fit this epoch's exponents, of the last run."""
 
 
 class Scheme(ABC):

@@ -62,16 +62,13 @@ class SharedPasses(Passes):
         found = int(self._reduce(np.array([least], dtype=np.int64), "max")[0])
         return 0 if found == NOTHING else found
 
-    def _count(self, name: str, worker: Worker, *, clipped: int = 0) -> None:
-        """Share the statistics of a pass, and learn the next shifts from them.
-
-        `clipped` are results that the host clipped beside those of the device.
-        """
+    def _count(self, name: str, worker: Worker) -> None:
+        """Share the statistics of a pass, and learn the next shifts from them."""
         tensors = list(self.scales[name].shifts)
         envelopes = np.zeros_like(worker.envelopes)
         envelopes[tensors] = self._reduce(worker.envelopes[tensors], "or")
-        every = np.array([worker.saturations[tensors].sum() + clipped], dtype=np.int64)
-        self.clipped[name] = int(self._reduce(every, "sum")[0])
+        clipped = np.array([worker.saturations[tensors].sum() + worker.clipped], dtype=np.int64)
+        self.clipped[name] = int(self._reduce(clipped, "sum")[0])
         self.counters[name].update(worker.counters)
         self.macs[name].update(worker.macs)
         self._learn(name, envelopes)

@@ -2,13 +2,15 @@
 """Full-batch training on several devices: the same steps on every worker, from shared integers."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gcnloom.device import Device
-from gcnloom.errors import ConfigError
+from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.graphs.graph import Graph
 from gcnloom.graphs.partition import node_parts
 from gcnloom.layers import Network
@@ -20,6 +22,7 @@ from gcnloom.parallel.mixture import MixtureOfParallelism
 from gcnloom.parallel.partition import NodePartition
 from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.scheme import Scheme
+from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
 from gcnloom.training.options import Options
@@ -29,6 +32,7 @@ from gcnloom.training.trainer import FullBatch
 __all__ = ["MODES", "Effort", "ParallelTrainer", "SharedJudge", "check_mode"]
 
 MODES = ("mop", "partition")
+KEEP_EVERY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,9 @@ class ParallelTrainer(FullBatch):
     pipeline : Pipeline
         How exchanges go beside products. With staleness the weights depend on the workers, too,
         and are all the same on each.
+    keep_every : int
+        With staleness, epochs after which the first worker gathers what a checkpoint needs, as it
+        does at the end; :meth:`checkpoint` is of the last of these.
 
     Attributes
     ----------
@@ -91,11 +98,11 @@ class ParallelTrainer(FullBatch):
 
     def __init__(
         self, graph: Graph, options: Options, device: Device, communicator: Communicator,
-        *, mode: str, pipeline: Pipeline = SYNCHRONOUS,
+        *, mode: str, pipeline: Pipeline = SYNCHRONOUS, keep_every: int = KEEP_EVERY,
     ) -> None:  # fmt: skip
         check_mode(mode, options, graph, communicator.size)
         self.mode, self.communicator, self._device = mode, communicator, device
-        self.pipeline = pipeline
+        self.pipeline, self._keep_every = pipeline, keep_every
         require_alike(communicator, graph, options, device, mode=mode, pipeline=asdict(pipeline))
         judge = SharedJudge(graph.labels, communicator)
         super().__init__(graph, options, self._passes, judge)
@@ -110,6 +117,65 @@ class ParallelTrainer(FullBatch):
             hidden=self.engine.link.hidden - hidden,
         )  # fmt: skip
         return epoch
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue where another training was; all workers call it together.
+
+        With staleness it had as many workers in the same mode, and rows under way are taken up.
+        """
+        super().restore(checkpoint)
+        if self.pipeline.staleness:
+            name = f"pipe{self.communicator.rank}"
+            if name not in checkpoint.arrays:
+                raise CheckpointError(
+                    f"the checkpoint has nothing of worker {self.communicator.rank}'s; "
+                    "try the one that the first worker wrote"
+                )
+            self.engine.resume(self._steps_under_way, checkpoint.arrays[name].tobytes())
+            self._state = self._gathered()
+
+    @property
+    def _steps_under_way(self) -> range:
+        """Epochs of which the next one may use rows."""
+        done = len(self.history)
+        return range(max(0, done - self.pipeline.staleness), done)
+
+    def _snapshot(self) -> Checkpoint:
+        done = len(self.history)
+        over = done == self.options.epochs or self.stopped_early
+        if self.pipeline.staleness and done % self._keep_every and not over:
+            return self._state
+        return self._gathered()
+
+    def _gathered(self) -> Checkpoint:
+        """State of all workers, on the first one."""
+        state, identity = super()._snapshot(), self._identity()
+        if not identity:
+            return state
+        mine = np.frombuffer(self.engine.under_way(self._steps_under_way), dtype=np.uint8)
+        leads = self.communicator.rank == 0
+        sizes = self.communicator.table("checkpoint", mine.size).tolist()
+        pieces = [mine, *[mine[:0]] * (self.communicator.size - 1)]
+        pipes = self.communicator.all_to_all(
+            "checkpoint", pieces, [(size * leads,) for size in sizes]
+        )
+        arrays = {f"pipe{rank}": pipe for rank, pipe in enumerate(pipes) if leads}
+        return Checkpoint(arrays=state.arrays | arrays, meta=state.meta | identity)
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what rows under way depend on; nothing without staleness."""
+        if not self.pipeline.staleness:
+            return {}
+        shares = {"parallel": self.mode, "workers": self.communicator.size}
+        return {"pipeline": shares | asdict(self.pipeline)}
+
+    def _require_same(self, meta: Mapping[str, Any]) -> None:
+        if self.pipeline.staleness and meta.get("pipeline") != self._identity()["pipeline"]:
+            raise CheckpointError(
+                f"the checkpoint was trained with {meta.get('pipeline', 'no staleness')} and not "
+                f"{self._identity()['pipeline']}; try to resume with the same"
+            )
+        super()._require_same({name: meta[name] for name in meta if name not in self._identity()})
 
     def _passes(self, network: Network) -> Passes:
         graph, options, size = self.graph, self.options, self.communicator.size

@@ -76,6 +76,8 @@ class Worker:
         Of the device, since :meth:`begin`.
     macs : Counter[str]
         Multiplications since :meth:`begin`, by engine.
+    clipped : int
+        Results that the host requantised and clipped, since :meth:`begin`.
     runs : int
         Programs that the device has run.
     seconds : float
@@ -94,6 +96,7 @@ class Worker:
         """Forget what the products so far counted."""
         self.envelopes = np.zeros(STATISTICS, dtype=np.int64)
         self.saturations = np.zeros(STATISTICS, dtype=np.int64)
+        self.clipped = 0
         self.counters: Counter[str] = Counter()
         self.macs: Counter[str] = Counter(dict.fromkeys(ENGINES, 0))
 

@@ -9,7 +9,7 @@ from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.pipeline import SYNCHRONOUS, Pipeline
 from gcnloom.parallel.summary import summary
-from gcnloom.parallel.trainer import MODES, ParallelTrainer, check_mode
+from gcnloom.parallel.trainer import KEEP_EVERY, MODES, ParallelTrainer, check_mode
 from gcnloom.sampling.options import SAMPLED_MODES, Sampling
 from gcnloom.sampling.summary import sampled_summary
 from gcnloom.sampling.trainer import MinibatchTrainer
@@ -40,7 +40,7 @@ def check_together(
 
 def trainer_together(
     graph: Graph, options: Options, device: Device, communicator: Communicator, *, mode: str,
-    sampling: Sampling | None, pipeline: Pipeline = SYNCHRONOUS,
+    sampling: Sampling | None, pipeline: Pipeline = SYNCHRONOUS, keep_every: int = KEEP_EVERY,
 ) -> TogetherTrainer:  # fmt: skip
     """Return a worker's trainer; all workers make theirs together.
 
@@ -56,6 +56,8 @@ def trainer_together(
         For modes of sampled batches, and for no others.
     pipeline : Pipeline
         Of the other modes.
+    keep_every : int
+        Likewise, see :class:`gcnloom.parallel.trainer.ParallelTrainer`.
     """
     check_together(mode, sampling, options, graph, communicator.size, pipeline)
     if sampling is None:

@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 from gcnloom.archive import ArchiveError, read_arrays
 from gcnloom.errors import CheckpointError
 
-__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Checkpoint", "load_checkpoint", "require_ordinary", "save_checkpoint"]
 
 FORMAT = 1
+OTHERS = {
+    "gist": "by sub-networks; try it with --parallel gist",
+    "pipeline": "with stale rows; try its --parallel, --workers, --staleness and --chunks",
+}
+"""Trainings that only one of their own kind continues, by what their state has."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,13 +33,14 @@ class Checkpoint:
 
     Attributes
     ----------
-    arrays : dict[str, NDArray[np.float64]]
-        ``weights0``..., ``best0``..., ``model0``... and the optimiser's under ``optimiser.``.
+    arrays : dict[str, NDArray]
+        ``weights0``..., ``best0``..., ``model0``..., the optimiser's under ``optimiser.``, and as
+        bytes what stale workers have yet to use, ``pipe0``...
     meta : dict
         What JSON can hold: epoch, history, options, scales, and what the run belongs to.
     """
 
-    arrays: dict[str, NDArray[np.float64]]
+    arrays: dict[str, NDArray[Any]]
     meta: dict[str, Any]
 
     def group(self, name: str) -> list[NDArray[np.float64]]:
@@ -118,6 +124,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"checkpoint {name} is of another version of gcnloom; try the version that wrote it"
         )
     return Checkpoint(arrays=arrays, meta=meta)
+
+
+def require_ordinary(meta: Mapping[str, Any]) -> None:
+    """Raise CheckpointError about a state that has more than weights, optimiser and scales."""
+    for name, what in OTHERS.items():
+        if name in meta:
+            raise CheckpointError(f"the checkpoint is of a training {what}")
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]], meta: str) -> str:

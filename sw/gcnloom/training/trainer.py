@@ -13,7 +13,7 @@ from gcnloom.device import Device
 from gcnloom.errors import CheckpointError, DataError, TrainingError
 from gcnloom.graphs.graph import Graph
 from gcnloom.layers import Network
-from gcnloom.training.checkpoint import Checkpoint
+from gcnloom.training.checkpoint import Checkpoint, require_ordinary
 from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.loss import Judge
@@ -208,10 +208,7 @@ class FullBatch:
         )
 
     def _require_same(self, meta: Mapping[str, Any]) -> None:
-        if "gist" in meta:
-            raise CheckpointError(
-                "the checkpoint is of a training by sub-networks; try it with --parallel gist"
-            )
+        require_ordinary(meta)
         if len(meta["history"]) > self.options.epochs:
             raise CheckpointError(
                 f"the checkpoint has {len(meta['history'])} epochs already, more than "

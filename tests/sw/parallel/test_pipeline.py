@@ -8,13 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gcnloom.errors import ConfigError
+from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.graphs.partition import node_parts
 from gcnloom.parallel.exchange import Exchange
 from gcnloom.parallel.pipeline import Pipeline
 from gcnloom.parallel.scheme import Link, Message, Moment
 from gcnloom.parallel.shares import even_shares
 from gcnloom.parallel.threads import run_threads
+from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gcnloom.training.weights import first_weights
 from tests.sw.graphs import block_model
 from tests.sw.parallel.stale import stale_weights
@@ -156,7 +157,7 @@ def _exchanged(exponents, staleness):
 
     def work(communicator):
         link = Link(
-            worker=SimpleNamespace(runs=0), communicator=communicator,
+            worker=SimpleNamespace(runs=0, clipped=0), communicator=communicator,
             pipeline=Pipeline(staleness=staleness),
         )  # fmt: skip
         exchange = Exchange(link, Message(kind="rows", tensor="it"), 8, [[(1, 2)] * 2])
@@ -165,7 +166,7 @@ def _exchanged(exponents, staleness):
             piece = np.array([[10 * step + communicator.rank, -100]])
             moment = Moment(step=step, shifts={}, exponents={"it": exponent})
             found.append(exchange.run([[piece, piece]], moment)[0])
-        return [[piece.tolist()[0] for piece in pieces] for pieces in found], exchange.clipped
+        return [[piece.tolist()[0] for piece in pieces] for pieces in found], link.worker.clipped
 
     return run_threads(2, work)[1]
 
@@ -199,7 +200,7 @@ def test_a_part_travels_while_the_next_is_made():
             return travel(pieces, sizes)
 
         communicator.exchange = slowly
-        link = Link(worker=SimpleNamespace(runs=0), communicator=communicator)
+        link = Link(worker=SimpleNamespace(runs=0, clipped=0), communicator=communicator)
         exchange = Exchange(link, Message(kind="rows", tensor="it"), 8, [[(1, 1)] * 2] * 2)
         moment = Moment(step=0, shifts={}, exponents={"it": 0})
         return len(exchange.run(parts(np.full((1, 1), communicator.rank)), moment))
@@ -219,3 +220,65 @@ def test_a_part_travels_while_the_next_is_made():
 def test_numbers_outside_are_refused(fields, said):
     with pytest.raises(ConfigError, match=said):
         Pipeline(**fields)
+
+
+def _stopped(mode, staleness, epochs=3, keep_every=10):
+    """Return the checkpoint of a training that goes on for so many epochs."""
+    pipeline = Pipeline(staleness=staleness, chunks=2)
+    settings = options(epochs=epochs)
+    done = together(
+        _graph(), settings, mode=mode, workers=2, pipeline=pipeline, keep_every=keep_every
+    )
+    return done[0][0].checkpoint()
+
+
+def _resumed(checkpoint, mode, staleness, **changes):
+    given = {"pipeline": Pipeline(staleness=staleness, chunks=2), "workers": 2} | changes
+    return together(_graph(), options(epochs=6), mode=mode, earlier=checkpoint, **given)[0][0]
+
+
+@pytest.mark.parametrize(("mode", "staleness"), [("mop", 1), ("partition", 2), ("mop", 5)])
+def test_a_stale_training_is_continued_to_the_same_bits(mode, staleness, tmp_path):
+    whole = _stale(mode, 2, staleness, options(epochs=6), "model:odd", chunks=2)[0][0]
+    save_checkpoint(tmp_path / "it.npz", _stopped(mode, staleness))
+    checkpoint = load_checkpoint(tmp_path / "it.npz")
+    trainer = _resumed(checkpoint, mode, staleness)
+    assert bits(trainer) == bits(whole)
+    assert trainer.history == whole.history
+    # Rows under way matter: with others it is another training.
+    emptied = {
+        name: array * (0 if name == "pipe0" else 1) for name, array in checkpoint.arrays.items()
+    }
+    other = Checkpoint(arrays=emptied, meta=checkpoint.meta)
+    assert bits(_resumed(other, mode, staleness)) != bits(whole)
+
+
+def test_a_checkpoint_is_of_the_last_epoch_that_was_gathered():
+    kept = []
+
+    def look(trainer):
+        kept.append(len(trainer.checkpoint().meta["history"]))
+
+    together(
+        _graph(), options(epochs=5), mode="mop", workers=2, pipeline=Pipeline(staleness=1),
+        keep_every=2, watch=look,
+    )  # fmt: skip
+    assert kept == [0, 2, 2, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"workers": 3}, r"'workers': 2.* and not .*'workers': 3"),
+        ({"pipeline": Pipeline(staleness=2, chunks=2)}, r"'staleness': 1.* and not .*"),
+        ({"pipeline": Pipeline()}, "with stale rows; try its --parallel, --workers, --staleness"),
+    ],
+)
+def test_a_stale_training_is_continued_as_it_was(changes, said):
+    with pytest.raises(CheckpointError, match=said):
+        _resumed(_stopped("mop", 1, epochs=1), "mop", 1, **changes)
+
+
+def test_a_synchronous_training_is_not_continued_with_stale_rows():
+    with pytest.raises(CheckpointError, match="trained with no staleness and not"):
+        _resumed(_stopped("mop", 0, epochs=1), "mop", 1)
