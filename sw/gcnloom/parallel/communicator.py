@@ -29,8 +29,8 @@ class Communicator(ABC):
     """One worker's end of the connections between all.
 
     All workers call the same methods in the same order. What a worker keeps for itself is not
-    counted. The rest is built on one primitive, :meth:`exchange`, which a thread runs where it is
-    to go on in the background; exchanges keep their order.
+    counted. The rest is built on one primitive, :meth:`exchange`. What goes on in the background
+    has a connection of its own, on which a thread does one exchange after the other.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Communicator(ABC):
         self.messages: Counter[str] = Counter()
         self._turn = 0
         self._courier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="courier")
-        self._last: Future[list[Array]] = arrived([])
+        self._background: Communicator | None = None
 
     @abstractmethod
     def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
@@ -65,6 +65,14 @@ class Communicator(ABC):
     @abstractmethod
     def fail(self, error: BaseException) -> None:
         """Have every other worker stop, this one having met `error`."""
+
+    @abstractmethod
+    def channel(self) -> "Communicator":
+        """Open another connection to the same workers, for a thread of its own; all do together.
+
+        Exchanges of one do not wait for those of the other, and each counts its bytes. If a
+        worker fails, both end.
+        """
 
     def post(
         self, kind: str, pieces: Sequence[Array], shapes: Sequence[tuple[int, ...]], *,
@@ -89,16 +97,16 @@ class Communicator(ABC):
         self.messages[kind] += sum(map(bool, data)) - bool(data[self.rank])
         sizes = [int(np.prod(shape)) * dtype.itemsize for shape in shapes]
 
-        def travel() -> list[Array]:
+        def travel(connection: Communicator) -> list[Array]:
             return [
                 np.frombuffer(part, dtype=dtype).reshape(shape)
-                for part, shape in zip(self.exchange(data, sizes), shapes, strict=True)
+                for part, shape in zip(connection.exchange(data, sizes), shapes, strict=True)
             ]
 
-        if not background and self._last.done():
-            return arrived(travel())
-        self._last = self._courier.submit(travel)
-        return self._last
+        if not background:
+            return arrived(travel(self))
+        self._background = self._background or self.channel()
+        return self._courier.submit(travel, self._background)
 
     def all_to_all(
         self, kind: str, pieces: Sequence[Array], shapes: Sequence[tuple[int, ...]]
@@ -146,7 +154,7 @@ class Communicator(ABC):
 
     def barrier(self) -> None:
         """Wait until every worker is here."""
-        self.all_gather("barrier", np.zeros(0, dtype=np.int8), [(0,)] * self.size)
+        self.exchange([b""] * self.size, [0] * self.size)
 
     def close(self) -> None:
         """Wait until what was posted has travelled."""
@@ -164,6 +172,10 @@ class Alone(Communicator):
 
     def fail(self, error: BaseException) -> None:
         """Nobody else has to stop."""
+
+    def channel(self) -> Communicator:
+        """Return another who is alone."""
+        return Alone()
 
 
 def arrived(result: list[Array]) -> "Future[list[Array]]":

@@ -66,6 +66,22 @@ class MpiCommunicator(Communicator):
         print(f"gcnloom: error: {reason}", file=sys.stderr, flush=True)
         self._handle.Abort(MISTAKE)
 
+    def channel(self) -> Communicator:
+        """Open another connection to the same workers.
+
+        Raises
+        ------
+        ConfigError
+            The library lets one thread at a time exchange only.
+        """
+        mpi = import_module("mpi4py.MPI")
+        if mpi.Query_thread() < mpi.THREAD_MULTIPLE:
+            raise ConfigError(
+                f"this library of MPI gives threads level {mpi.Query_thread()} of "
+                f"{mpi.THREAD_MULTIPLE}, and nothing can be exchanged in the background; try MPICH"
+            )
+        return MpiCommunicator(self._handle.Dup())
+
 
 def launched() -> bool:
     """Whether a launcher of MPI, ``mpiexec`` for example, started this process."""
@@ -87,11 +103,6 @@ def world() -> MpiCommunicator:
             f"workers that are processes need mpi4py and a library of MPI ({error}); "
             "try `pip install 'gcnloom[parallel]'`"
         ) from error
-    if mpi.Query_thread() < mpi.THREAD_SERIALIZED:
-        raise ConfigError(
-            "this library of MPI may be called by one thread only, and exchanges go on in another; "
-            "try one with MPI_THREAD_SERIALIZED"
-        )
     return MpiCommunicator(mpi.COMM_WORLD)
 
 

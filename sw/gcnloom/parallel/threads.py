@@ -25,6 +25,7 @@ class _Meeting:
         self.barrier = threading.Barrier(size)
         self.table: list[Sequence[bytes]] = [()] * size
         self.failed: tuple[int, BaseException] | None = None
+        self._channels: list[_Meeting] = []
         self._lock = threading.Lock()
 
     def fail(self, rank: int, error: BaseException) -> None:
@@ -32,7 +33,20 @@ class _Meeting:
         with self._lock:
             if self.failed is None:
                 self.failed = rank, error
+            channels = list(self._channels)
         self.barrier.abort()
+        for channel in channels:
+            channel.fail(rank, error)
+
+    def channel(self, number: int) -> "_Meeting":
+        """Return another place for the same workers, to which a failure comes too."""
+        with self._lock:
+            while len(self._channels) <= number:
+                self._channels.append(_Meeting(self.size, self.timeout))
+            channel = self._channels[number]
+        if self.failed is not None:
+            channel.fail(*self.failed)
+        return channel
 
     def meet(self) -> None:
         """Wait for the others."""
@@ -58,6 +72,7 @@ class ThreadCommunicator(Communicator):
         super().__init__()
         self.rank, self.size = rank, meeting.size
         self._meeting = meeting
+        self._channels = 0
 
     def exchange(self, pieces: Sequence[bytes], sizes: Sequence[int]) -> list[bytes]:
         """Send ``pieces[i]`` to worker `i`; return what each sent here."""
@@ -77,6 +92,11 @@ class ThreadCommunicator(Communicator):
     def fail(self, error: BaseException) -> None:
         """Have every other worker stop."""
         self._meeting.fail(self.rank, error)
+
+    def channel(self) -> Communicator:
+        """Open another connection to the same workers."""
+        self._channels += 1
+        return ThreadCommunicator(self._meeting.channel(self._channels - 1), self.rank)
 
 
 def run_threads(

@@ -55,6 +55,19 @@ def test_a_checkpoint_is_continued_by_any_number_of_workers(capsys, folder):
     assert _sha(run(capsys, *TRAIN, *more, "--resume")) == expected
 
 
+def test_a_stale_training_is_continued_from_the_command_line(capsys, folder):
+    stale = ["--parallel", "partition", "--workers", 2, "--staleness", 1]
+    expected = _train(capsys, folder, "--force", *stale)
+    assert expected.json()["parallel"]["staleness"]["allowed"] == 1
+    path = ["--checkpoint", folder / "stale.npz"]
+    assert run(capsys, *TRAIN, "-q", *stale, *path, "--epochs", 2).code == 0
+    refused = run(capsys, *TRAIN, "-q", *path, "--resume", "--update", "host")
+    assert refused.code == 2
+    assert "with stale rows; try its --parallel" in refused.err
+    resumed = run(capsys, *TRAIN, "-q", "--json", "-", *stale, *path, "--resume")
+    assert _sha(resumed) == _sha(expected)
+
+
 def test_the_report_has_bytes_beside_their_formula(capsys, folder):
     arguments = ["--parallel", "mop", "--workers", 2, "--checkpoint", folder / "report.npz"]
     out = run(capsys, *TRAIN, *arguments).out
@@ -70,6 +83,8 @@ def test_the_report_has_bytes_beside_their_formula(capsys, folder):
     [
         (["--parallel", "mop"], "try --workers 2, or mpiexec -n 2"),
         (["--workers", "2"], "--workers 2 is for training in parallel; try --parallel mop"),
+        (["--staleness", "1"], "staleness=1 is for exchanges that every epoch repeats"),
+        (["--parallel", "gist", "--workers", "2", "--chunks", "2"], "try parallel='mop' or"),
         (["--parallel", "mop", "--workers", "31"], "workers=31 is outside 1..30"),
         (["--parallel", "mop", "--workers", "2", "--update", "device"], "try update='host'"),
         (
@@ -103,17 +118,25 @@ def test_the_estimator_fits_in_parallel():
     assert np.array_equal(alone.predict(), several.predict())
     assert several.result_["parallel"]["workers"] == 2
     assert [epoch.epoch for epoch in told] == [1, 2, 1, 2]
+    stale = gcnloom.GCN(
+        device="model:odd", parallel="mop", workers=2, staleness=1, chunks=2, **shared
+    ).fit(*parts, train=graph.train, val=graph.val)
+    assert stale.result_["parallel"]["staleness"]["exchanges"].keys() == {"0", "1"}
     with pytest.raises(ConfigError, match="try parallel='mop'"):
         gcnloom.GCN(workers=2)
+    with pytest.raises(ConfigError, match="staleness=1 is for exchanges"):
+        gcnloom.GCN(staleness=1)
     with gcnloom.open("model:odd", memory_megabytes=8) as device:
         with pytest.raises(ConfigError, match="cannot be several workers'"):
             gcnloom.GCN(device=device, parallel="mop", workers=2)
 
 
-def test_processes_of_mpi_train_to_the_same_bits(capsys, folder):
-    expected = _train(capsys, folder, "--force", "--parallel", "mop", "--workers", 2)
+@pytest.mark.parametrize("more", [[], ["--staleness", 1, "--chunks", 2]])
+def test_processes_of_mpi_train_to_the_same_bits(capsys, folder, more):
+    expected = _train(capsys, folder, "--force", "--parallel", "mop", "--workers", 2, *more)
     path = folder / "mpi.json"
     arguments = [*TRAIN, "--parallel", "mop", "--json", path, "--checkpoint", folder / "mpi.npz"]
+    arguments += ["--force", *more]
     with mpiexec(MAIN, *arguments) as started:
         out, err = started.communicate(timeout=LIMIT)
     assert started.returncode == 0, err

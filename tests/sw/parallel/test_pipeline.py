@@ -182,6 +182,33 @@ def test_what_is_older_is_requantised_to_this_epochs_exponent():
     assert clipped == 0
 
 
+def _slowed(communicator, event):
+    """Let what goes on in the background last until an event."""
+    channel = communicator.channel()
+    travel = channel.exchange
+
+    def slowly(pieces, sizes):
+        if not event.wait(60):
+            raise TimeoutError("nothing was done meanwhile")
+        return travel(pieces, sizes)
+
+    channel.exchange, communicator.channel = slowly, lambda: channel
+
+
+def test_nobody_waits_for_what_is_posted():
+    def work(communicator):
+        done = threading.Event()
+        _slowed(communicator, done)
+        piece = np.full(1, communicator.rank)
+        posted = [communicator.post("rows", [piece * step] * 2, [(1,)] * 2) for step in (1, 2)]
+        total = communicator.all_reduce("sums", piece, "sum")
+        assert not any(each.done() for each in posted)
+        done.set()
+        return [int(total[0]), *(int(each.result()[1][0]) for each in posted)]
+
+    assert run_threads(2, work) == [[1, 1, 2]] * 2
+
+
 def test_a_part_travels_while_the_next_is_made():
     """An exchange here ends only once the next part is being made."""
     making = threading.Event()
@@ -192,14 +219,7 @@ def test_a_part_travels_while_the_next_is_made():
         yield [piece, piece]
 
     def work(communicator):
-        travel = communicator.exchange
-
-        def slowly(pieces, sizes):
-            if not making.wait(10):
-                raise TimeoutError("nothing was made meanwhile")
-            return travel(pieces, sizes)
-
-        communicator.exchange = slowly
+        _slowed(communicator, making)
         link = Link(worker=SimpleNamespace(runs=0, clipped=0), communicator=communicator)
         exchange = Exchange(link, Message(kind="rows", tensor="it"), 8, [[(1, 1)] * 2] * 2)
         moment = Moment(step=0, shifts={}, exponents={"it": 0})
