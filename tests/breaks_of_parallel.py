@@ -10,6 +10,7 @@ MOP = (TRAINER, "-k", "bits_of_one and mop")
 HALO = (TRAINER, "-k", "bits_of_one and partition")
 UNSEEN = (TRAINER, "-k", "does_not_see")
 ROUNDED = (TRAINER, "-k", "stochastic_rounding_draws")
+PIPELINE = "tests/sw/parallel/test_pipeline.py"
 COMMUNICATOR = ("tests/sw/parallel/test_communicator.py",)
 
 TOGETHER = [
@@ -55,5 +56,35 @@ TOGETHER = [
         "self.sent[kind] += sum(map(len, data)) - len(data[self.rank])",
         "self.sent[kind] += sum(map(len, data))",
         COMMUNICATOR,
+    ),
+    Mutation(
+        f"{PARALLEL}/communicator.py",
+        "travel, self._background)",
+        "travel, self)",
+        (PIPELINE, "-k", "nobody_waits"),
+    ),
+    Mutation(
+        f"{PARALLEL}/exchange.py",
+        "background=staleness > 0 or not last",
+        "background=False",
+        (PIPELINE, "-k", "travels_while"),
+    ),
+    Mutation(
+        f"{PARALLEL}/exchange.py",
+        "oldest = moment.step - staleness",
+        "oldest = moment.step - staleness - 1",
+        (PIPELINE, "-k", "epoch_it_says"),
+    ),
+    Mutation(
+        f"{PARALLEL}/exchange.py",
+        "sent.exponent - exponent)",
+        "exponent - sent.exponent)",
+        (PIPELINE, "-k", "requantised"),
+    ),
+    Mutation(
+        f"{PARALLEL}/trainer.py",
+        "max(0, done - self.pipeline.staleness)",
+        "done",
+        (PIPELINE, "-k", "to_the_same_bits and mop"),
     ),
 ]

@@ -62,14 +62,15 @@ class _FeatureParallel(Aggregation):
         self, link: Link, key: str, matrix: csr_array, output: Output,
         messages: tuple[Message, Message],
     ) -> None:  # fmt: skip
-        config, size = link.worker.config, link.communicator.size
+        worker, size = link.worker, link.communicator.size
+        config = worker.config
         whole = output.tensor
         self._link = link
         self._columns = even_shares(whole.features, size)
         self._mine = self._columns[link.rank]
-        self._lead = self._mine.start % config.lanes
+        self._lead = self._mine.start % worker.config.lanes
         width = self._lead + len(self._mine) if self._mine else 0
-        self._operand = link.worker.place(f"{whole.name} operand", matrix.shape[1], width)
+        self._operand = worker.place(f"{whole.name} operand", matrix.shape[1], width)
         cuts = [link.chunks(len(rows)) for rows in even_shares(matrix.shape[1], size)]
         self._before = Exchange(
             link, messages[0], config.operand_width,
@@ -117,8 +118,8 @@ class _FeatureParallel(Aggregation):
         result = worker.place(
             f"{whole.name}{name}", len(rows), width, kind="sums" if output.raw else "operand"
         )
-        first = self._mine.start - self._lead
-        local = placed_at(output, result, np.arange(rows.start, rows.stop), first)
+        places = np.arange(rows.start, rows.stop)
+        local = placed_at(output, result, places, self._mine.start - self._lead)
         block = csr_array(matrix[rows.start : rows.stop]) if part else matrix
         return worker.sparse(f"{key}{name}", block, self._operand, local, lead=self._lead)
 
