@@ -10,6 +10,7 @@ MOP = (TRAINER, "-k", "bits_of_one and mop")
 HALO = (TRAINER, "-k", "bits_of_one and partition")
 UNSEEN = (TRAINER, "-k", "does_not_see")
 ROUNDED = (TRAINER, "-k", "stochastic_rounding_draws")
+EXCHANGE = "tests/sw/parallel/test_exchange.py"
 PIPELINE = "tests/sw/parallel/test_pipeline.py"
 COMMUNICATOR = ("tests/sw/parallel/test_communicator.py",)
 
@@ -61,13 +62,13 @@ TOGETHER = [
         f"{PARALLEL}/communicator.py",
         "travel, self._background)",
         "travel, self)",
-        (PIPELINE, "-k", "nobody_waits"),
+        (EXCHANGE, "-k", "nobody_waits"),
     ),
     Mutation(
         f"{PARALLEL}/exchange.py",
         "background=staleness > 0 or not last",
         "background=False",
-        (PIPELINE, "-k", "travels_while"),
+        (EXCHANGE, "-k", "travels_while"),
     ),
     Mutation(
         f"{PARALLEL}/exchange.py",
@@ -79,7 +80,7 @@ TOGETHER = [
         f"{PARALLEL}/exchange.py",
         "sent.exponent - exponent)",
         "exponent - sent.exponent)",
-        (PIPELINE, "-k", "requantised"),
+        (EXCHANGE, "-k", "requantised"),
     ),
     Mutation(
         f"{PARALLEL}/trainer.py",

@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chunks change no bit; staleness uses the rows of the epochs it says, and no older ones."""
 
-import threading
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gcnloom.errors import CheckpointError, ConfigError
 from gcnloom.graphs.partition import node_parts
-from gcnloom.parallel.exchange import Exchange
 from gcnloom.parallel.pipeline import Pipeline
-from gcnloom.parallel.scheme import Link, Message, Moment
 from gcnloom.parallel.shares import even_shares
-from gcnloom.parallel.threads import run_threads
 from gcnloom.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from gcnloom.training.weights import first_weights
 from tests.sw.graphs import block_model
@@ -150,82 +145,6 @@ def test_simulated_accelerators_in_chunks_and_stale_are_the_models():
         for name in ("model", "rtl")
     )
     assert bits(model[0]) == bits(rtl[0])
-
-
-def _exchanged(exponents, staleness):
-    """Each worker sends its number plus ten for each epoch; return what the second one reads."""
-
-    def work(communicator):
-        link = Link(
-            worker=SimpleNamespace(runs=0, clipped=0), communicator=communicator,
-            pipeline=Pipeline(staleness=staleness),
-        )  # fmt: skip
-        exchange = Exchange(link, Message(kind="rows", tensor="it"), 8, [[(1, 2)] * 2])
-        found = []
-        for step, exponent in enumerate(exponents):
-            piece = np.array([[10 * step + communicator.rank, -100]])
-            moment = Moment(step=step, shifts={}, exponents={"it": exponent})
-            found.append(exchange.run([[piece, piece]], moment)[0])
-        return [[piece.tolist()[0] for piece in pieces] for pieces in found], link.worker.clipped
-
-    return run_threads(2, work)[1]
-
-
-def test_what_is_older_is_requantised_to_this_epochs_exponent():
-    # From exponent 0 to 2, 1 and -1: a quarter, a half rounded to even, twice and saturated.
-    found, clipped = _exchanged([0, 2, 1, -1], staleness=3)
-    assert [others for others, _ in found] == [[0, -100], [0, -25], [0, -50], [0, -128]]
-    assert [own for _, own in found] == [[1, -100], [11, -100], [21, -100], [31, -100]]
-    assert clipped == 1
-    found, clipped = _exchanged([0, 0, 2, 2], staleness=1)
-    assert [others for others, _ in found] == [[0, -100], [0, -100], [2, -25], [20, -100]]
-    assert clipped == 0
-
-
-def _slowed(communicator, event):
-    """Let what goes on in the background last until an event."""
-    channel = communicator.channel()
-    travel = channel.exchange
-
-    def slowly(pieces, sizes):
-        if not event.wait(60):
-            raise TimeoutError("nothing was done meanwhile")
-        return travel(pieces, sizes)
-
-    channel.exchange, communicator.channel = slowly, lambda: channel
-
-
-def test_nobody_waits_for_what_is_posted():
-    def work(communicator):
-        done = threading.Event()
-        _slowed(communicator, done)
-        piece = np.full(1, communicator.rank)
-        posted = [communicator.post("rows", [piece * step] * 2, [(1,)] * 2) for step in (1, 2)]
-        total = communicator.all_reduce("sums", piece, "sum")
-        assert not any(each.done() for each in posted)
-        done.set()
-        return [int(total[0]), *(int(each.result()[1][0]) for each in posted)]
-
-    assert run_threads(2, work) == [[1, 1, 2]] * 2
-
-
-def test_a_part_travels_while_the_next_is_made():
-    """An exchange here ends only once the next part is being made."""
-    making = threading.Event()
-
-    def parts(piece):
-        yield [piece, piece]
-        making.set()
-        yield [piece, piece]
-
-    def work(communicator):
-        _slowed(communicator, making)
-        link = Link(worker=SimpleNamespace(runs=0, clipped=0), communicator=communicator)
-        exchange = Exchange(link, Message(kind="rows", tensor="it"), 8, [[(1, 1)] * 2] * 2)
-        moment = Moment(step=0, shifts={}, exponents={"it": 0})
-        return len(exchange.run(parts(np.full((1, 1), communicator.rank)), moment))
-
-    assert run_threads(2, work) == [2, 2]
 
 
 @pytest.mark.parametrize(
