@@ -123,7 +123,7 @@ class ParallelTrainer(FullBatch):
 
         With staleness it had as many workers in the same mode, and rows under way are taken up.
         """
-        super().restore(checkpoint)
+        self._require_same(checkpoint.meta)
         if self.pipeline.staleness:
             name = f"pipe{self.communicator.rank}"
             if name not in checkpoint.arrays:
@@ -131,13 +131,13 @@ class ParallelTrainer(FullBatch):
                     f"the checkpoint has nothing of worker {self.communicator.rank}'s; "
                     "try the one that the first worker wrote"
                 )
-            self.engine.resume(self._steps_under_way, checkpoint.arrays[name].tobytes())
-            self._state = self._gathered()
+            steps = self._under_way(len(checkpoint.meta["history"]))
+            self.engine.resume(steps, checkpoint.arrays[name].tobytes())
+        super().restore(checkpoint)
+        self._state = self._gathered()
 
-    @property
-    def _steps_under_way(self) -> range:
-        """Epochs of which the next one may use rows."""
-        done = len(self.history)
+    def _under_way(self, done: int) -> range:
+        """Epochs of which the next one may use rows, after so many."""
         return range(max(0, done - self.pipeline.staleness), done)
 
     def _snapshot(self) -> Checkpoint:
@@ -152,7 +152,9 @@ class ParallelTrainer(FullBatch):
         state, identity = super()._snapshot(), self._identity()
         if not identity:
             return state
-        mine = np.frombuffer(self.engine.under_way(self._steps_under_way), dtype=np.uint8)
+        mine = np.frombuffer(
+            self.engine.under_way(self._under_way(len(self.history))), dtype=np.uint8
+        )
         leads = self.communicator.rank == 0
         sizes = self.communicator.table("checkpoint", mine.size).tolist()
         pieces = [mine, *[mine[:0]] * (self.communicator.size - 1)]
