@@ -265,8 +265,9 @@ class GCN:
         if self.parallel == GIST:
             return GistTrainer(graph, self.options, device, communicator, **self._rounds)
         return trainer_together(
-            graph, self.options, device, communicator, mode=self.parallel, sampling=self.sampling
-        )
+            graph, self.options, device, communicator, mode=self.parallel,
+            sampling=self.sampling, pipeline=self.pipeline,
+        )  # fmt: skip
 
     def _result(self, trainer: FullBatch, begin: float, build: float) -> dict[str, Any]:
         return result(trainer, **self._named(trainer.engine, begin, build))

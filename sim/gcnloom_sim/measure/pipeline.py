@@ -160,8 +160,8 @@ def _chunk_rows(options: argparse.Namespace) -> Iterator[Sequence[object]]:
         Finding(
             statement="A7", verdict="shown" if same else "refuted",
             asked="any pipeline depth 1 to 8 gives the same bits in synchronous mode",
-            measured=f"chunks 1 to {MOST_CHUNKS}, {' and '.join(options.modes)}, workers "
-            f"{options.workers}, {options.data}: weights "
+            measured=f"chunks 1 to {MOST_CHUNKS}, {' and '.join(options.modes)}, "
+            f"{' and '.join(map(str, options.workers))} workers, {options.data}: weights "
             f"{'those' if same else 'not those'} of one device",
             command=_command(options),
         ).save(options.findings)  # fmt: skip
