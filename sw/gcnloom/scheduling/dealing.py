@@ -2,6 +2,7 @@
 """Who adds what: rows are split into chunks of edges, and chunks dealt to PEs and slots."""
 
 from dataclasses import dataclass
+from heapq import heappop, heapreplace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,8 @@ def deal(
 
 def _place(pieces: Pieces, tiles: int, pes: int, room: int) -> Index:
     """Greedy balance of every tile at once: least growth of the sum of squared loads."""
+    if tiles == 1:
+        return _place_in_one(pieces.size, pes, room)
     chunks = len(pieces.row)
     bounds = np.searchsorted(pieces.chunk, np.arange(chunks + 1)).tolist()
     load = np.zeros((tiles, pes), dtype=np.int64)
@@ -91,6 +94,20 @@ def _place(pieces: Pieces, tiles: int, pes: int, room: int) -> Index:
         if used[chosen] == room:
             full[chosen] = np.iinfo(np.int64).max // 2
         load[mine, chosen] += size
+    return pe
+
+
+def _place_in_one(sizes: Index, pes: int, room: int) -> Index:
+    """Balance a single tile, where the growth is least on the PE with the least load."""
+    pe = np.empty(len(sizes), dtype=np.int64)
+    loads = [(0, 0, number) for number in range(pes)]
+    for index in np.argsort(-sizes, kind="stable").tolist():
+        load, used, number = loads[0]
+        pe[index] = number
+        if used + 1 < room:
+            heapreplace(loads, (load + int(sizes[index]), used + 1, number))
+        else:
+            heappop(loads)
     return pe
 
 
