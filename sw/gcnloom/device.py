@@ -86,7 +86,7 @@ class Device:
             )
         self.config: AcceleratorConfig = identity.config
         self.window = Window(transport)
-        self.memory = self._whole_memory()
+        self.memory = self.empty_memory()
         self._loaded: tuple[int, Program | Routine] | None = None
         self._total: Counter[str] = Counter()
 
@@ -101,11 +101,21 @@ class Device:
     ) -> None:
         self.close()
 
-    def clear(self) -> None:
-        """Forget every region and program, so that another model can be placed."""
-        self.memory = self._whole_memory()
+    def clear(self, memory: Allocator | None = None) -> None:
+        """Forget every region and program, so that another model can be placed.
+
+        Parameters
+        ----------
+        memory : Allocator, optional
+            Regions of what is going to be written, which began as :meth:`empty_memory`.
+        """
+        self.memory = self.empty_memory() if memory is None else memory
         self.window.forget()
         self._loaded = None
+
+    def empty_memory(self) -> Allocator:
+        """Return what hands out regions of a memory that holds nothing."""
+        return Allocator(self.window.words, self.config.memory_bytes, ADDRESSABLE)
 
     def close(self) -> None:
         """Give the device back."""
@@ -225,9 +235,6 @@ class Device:
             sums = self.read(product.result).astype(np.float64)
         self._loaded = None
         return np.ldexp(sums, left[1] + exponent)
-
-    def _whole_memory(self) -> Allocator:
-        return Allocator(self.window.words, self.config.memory_bytes, ADDRESSABLE)
 
     def _program_region(self, words: int) -> int:
         names = [name for name in self.memory.regions if name.startswith("program ")]

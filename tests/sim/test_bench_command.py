@@ -183,7 +183,7 @@ def test_an_interruption_keeps_the_rows_that_are_done(capsys, monkeypatch):
         (["nothing"], "unknown row 'nothing'; try one of cora-inference-16"),
         ([*SMALL, "depth=3"], "'depth=3' sets no option"),
         ([*SMALL, "hidden=x"], "'hidden=x' is no int; try hidden="),
-        ([*SMALL, "sampled=maybe"], "'sampled=maybe' is no bool"),
+        ([*SMALL, "sampled=maybe"], "'sampled=maybe' is no bool; try sampled=true"),
         (["--data", "sbm:9", "--predict"], "lacks two whole numbers"),
         (["balanced", "--roofline", "/"], "cannot write /"),
         (["balanced", "--memory", "tape"], "unknown memory 'tape'"),

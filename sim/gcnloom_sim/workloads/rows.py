@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rows of ``gcnloom bench``, as data: a graph, a configuration, passes and options."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -146,9 +147,8 @@ def parsed_options(words: Sequence[str]) -> dict[str, Any]:
         try:
             options[name] = _truth(text) if kind is bool else kind(text)
         except ValueError:
-            raise ConfigError(
-                f"{word!r} is no {kind.__name__}; try {name}={defaults[name]}"
-            ) from None
+            example = json.dumps(defaults[name])
+            raise ConfigError(f"{word!r} is no {kind.__name__}; try {name}={example}") from None
     return options
 
 

@@ -17,7 +17,7 @@ from gcnloom.parallel.launch import device_of, open_in_turn, run_workers
 from gcnloom.parallel.mpi import launched, world
 from gcnloom.parallel.outcome import gist_result
 from gcnloom.parallel.pipeline import Pipeline
-from gcnloom.parallel.rounds import LOCAL_ITERATIONS, check_gist
+from gcnloom.parallel.rounds import GIST, LOCAL_ITERATIONS, check_gist
 from gcnloom.parallel.trainer import KEEP_EVERY, MODES
 from gcnloom.sampling.modes import (
     EVERY_MODE,
@@ -26,12 +26,12 @@ from gcnloom.sampling.modes import (
     summarise,
     trainer_together,
 )
+from gcnloom.sampling.options import SAMPLED_MODES
 from gcnloom.training.checkpoint import save_checkpoint
 from gcnloom.training.epoch import Epoch
 from gcnloom.training.result import result
 
 __all__ = [
-    "GIST",
     "add_parallel",
     "check_parallel",
     "check_rounds",
@@ -44,7 +44,6 @@ __all__ = [
     "trainer_of",
 ]
 
-GIST = "gist"
 CHOICES = ("single", *EVERY_MODE, GIST)
 
 
@@ -191,11 +190,17 @@ def trainer_of(
 
 
 def check_rounds(options: argparse.Namespace) -> None:
-    """Refuse an option of another mode."""
+    """Refuse what rounds are told by in other modes, but for what batches are told by too."""
     if options.local_iterations is not None and options.parallel != GIST:
         raise ConfigError(
             f"--local-iterations {options.local_iterations} is for training by sub-networks; "
             "try --parallel gist"
+        )
+    every = options.evaluate_every
+    if every is not None and options.parallel not in (GIST, *SAMPLED_MODES):
+        raise ConfigError(
+            f"--evaluate-every {every} is for sampled batches and for sub-networks; "
+            "try --validate-every, or --parallel minibatch"
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gcnloom.cli.progress import bar
+from gcnloom.parallel.rounds import GIST
 
 __all__ = ["report"]
 
@@ -130,10 +131,11 @@ def _streams(moved: dict[str, int]) -> str:
 def _parallel(parallel: dict[str, Any]) -> list[str]:
     """Return a table of what workers send each other, and how evenly work is dealt."""
     mode, what = f"{parallel['mode']}, {parallel['workers']} workers", "the last epoch"
-    if parallel["mode"] == "gist":
+    rounds = parallel["mode"] == GIST
+    if rounds:
         mode += f", {parallel['rounds']} rounds of {parallel['local_iterations']} epochs each"
         what = "a round"
-    moved = parallel["bytes_per_round" if parallel["mode"] == "gist" else "bytes_per_epoch"]
+    moved = parallel["bytes_per_round" if rounds else "bytes_per_epoch"]
     total = {name: sum(kind[name] for kind in moved.values()) for name in ("measured", "formula")}
     rows = {kind: numbers for kind, numbers in moved.items() if any(numbers.values())}
     lines = [
@@ -160,6 +162,10 @@ def _parallel(parallel: dict[str, Any]) -> list[str]:
         lines.append(
             f"features     {moved['fetched']:,} of {moved['asked']:,} rows fetched, "
             f"{moved['fetched_bytes']:,} bytes; the others were held"
+        )
+        seconds = parallel["batches"]
+        lines.append(
+            f"batches      made in {seconds['making']:.1f} s, waited for {seconds['waited']:.1f} s"
         )
     return lines
 

@@ -11,6 +11,8 @@ from gcnloom.sampling.options import SAMPLED_MODES, SAMPLERS, Sampling
 __all__ = ["add_sampling", "sampling_of"]
 
 NAMES = tuple(field.name for field in fields(Sampling))
+SHARED = {"evaluate_every"}
+"""Options that another mode has, too."""
 FANOUT = 10
 
 
@@ -38,6 +40,10 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
             f"--{name.replace('_', '-')}", type=int, metavar="N",
             help=text.replace("%s", str(getattr(default, name))),
         )  # fmt: skip
+    group.add_argument(
+        "--ahead", action=argparse.BooleanOptionalAction,
+        help="make the next batch while the device runs; the default",
+    )  # fmt: skip
 
 
 def sampling_of(options: argparse.Namespace) -> Sampling | None:
@@ -46,17 +52,23 @@ def sampling_of(options: argparse.Namespace) -> Sampling | None:
         name: getattr(options, name) for name in NAMES if getattr(options, name) is not None
     }
     if options.parallel not in SAMPLED_MODES:
-        if options.parallel == "gist":
-            given.pop("evaluate_every", None)
-        for name, value in given.items():
-            raise ConfigError(
-                f"--{name.replace('_', '-')} {value} is for sampled batches; "
-                "try --parallel minibatch"
-            )
+        for name in given:
+            if name not in SHARED:
+                raise ConfigError(
+                    f"{_told(name, given[name])} is for sampled batches; try --parallel minibatch"
+                )
         return None
     if given.get("sampler") != "cluster":
         given.setdefault("fanout", (FANOUT,) * options.layers)
     return Sampling(**given)
+
+
+def _told(name: str, value: Any) -> str:
+    """Return an option as it was given."""
+    word = name.replace("_", "-")
+    if type(value) is bool:
+        return f"--{word}" if value else f"--no-{word}"
+    return f"--{word} {','.join(map(str, value)) if type(value) is tuple else value}"
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -23,7 +23,6 @@ from gcnloom.cli.options import (
     write_json,
 )
 from gcnloom.cli.parallel import (
-    GIST,
     add_parallel,
     check_rounds,
     pipeline_of,
@@ -36,6 +35,7 @@ from gcnloom.cli.report import report
 from gcnloom.cli.sampling import sampling_of
 from gcnloom.cli.start import Start, interrupted
 from gcnloom.errors import CheckpointError, ConfigError
+from gcnloom.parallel.rounds import GIST
 from gcnloom.training.baseline import logistic_regression
 from gcnloom.training.checkpoint import load_checkpoint, save_checkpoint
 from gcnloom.training.device_trainer import trainer_for

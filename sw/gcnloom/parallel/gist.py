@@ -18,7 +18,7 @@ from gcnloom.parallel.alike import require_alike
 from gcnloom.parallel.communicator import Communicator
 from gcnloom.parallel.local import LocalTraining, Trained
 from gcnloom.parallel.parts import Parts
-from gcnloom.parallel.rounds import LOCAL_ITERATIONS, Rounds, check_gist
+from gcnloom.parallel.rounds import GIST, LOCAL_ITERATIONS, Rounds, check_gist
 from gcnloom.training.checkpoint import Checkpoint
 from gcnloom.training.engine import Engine
 from gcnloom.training.epoch import Epoch
@@ -103,7 +103,7 @@ class GistTrainer:
         self.graph, self.options, self.device = graph, options, device
         self.communicator, self._evaluate_every = communicator, evaluate_every
         require_alike(
-            communicator, graph, options, device, mode="gist", local_iterations=local_iterations
+            communicator, graph, options, device, mode=GIST, local_iterations=local_iterations
         )
         self.network = options.network(graph.features.shape[1], graph.classes)
         self._parts = Parts(communicator, self.rounds, self.network.widths)

@@ -78,7 +78,8 @@ class MpiCommunicator(Communicator):
         if mpi.Query_thread() < mpi.THREAD_MULTIPLE:
             raise ConfigError(
                 f"this library of MPI gives threads level {mpi.Query_thread()} of "
-                f"{mpi.THREAD_MULTIPLE}, and nothing can be exchanged in the background; try MPICH"
+                f"{mpi.THREAD_MULTIPLE}, and nothing can be exchanged in the background; "
+                "try MPICH, or --no-ahead where batches are sampled"
             )
         return MpiCommunicator(self._handle.Dup())
 

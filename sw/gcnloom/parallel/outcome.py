@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gcnloom.parallel.gist import GistTrainer
 from gcnloom.parallel.parts import KINDS, round_bytes
+from gcnloom.parallel.rounds import GIST
 from gcnloom.parallel.summary import compared, loads
 from gcnloom.training.result import Account, document
 from gcnloom_spec.registers import COUNTERS
@@ -100,7 +101,7 @@ def _parallel(trainer: GistTrainer, table: NDArray[np.int64]) -> dict[str, Any]:
         "necessary_macs": table[:, len(COUNTERS)].tolist(),
     }
     return {
-        "mode": "gist",
+        "mode": GIST,
         "workers": rounds.workers,
         "rounds": rounds.count,
         "local_iterations": rounds.local_iterations,

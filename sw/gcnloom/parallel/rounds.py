@@ -18,8 +18,10 @@ from gcnloom.parallel.shares import even_shares
 from gcnloom.training.options import Options
 from gcnloom_spec.random import threefry
 
-__all__ = ["LOCAL_ITERATIONS", "Groups", "Rounds", "check_gist"]
+__all__ = ["GIST", "LOCAL_ITERATIONS", "Groups", "Rounds", "check_gist"]
 
+GIST = "gist"
+"""Name of the mode."""
 Number = TypeVar("Number", bound=np.floating)
 Neurons = NDArray[np.int64]
 LOCAL_ITERATIONS = 10
@@ -195,7 +197,7 @@ def check_gist(
     evaluate_every: int = 0,
 ) -> None:  # fmt: skip
     """Raise ConfigError about what cannot be trained by sub-networks."""
-    options.require_gcn("gist")
+    options.require_gcn(GIST)
     rounds = Rounds.of(options, workers, local_iterations)
     for name in ("patience", "validate_every", "halve_every"):
         value = getattr(options, name)

@@ -14,7 +14,7 @@ from gcnloom.training.passes import PASSES, Passes
 from gcnloom_spec.number import exponent_for
 from gcnloom_spec.registers import COUNTERS
 
-__all__ = ["SharedPasses"]
+__all__ = ["SharedPasses", "common_exponent"]
 
 NOTHING = np.iinfo(np.int64).min
 
@@ -58,9 +58,7 @@ class SharedPasses(Passes):
 
     def _common_exponent(self, own: NDArray[np.float64]) -> int:
         """Smallest exponent at which every worker's values fit; 0 if they are all zero."""
-        least = exponent_for(own, self._width) if own.any() else NOTHING
-        found = int(self._reduce(np.array([least], dtype=np.int64), "max")[0])
-        return 0 if found == NOTHING else found
+        return common_exponent(self.communicator, own, self._width)
 
     def _count(self, name: str, worker: Worker) -> None:
         """Share the statistics of a pass, and learn the next shifts from them."""
@@ -75,3 +73,10 @@ class SharedPasses(Passes):
 
     def _reduce(self, array: NDArray[np.int64], combine: str) -> NDArray[np.int64]:
         return self.communicator.all_reduce("statistics", array, combine)
+
+
+def common_exponent(communicator: Communicator, own: NDArray[np.float64], width: int) -> int:
+    """Smallest exponent at which every worker's values fit; 0 if they are all zero."""
+    least = exponent_for(own, width) if own.any() else NOTHING
+    found = communicator.all_reduce("statistics", np.array([least], dtype=np.int64), "max")
+    return 0 if found[0] == NOTHING else int(found[0])

@@ -20,6 +20,7 @@ from gcnloom.lower.product import (
     panels_at_once,
     schedule_matrix,
 )
+from gcnloom.parallel.draft import Draft
 from gcnloom.programs.program import Program
 from gcnloom.tensors.memory import TensorLayout
 from gcnloom_spec.registers import STATISTICS
@@ -62,11 +63,13 @@ class Worker:
     Parameters
     ----------
     device : Device
-        Its memory is cleared.
+        Its memory is cleared, at once or by :meth:`settle`.
     seed : int
         First word of the key of every random draw.
     serial : bool
         Whether the device's units take turns, for comparison.
+    draft : Draft, optional
+        Takes what is placed and written until :meth:`settle`; the device is left alone.
 
     Attributes
     ----------
@@ -84,13 +87,23 @@ class Worker:
         Time the device took for all runs.
     """
 
-    def __init__(self, device: Device, *, seed: int, serial: bool) -> None:
+    def __init__(
+        self, device: Device, *, seed: int, serial: bool, draft: Draft | None = None
+    ) -> None:
         self.device, self.config = device, device.config
+        self._desk: Device | Draft = device if draft is None else draft
         self.seed, self._serial = seed, serial
         self.runs, self.seconds = 0, 0.0
         self._matrices: dict[tuple[str, int], StoredMatrix] = {}
-        device.clear()
+        if draft is None:
+            device.clear()
         self.begin()
+
+    def settle(self) -> None:
+        """Give the draft to the device: from now on this is what places and writes."""
+        if isinstance(self._desk, Draft):
+            self._desk.give_to(self.device)
+            self._desk = self.device
 
     def begin(self) -> None:
         """Forget what the products so far counted."""
@@ -110,7 +123,7 @@ class Worker:
         layout = TensorLayout(
             config=self.config, rows=rows, features=features, kind=kind, block=block
         )
-        layout = layout.at(self.device.memory.allocate(name, layout.words))
+        layout = layout.at(self._desk.memory.allocate(name, layout.words))
         return Tensor(name=name, rows=rows, features=features, stored=layout)
 
     def sparse(
@@ -126,10 +139,10 @@ class Worker:
         panels = panels_at_once(operand.features, operand.rows, self.config)
         if (key, panels) not in self._matrices:
             stored = schedule_matrix(
-                f"{key} by {panels}", matrix, self.config, self.device.memory, panels=panels
+                f"{key} by {panels}", matrix, self.config, self._desk.memory, panels=panels
             )
             for address, data in stored.blobs(self.config):
-                self.device.write_bytes(address, data)
+                self._desk.write_bytes(address, data)
             self._matrices[key, panels] = stored
         program = lower_sparse(
             self._matrices[key, panels], operand, output, self.config, panels=panels,
@@ -164,7 +177,7 @@ class Worker:
             return
         padded = np.zeros((tensor.rows, tensor.features), dtype=np.int64)
         padded[: mantissas.shape[0]] = mantissas
-        self.device.write(tensor.layout, padded)
+        self._desk.write(tensor.layout, padded)
 
     def run(self, operator: Operator, shifts: Mapping[int, int], step: int) -> Mantissas:
         """Multiply; return the result as it left the epilogue.

@@ -93,6 +93,13 @@ class FeatureCache:
         self._element = wire_type(operand_width).itemsize
         self.asked = self.fetched = self.fetched_bytes = 0
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """Numbers of rows and bytes so far, by the names of the attributes."""
+        return {
+            "asked": self.asked, "fetched": self.fetched, "fetched_bytes": self.fetched_bytes
+        }  # fmt: skip
+
     def fetch(self, vertices: Vertices) -> Any:
         """Features of `vertices`, ascending and each once, in the form of the whole graph's."""
         before = self._residents.held

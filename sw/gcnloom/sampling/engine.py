@@ -1,38 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network on sampled batches, one worker's part: sample, fetch, run both passes, share."""
 
+import time
 from collections import Counter
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from gcnloom.device import Device
-from gcnloom.errors import ConfigError
 from gcnloom.graphs.graph import Graph, gcn_norm
 from gcnloom.graphs.receptive import ReceptiveField
 from gcnloom.layers import Network
 from gcnloom.lower.engines import check_sparse
 from gcnloom.lower.graph import OrderedGraph
-from gcnloom.lower.work import necessary_macs, row_sum_bits
+from gcnloom.lower.work import necessary_macs
 from gcnloom.parallel.communicator import Alone, Communicator
 from gcnloom.parallel.scheme import wire_type
 from gcnloom.parallel.shared import SharedPasses
-from gcnloom.parallel.worker import Worker
-from gcnloom.sampling.block import Block, block_bytes, sample_block
+from gcnloom.sampling.ahead import Ahead
+from gcnloom.sampling.batch import Batch, BatchMaker
 from gcnloom.sampling.cache import FeatureCache
-from gcnloom.sampling.draws import owners
-from gcnloom.sampling.layers import BlockPasses
 from gcnloom.sampling.options import Sampling
-from gcnloom.sampling.samplers import Batches
 from gcnloom.tensors.quantised import quantised
 from gcnloom.training.engine import Engine
 from gcnloom.training.scaling import backward_exponents, forward_exponents
 from gcnloom.training.weights import weight_operands
 from gcnloom_spec.number import quantise
 
-__all__ = ["SampledEngine", "nodes_of"]
+__all__ = ["SampledEngine"]
 
 Array = NDArray[np.float64]
 Vertices = NDArray[np.int64]
@@ -60,13 +57,13 @@ class SampledEngine(SharedPasses):
 
     Attributes
     ----------
-    sampler : Sampler
     batches : Batches
-    cache : FeatureCache
-    nodes : NDArray[np.int64]
-        Training nodes of the batch under way, of all workers.
-    block : Block
-        Of the batch under way, this worker's share.
+    batch : Batch
+        The one under way.
+    features : dict[str, int]
+        Rows and bytes of features, of all batches so far.
+    making, waited : float
+        Seconds of a processor that making batches took, and that the device waited for one.
     peak_words : int
         Words of device memory in use at most while training.
     expected : Counter[str]
@@ -74,7 +71,7 @@ class SampledEngine(SharedPasses):
     """
 
     graph: OrderedGraph
-    block: Block
+    batch: Batch
 
     def __init__(
         self, graph: Graph, network: Network, device: Device, communicator: Communicator,
@@ -83,14 +80,20 @@ class SampledEngine(SharedPasses):
         check_sparse(device.config)
         super().__init__(network, device, communicator)
         self._whole, self._seed, self._serial = graph, seed, serial
-        self.sampler, self.batches = sampling.make(
+        sampler, self.batches = sampling.make(
             graph, rank=communicator.rank, workers=communicator.size, cooperative=cooperative,
             seed=seed,
         )  # fmt: skip
         self.graph = _as_integers(graph, network, device)
-        self.cache = FeatureCache(self.graph.features, self._width, sampling.cache)
-        self._group = communicator if cooperative else Alone()
-        self._cooperative = cooperative
+        cache = FeatureCache(self.graph.features, self._width, sampling.cache)
+        self._maker = BatchMaker(
+            network=network, device=device, sampler=sampler, batches=self.batches, cache=cache,
+            communicator=communicator.channel() if sampling.ahead else communicator,
+            shared=communicator if cooperative else Alone(), seed=seed, serial=serial,
+        )  # fmt: skip
+        self._looks_ahead = sampling.ahead
+        self._ahead: Ahead[Batch] | None = None
+        self.features, self.making, self.waited = cache.totals, 0.0, 0.0
         every = (graph.nodes,) * (network.layers + 1)
         self.unsampled_macs = necessary_macs(
             network, self.graph.adjacency, self.graph.features, every
@@ -112,71 +115,57 @@ class SampledEngine(SharedPasses):
         self._work = dict(zip(self._work, every.tolist(), strict=True))
         return super().totals()
 
-    def begin(self, iteration: int) -> None:
-        """Sample the batch of an iteration, fetch its features and place it on the device."""
-        self.nodes, self._mine = nodes_of(
-            self.batches, iteration, self.communicator, self._seed, cooperative=self._cooperative
-        )
-        self.block = sample_block(
-            self.sampler, self.nodes[self._mine], self.network.layers, iteration, self._group,
-            self._seed,
-        )  # fmt: skip
-        weights = [share.weights for share in self.block.layers]
-        self._exponent = self._common_exponent(np.concatenate([each.data for each in weights]))
-        adjacency = [
-            csr_array(
-                (quantise(each.data, self._exponent, self._width), each.indices, each.indptr),
-                shape=each.shape,
-            )
-            for each in weights
-        ]
-        self._planned = block_bytes(
-            self.block, self.network.widths, self._group.rank,
-            operand=wire_type(self._width).itemsize,
-            sums=wire_type(self.device.config.sum_width).itemsize,
-        )  # fmt: skip
-        self.expected["ids"] += self._planned["ids"]
-        features = self.cache.fetch(self.block.inputs)
-        self._check_sums(adjacency, features)
-        self._worker = Worker(self.device, seed=self._seed, serial=self._serial)
-        self._passes = BlockPasses(
-            self.network, self._worker, self._group, self.block, adjacency, features
-        )
+    def begin(self, iteration: int, following: int | None = None) -> None:
+        """Place the batch of an iteration on the device; begin to make the following one."""
+        begin = time.perf_counter()
+        self.batch = self._made(iteration)
+        self.waited += time.perf_counter() - begin
+        self.making += self.batch.seconds
+        self.features = self.batch.fetched
+        if self._maker.communicator is not self.communicator:
+            self.communicator.sent.update(self.batch.sent)
+            self.communicator.messages.update(self.batch.messages)
+        self.expected["ids"] += self.batch.planned["ids"]
+        self.batch.worker.settle()
+        if self._looks_ahead and following is not None:
+            self._ahead = Ahead(partial(self._maker.make, following))
 
     def forward(self, weights: list[Array], *, step: int, training: bool) -> Array:
-        """Logits, by training those of `nodes`: NaN but for those that this worker has."""
+        """Logits, by training those of the batch: NaN but for those that this worker has."""
         if not training:
             return self.logits(weights)
+        batch = self.batch
         operands = weight_operands(self.network, weights, self.network.kept, self._width)
-        self._passes.write_weights(operands)
+        batch.passes.write_weights(operands)
         self._weight_exponents = [exponent for _, exponent in operands]
         scales = self.scales["forward"]
         scales.begin()
         self._hidden_exponents = forward_exponents(
-            scales, self.network, self.graph.features_exponent, self._exponent,
+            scales, self.network, self.graph.features_exponent, batch.exponent,
             self._weight_exponents,
         )  # fmt: skip
-        self._worker.begin()
-        sums = self._passes.forward(scales.shifts, step)
+        batch.worker.begin()
+        sums = batch.passes.forward(scales.shifts, step)
         self._finish("forward")
-        logits = np.full((len(self.nodes), self.network.widths[-1]), np.nan)
+        logits = np.full((len(batch.nodes), self.network.widths[-1]), np.nan)
         real = np.ldexp(sums.astype(np.float64), self._hidden_exponents[-1])
-        logits[self._mine] = real[self._rows]
+        logits[batch.mine] = real[batch.rows]
         return logits
 
     def backward(self, gradient: Array, *, step: int) -> list[Array]:
-        """Gradients of all weights, of all workers, from that of the logits of `nodes`."""
-        own = np.zeros((len(self.block.seeds), self.network.widths[-1]))
-        np.add.at(own, self._rows, gradient[self._mine])
+        """Gradients of all weights, of all workers, from that of the logits of its nodes."""
+        batch = self.batch
+        own = np.zeros((len(batch.block.seeds), self.network.widths[-1]))
+        np.add.at(own, batch.rows, gradient[batch.mine])
         exponent = self._common_exponent(own)
         scales = self.scales["backward"]
         scales.begin()
         spread = backward_exponents(
-            scales, self.network, exponent, self._exponent, self._weight_exponents
+            scales, self.network, exponent, batch.exponent, self._weight_exponents
         )
-        self._worker.begin()
+        batch.worker.begin()
         mantissas = quantise(own, exponent, self._width)
-        parts = self._passes.backward(mantissas, scales.shifts, step)
+        parts = batch.passes.backward(mantissas, scales.shifts, step)
         self._finish("backward")
         kind = wire_type(self.device.config.sum_width)
         gradients = []
@@ -201,47 +190,22 @@ class SampledEngine(SharedPasses):
         self.seconds += engine.seconds
         return logits
 
-    @property
-    def _rows(self) -> Vertices:
-        """Row of the block of each of this worker's nodes, which may repeat."""
-        return np.searchsorted(self.block.seeds, self.nodes[self._mine])
+    def _made(self, iteration: int) -> Batch:
+        """Return the batch of an iteration, the one made ahead if it is that."""
+        ahead, self._ahead = self._ahead, None
+        batch = ahead.result() if ahead is not None else None
+        if batch is None or batch.iteration != iteration:
+            batch = self._maker.make(iteration)
+        return batch
 
     def _finish(self, name: str) -> None:
-        self._count(name, self._worker)
+        worker = self.batch.worker
+        self._count(name, worker)
         kind = "activations" if name == "forward" else "gradients"
-        self.expected[kind] += self._planned[kind]
-        self.seconds += self._worker.seconds
-        self._worker.seconds = 0.0
+        self.expected[kind] += self.batch.planned[kind]
+        self.seconds += worker.seconds
+        worker.seconds = 0.0
         self.peak_words = max(self.peak_words, self.device.memory.used)
-
-    def _check_sums(self, adjacency: list[csr_array], features: Any) -> None:
-        """Raise ConfigError if any sum of any pass could wrap; a bound over all workers."""
-        width = self._width
-        most = max(len(share.own) for share in self.block.layers) << (width - 1)
-        matrices = [*adjacency, *(each.T for each in adjacency), features, features.T]
-        masses = [int(abs(each).sum(axis=1).max()) for each in matrices if min(each.shape)]
-        masses += [most, max(self.network.widths[1:]) << (width - 1)]
-        total = self._reduce(np.array([max(masses)], dtype=np.int64), "sum")
-        bits = row_sum_bits(total[None, :], width)
-        if bits > self.device.config.sum_width:
-            raise ConfigError(
-                f"sums over a batch of {len(self.nodes)} training nodes could need {bits} bits and "
-                f"sum_width is {self.device.config.sum_width}; try a smaller batch or fanout, or a "
-                f"configuration with sum_width = {bits}"
-            )
-
-
-def nodes_of(
-    batches: Batches, iteration: int, communicator: Communicator, seed: int, *, cooperative: bool
-) -> tuple[Vertices, Vertices]:
-    """Return the training nodes of an iteration's batches, and the places of this worker's."""
-    size, rank = communicator.size, communicator.rank
-    parts = batches.parts(iteration, 1 if cooperative else size)
-    nodes = np.concatenate(parts)
-    if cooperative:
-        return nodes, np.flatnonzero(owners(seed, nodes, size) == rank)
-    start = sum(map(len, parts[:rank]))
-    return nodes, np.arange(start, start + len(parts[rank]))
 
 
 def _as_integers(graph: Graph, network: Network, device: Device) -> OrderedGraph:

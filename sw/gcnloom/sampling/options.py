@@ -40,6 +40,8 @@ class Sampling:
         Rows of input features that each worker holds from batch to batch.
     evaluate_every : int
         Epochs between looks at the validation nodes; 0: only at the end.
+    ahead : bool
+        Whether the next batch is made while the device runs; of no consequence to any bit.
     """
 
     sampler: str = "labor"
@@ -49,6 +51,7 @@ class Sampling:
     clusters: int = 0
     cache: int = 0
     evaluate_every: int = 10
+    ahead: bool = True
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:

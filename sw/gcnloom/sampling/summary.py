@@ -30,7 +30,8 @@ def sampled_summary(trainer: MinibatchTrainer) -> dict[str, Any]:
         of a mean forward and backward pass, by rank; ``imbalance``: of each the largest over the
         mean; ``features``: rows of input features ``asked`` for and ``fetched``, and
         ``fetched_bytes``, of all workers and epochs; ``peak_device_memory``: bytes in use at most
-        on a device while training. Numbers as JSON has them.
+        on a device while training; ``batches``: of the first worker, a processor's seconds
+        ``making`` them and those that its device ``waited`` for one. Numbers as JSON has them.
     """
     rows = _gathered(trainer)
     kinds, expected, macs, fetched, peak = np.split(rows, [5, 8, 10, 13], axis=1)
@@ -44,21 +45,19 @@ def sampled_summary(trainer: MinibatchTrainer) -> dict[str, Any]:
         "sampling": trainer.sampling.as_dict(),
         "bytes_per_epoch": compared(measured, formula),
         **loads(per_worker),
-        "features": dict(
-            zip(("asked", "fetched", "fetched_bytes"), fetched.sum(axis=0).tolist(), strict=True)
-        ),
+        "features": dict(zip(trainer.engine.features, fetched.sum(axis=0).tolist(), strict=True)),
         "peak_device_memory": int(peak.max()),
+        "batches": {"making": trainer.engine.making, "waited": trainer.engine.waited},
     }
 
 
 def _gathered(trainer: MinibatchTrainer) -> NDArray[np.int64]:
     """Everybody's bytes sent by class, expected of blocks, MACs, rows fetched and peak memory."""
     engine = trainer.engine
-    cache = engine.cache
     mine = [trainer.last.sent[kind] for kind in KINDS]
     mine += [trainer.last.expected[kind] for kind in KINDS[:3]]
     mine += epoch_macs(engine)
-    mine += [cache.asked, cache.fetched, cache.fetched_bytes]
+    mine += engine.features.values()
     mine += [engine.peak_words * engine.device.config.memory_bytes]
     return trainer.communicator.table("end", mine)
 

@@ -98,10 +98,12 @@ class MinibatchTrainer(FullBatch):
 
     def iterate(self, iteration: int) -> tuple[float, float]:
         """Step on the batch of an iteration; return its training nodes' mean loss and accuracy."""
-        engine = self.engine
-        engine.begin(iteration)
-        judge = SharedJudge(self.graph.labels[engine.nodes], self.communicator)
-        nodes = np.arange(len(engine.nodes))
+        engine, following = self.engine, iteration + 1
+        last = self.options.epochs * engine.batches.per_epoch
+        engine.begin(iteration, following if following < last else None)
+        nodes = engine.batch.nodes
+        judge = SharedJudge(self.graph.labels[nodes], self.communicator)
+        nodes = np.arange(len(nodes))
         for _ in range(1 if iteration else MOST_REPEATS):
             logits = engine.forward(self.weights, step=iteration, training=True)
             own = judge.known(logits, nodes)
@@ -135,8 +137,8 @@ class MinibatchTrainer(FullBatch):
         first = step * engine.batches.per_epoch
         for iteration in range(first, first + engine.batches.per_epoch):
             mean, correct = self.iterate(iteration)
-            loss += mean * len(engine.nodes)
-            right += correct * len(engine.nodes)
+            loss += mean * len(engine.batch.nodes)
+            right += correct * len(engine.batch.nodes)
             saturations += engine.clipped["forward"] + engine.clipped["backward"]
         if not len(self.graph.val):
             self.best = self.weights
@@ -160,7 +162,8 @@ class MinibatchTrainer(FullBatch):
         """Return what the batches follow from: cooperating workers share one."""
         sampling, workers = self.sampling.as_dict(), self.communicator.size
         sampling["batch"] *= workers
-        del sampling["cache"]
+        for name in ("cache", "ahead"):
+            del sampling[name]
         shares = 1 if self.mode == "cooperative" else workers
         return {"mode": self.mode, "sampling": sampling, "batches": shares}
 

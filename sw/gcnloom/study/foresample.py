@@ -8,9 +8,9 @@ from scipy.sparse import issparse
 from gcnloom.graphs.graph import Graph
 from gcnloom.parallel.communicator import Alone, Communicator
 from gcnloom.parallel.threads import run_threads
+from gcnloom.sampling.batch import nodes_of
 from gcnloom.sampling.block import Block, block_bytes, sample_block
 from gcnloom.sampling.cache import FeatureCache
-from gcnloom.sampling.engine import nodes_of
 from gcnloom.sampling.options import Sampling
 from gcnloom.study.effort import COUNT, Effort, Engines
 from gcnloom.training.options import Options

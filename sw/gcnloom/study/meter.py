@@ -108,7 +108,7 @@ class Meter:
         each = trainer.engine.counters
         total = sum((each[name] for name in each if name != "infer"), Counter())
         if isinstance(trainer, MinibatchTrainer):
-            return total, trainer.engine.cache.fetched_bytes
+            return total, trainer.engine.features["fetched_bytes"]
         return total, 0
 
     def _memory(self) -> int:

@@ -95,6 +95,48 @@ def test_a_worker_that_does_not_come_is_not_waited_for():
         run_threads(2, work, timeout=0.2)
 
 
+def test_a_channel_does_not_wait_for_the_other_and_counts_its_own_bytes():
+    mine = np.arange(3)
+
+    def work(communicator):
+        channel = communicator.channel()
+        reduced = []
+        thread = threading.Thread(
+            target=lambda: reduced.append(channel.all_reduce("ids", mine, "sum"))
+        )
+        # One worker is late with the one, the other with the other.
+        if communicator.rank:
+            thread.start()
+            thread.join()
+            communicator.barrier()
+        else:
+            thread.start()
+            communicator.barrier()
+            thread.join()
+        assert (communicator.sent["ids"], channel.sent["ids"]) == (0, 24)
+        return reduced[0]
+
+    for reduced in run_threads(2, work):
+        assert reduced.tolist() == [0, 2, 4]
+
+
+def test_a_worker_that_raises_ends_channels_too():
+    waiting = threading.Event()
+
+    def work(communicator):
+        first, second = communicator.channel(), communicator.channel()
+        first.barrier()
+        if communicator.rank:
+            waiting.wait(5)
+            raise ConfigError("wires are crossed; try others")
+        waiting.set()
+        with pytest.raises(WorkerError, match="worker 1 stopped"):
+            second.barrier()
+
+    with pytest.raises(ConfigError, match="worker 1: wires are crossed"):
+        run_threads(2, work)
+
+
 def test_a_piece_of_another_size_is_told():
     def work(communicator):
         mine = np.zeros(2 + communicator.rank, np.int8)

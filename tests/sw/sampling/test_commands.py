@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sampled training from the command line: bits, bytes beside their formulae, mistakes."""
 
+import json
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from gcnloom.sampling.options import Sampling
 from gcnloom_sim.measure.__main__ import main as measure
 from tests.sw.cli import run
 from tests.sw.graphs import block_model
+from tests.sw.mpi import MAIN, mpiexec
 
 TRAIN = [
     "train",
@@ -25,6 +27,8 @@ TRAIN = [
     "--fanout",
     "3,3",
 ]
+
+LIMIT = 300
 
 
 def _train(capsys, folder, *arguments):
@@ -50,11 +54,29 @@ def test_two_workers_cooperate_and_continue_what_one_began(capsys, tmp_path):
     assert rest.json()["weights_sha256"] == one["weights_sha256"]
 
 
+def test_processes_of_mpi_cooperate_to_the_same_bits(capsys, tmp_path):
+    together = ["--parallel", "cooperative", "--batch", 4]
+    threads = _train(capsys, tmp_path, *together, "--workers", 2).json()
+    path = tmp_path / "mpi.json"
+    with mpiexec(
+        MAIN, *TRAIN, *together, "--json", path, "--checkpoint", tmp_path / "mpi.npz"
+    ) as started:  # fmt: skip
+        _, err = started.communicate(timeout=LIMIT)
+    assert started.returncode == 0, err
+    processes = json.loads(path.read_text())
+    assert processes["weights_sha256"] == threads["weights_sha256"]
+    for name in ("bytes_per_epoch", "features"):
+        assert processes["parallel"][name] == threads["parallel"][name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--parallel", "mop", "--kappa", "3"], "--kappa 3 is for sampled batches; try"),
         (["--kappa", "3"], "--kappa 3 is for sampled batches; try"),
+        (["--fanout", "3,3"], "--fanout 3,3 is for sampled batches; try"),
+        (["--parallel", "gist", "--no-ahead"], "--no-ahead is for sampled batches; try"),
+        (["--parallel", "mop", "--evaluate-every", "2"], "--evaluate-every 2 is for .*; try"),
         (["--parallel", "minibatch", "--batch", "0"], "batch=0 .*; try 1"),
         (["--parallel", "minibatch", "--layers", "3"], "fanout=.* 2 layers .* 3; try"),
         (["--parallel", "minibatch", "--update", "device"], "update='device' .*; try"),
@@ -77,7 +99,7 @@ def test_measurements_are_kept_with_their_command(capsys, tmp_path):
     path = tmp_path / "kept.json"
     small = ["minibatch", "cooperation", "--data", "sbm:300,3", "--batch", "8"]
     assert measure([*small, "--samplers", "labor", "--json", str(path)]) == 0
-    assert "| sbm:300,3 | labor | 8 |" in capsys.readouterr().out
+    assert re.search(r"\| sbm:300,3 \| \d+ % \| labor \| 2 \| 8 \|", capsys.readouterr().out)
     assert "measure minibatch cooperation --data sbm:300,3" in path.read_text()
 
 

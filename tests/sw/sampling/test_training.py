@@ -76,10 +76,10 @@ def _settled(trainer):
     """Logits and weight gradients of the first batch, at shifts that fit them."""
     engine = trainer.engine
     engine.begin(0)
-    judge = SharedJudge(trainer.graph.labels[engine.nodes], trainer.communicator)
+    judge = SharedJudge(trainer.graph.labels[engine.batch.nodes], trainer.communicator)
     for _ in range(6):
         logits = engine.forward(trainer.weights, step=0, training=True)
-        _, slope = judge.cross_entropy(logits, np.arange(len(engine.nodes)))
+        _, slope = judge.cross_entropy(logits, np.arange(len(engine.batch.nodes)))
         gradients = engine.backward(slope, step=0)
         if engine.settled("forward") and engine.settled("backward"):
             break
@@ -88,7 +88,7 @@ def _settled(trainer):
 
 def _golden(trainer):
     """Logits and weight gradients of the batch under way, in float64 and by SciPy."""
-    block, graph, weights = trainer.engine.block, trainer.graph, trainer.weights
+    block, graph, weights = trainer.engine.batch.block, trainer.graph, trainer.weights
     layers = [share.weights for share in block.layers]
     inputs = [graph.features[block.inputs]]
     for layer, (matrix, weight) in enumerate(zip(layers, weights, strict=True), start=1):
@@ -118,7 +118,7 @@ def test_a_batch_comes_to_what_scipy_makes_of_its_block(data):
         )
         engine = trainer.engine
         logits, found = _settled(trainer)
-        order = np.searchsorted(engine.block.seeds, engine.nodes)
+        order = np.searchsorted(engine.batch.block.seeds, engine.batch.nodes)
         golden, gradients = _golden(trainer)
     # Eight bits an operand: a hundredth of the largest, a few times over in deeper products.
     assert np.abs(logits - golden[order]).max() < 0.05 * np.abs(golden).max()
@@ -175,6 +175,19 @@ def test_a_resumed_training_comes_to_the_same_bits():
         )
         with pytest.raises(CheckpointError, match="sampling"):
             trainer.restore(half)
+
+
+def test_epochs_take_one_iteration_after_the_other(monkeypatch):
+    sampling = Sampling(batch=10, fanout=(3, 3), evaluate_every=0)
+    taken, iterate = [], MinibatchTrainer.iterate
+
+    def watched(trainer, iteration):
+        taken.append(iteration)
+        return iterate(trainer, iteration)
+
+    monkeypatch.setattr(MinibatchTrainer, "iterate", watched)
+    trainer = _run(SMALL, 1, "minibatch", _options(epochs=2), sampling)[0]
+    assert taken == list(range(2 * trainer.engine.batches.per_epoch))
 
 
 @pytest.mark.sim

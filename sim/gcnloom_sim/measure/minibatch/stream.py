@@ -19,7 +19,6 @@ from gcnloom.sampling.topology import Topology
 __all__ = ["KINDS", "Ground", "Stream", "ground"]
 
 KINDS = {"labor": Labor, "neighbour": Neighbour}
-LAYERS = 2
 SEED = 1
 Vertices = NDArray[np.int64]
 
@@ -43,6 +42,11 @@ class Ground:
     features: NDArray[np.int8]
     seeds: Vertices
 
+    def choosing(self, fanout: int) -> float:
+        """Share of all vertices that have more neighbours than are kept."""
+        degree = self.topology.degree(np.arange(self.topology.vertices))
+        return float((degree > fanout).mean())
+
 
 def ground(data: str, share: float) -> Ground:
     """Load a graph; a share of its nodes, drawn at random, are seeds."""
@@ -65,7 +69,7 @@ class Stream:
     sampler : {"labor", "neighbour"}
     batch : int
         Seeds of each worker.
-    fanout, kappa : int
+    layers, fanout, kappa : int
     workers : int
     cooperative : bool
         Whether the workers share one batch.
@@ -74,6 +78,7 @@ class Stream:
     ground: Ground
     sampler: str
     batch: int
+    layers: int = 2
     fanout: int = 10
     kappa: int = 1
     workers: int = 1
@@ -88,7 +93,7 @@ class Stream:
                 yield self._together(sampler, batches.parts(iteration, 1)[0], iteration)
                 continue
             yield [
-                sample_block(sampler, part, LAYERS, iteration, Alone(), SEED).inputs
+                sample_block(sampler, part, self.layers, iteration, Alone(), SEED).inputs
                 for part in batches.parts(iteration, self.workers)
             ]
 
@@ -123,14 +128,14 @@ class Stream:
 
     def _sampler(self) -> Sampler:
         return KINDS[self.sampler](
-            topology=self.ground.topology, fanout=(self.fanout,) * LAYERS,
+            topology=self.ground.topology, fanout=(self.fanout,) * self.layers,
             draws=Draws(seed=SEED, kappa=self.kappa),
         )  # fmt: skip
 
     def _together(self, sampler: Sampler, seeds: Vertices, iteration: int) -> list[Vertices]:
         def work(communicator: Communicator) -> Vertices:
             own = owners(SEED, seeds, communicator.size) == communicator.rank
-            block = sample_block(sampler, seeds[own], LAYERS, iteration, communicator, SEED)
+            block = sample_block(sampler, seeds[own], self.layers, iteration, communicator, SEED)
             return block.inputs
 
         return run_threads(self.workers, work)
