@@ -48,8 +48,8 @@ TOGETHER = [
     ),
     Mutation(
         f"{PARALLEL}/shared.py",
-        'self._reduce(np.array([least], dtype=np.int64), "max")[0]',
-        "least",
+        'communicator.all_reduce("statistics", np.array([least], dtype=np.int64), "max")',
+        "[least]",
         UNSEEN,
     ),
     Mutation(

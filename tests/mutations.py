@@ -17,11 +17,12 @@ from tests.breaks_of_gist import PARTS
 from tests.breaks_of_host import HOST
 from tests.breaks_of_link import LINK
 from tests.breaks_of_parallel import TOGETHER
+from tests.breaks_of_sampling import SAMPLED
 from tests.breaks_of_step import STEP
 from tests.breaks_of_study import STUDIES
 from tests.breaks_of_update import UPDATE
 
-MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *TOGETHER, *PARTS, *LINK, *STUDIES]
+MUTATIONS = [*GATEWARE, *STEP, *UPDATE, *HOST, *TOGETHER, *PARTS, *SAMPLED, *LINK, *STUDIES]
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (".*", "__pycache__", "build", "dist", "runs")
 PATIENCE = 240
