@@ -21,7 +21,11 @@ CELLS = {
     "ice40": {"SB_MAC16": 4, "SB_RAM40_4K": 31},
     "gowin": {"MULT9X9": 4, "SDPX9B": 2, "DPX9B": 3, "DPB": 3, "RAM16SDP4": 10},
 }
-IMPROVED = {"ecp5": {"memory output": 2, "product": 4, "operands": 1}, "ice40": {}, "gowin": {}}
+IMPROVED = {
+    "ecp5": {"memory output": 2, "product": 4, "operands": 1, "reset copies": 0},
+    "ice40": {},
+    "gowin": {},
+}
 
 
 def missing(family):
