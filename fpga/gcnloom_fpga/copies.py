@@ -28,7 +28,7 @@ def copy_resets(module: Mapping[str, Any]) -> int:
         if cell["type"] == REGISTER:
             for bit in cell["connections"].get(RESET, ()):
                 resets[bit].append(name)
-    fresh = 1 + max(bit for bit in _bits(cells) if isinstance(bit, int))
+    fresh = 1 + max((bit for bit in _bits(cells) if isinstance(bit, int)), default=0)
     copies = 0
     for name, cell in list(cells.items()):
         if cell["type"] != REGISTER:
