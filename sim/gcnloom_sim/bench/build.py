@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -146,8 +147,10 @@ def _keep(files: Iterable[Path], scratch: Path, folder: Path) -> None:
 def _environment() -> Iterator[None]:
     """Let the runner find Verilator, and make use of its headers; the runner reads `os.environ`."""
     verilator, root = verilator_environment()
+    # Verilator's makefiles call a `python`, which a system may have by another name only.
+    folders = (str(verilator.parent), str(Path(sys.executable).parent), os.environ["PATH"])
     changed = {
-        "PATH": f"{verilator.parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join(folders),
         "VERILATOR_ROOT": str(root),
         "MAKEFLAGS": " ".join(MAKE),
     }

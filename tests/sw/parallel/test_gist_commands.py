@@ -59,7 +59,8 @@ def test_a_training_that_lost_a_round_is_continued_to_the_same_bits(capsys, tmp_
     path, done = tmp_path / "part.npz", GistTrainer._round
 
     def stops(trainer):
-        if trainer.done == 1:
+        # The others may begin a round before the first worker has ended the one before.
+        if trainer.done == 1 and trainer.communicator.rank == 0:
             raise KeyboardInterrupt
         return done(trainer)
 
